@@ -1,0 +1,45 @@
+# Each target prepares what it needs, from a machine with Python 3.11, git and make;
+# a second run starts at once. ARGS are handed on:  make test ARGS="-k lease"
+
+.DEFAULT_GOAL := help
+ARGS ?=
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo:  ## Run the demonstration (ARGS: see holdover demo --help)
+	@tools/bootstrap.sh demo
+	.venv/bin/holdover demo $(ARGS)
+
+.PHONY: test
+test: test-setup  ## Run the tests (ARGS: pytest's)
+	.venv/bin/pytest $(ARGS)
+
+.PHONY: test-setup
+test-setup:
+	@tools/servers.sh
+	@tools/bootstrap.sh test
+
+.PHONY: lint
+lint:  ## Check style and types
+	@tools/bootstrap.sh test lint
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+.PHONY: bench
+bench:  ## Measure what a hit costs, beside its peers
+	@tools/bootstrap.sh test
+	.venv/bin/python benchmarks/hits.py $(ARGS)
+
+.PHONY: tox
+tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)
+	tools/tox.sh $(ARGS)
+
+.PHONY: clean
+clean:  ## Remove everything these targets made
+	rm -rf .venv .tools .tox .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .coverage .coverage.* htmlcov build dist *.egg-info holdover-demo
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

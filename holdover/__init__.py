@@ -1,0 +1,61 @@
+"""Holdover keeps serving the value you have while one worker makes the next one.
+
+The public names are loaded when they are first used; importing this package imports
+nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from holdover._version import __version__
+
+if TYPE_CHECKING:
+    from dogpile.cache.api import NO_VALUE
+
+    from holdover.regions import errors, events
+    from holdover.regions.lifetime import LeaseTerms, Lifetime
+    from holdover.regions.refresh.celery import CeleryRunner
+    from holdover.regions.refresh.thread import ThreadRunner
+    from holdover.regions.region import Region
+    from holdover.regions.registry import Registry, make_region, registry
+
+__all__ = [
+    "NO_VALUE",
+    "CeleryRunner",
+    "LeaseTerms",
+    "Lifetime",
+    "Region",
+    "Registry",
+    "ThreadRunner",
+    "__version__",
+    "errors",
+    "events",
+    "make_region",
+    "registry",
+]
+
+_HOMES = {
+    "NO_VALUE": "dogpile.cache.api",
+    "CeleryRunner": "holdover.regions.refresh.celery",
+    "LeaseTerms": "holdover.regions.lifetime",
+    "Lifetime": "holdover.regions.lifetime",
+    "Region": "holdover.regions.region",
+    "Registry": "holdover.regions.registry",
+    "ThreadRunner": "holdover.regions.refresh.thread",
+    "make_region": "holdover.regions.registry",
+    "registry": "holdover.regions.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "events"):
+        return import_module(f"holdover.regions.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdover' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,168 @@
+"""From what a user wrote in ``configure()`` to checked values and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, cast
+
+from dogpile.cache import register_backend
+from dogpile.cache.backends import _backend_loader
+
+from holdover.regions import plugins
+from holdover.regions.backends.base import Backend
+from holdover.regions.codecs import Codec, FunctionCodec
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.lifetime import LeaseTerms, Lifetime, seconds_or_none
+from holdover.regions.ordering import Chain
+from holdover.regions.refresh.base import Runner
+from holdover.regions.refresh.thread import ThreadRunner
+from holdover.regions.worker import carry_out
+
+INSTANCE = "holdover.instance"
+_LIFETIME_NAMES = ("stale_while_revalidate", "stale_if_error", "keep_for")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What ``configure()`` takes besides the backend.
+
+    Attributes:
+        lifetime: How long values may be served.
+        codec: A name ("pickle", "json") or a codec; None means the backend's own way:
+            objects in memory, pickle elsewhere.
+        lease: How long creators are waited for.
+        runner: Who refreshes stale values: None or "inline" (the caller who finds
+            one), "thread", "celery", a runner, or a list to be tried in turn.
+        on_miss: What a caller without a value gets: "wait" (the value, created now) or
+            "empty" (a stand-in at once, while a runner creates it).
+        on_timeout: What a caller gets whose wait is over: "create" (a value of his
+            own, not stored) or "raise" (`LeaseTimeout`).
+    """
+
+    lifetime: Lifetime = field(default_factory=Lifetime)
+    codec: str | Codec | None = None
+    lease: LeaseTerms = field(default_factory=LeaseTerms)
+    runner: object = None
+    on_miss: str = "wait"
+    on_timeout: str = "create"
+
+    def __post_init__(self) -> None:
+        plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
+        plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
+        if self.on_miss == "empty" and self.runner in (None, "inline"):
+            raise ConfigurationError(
+                'on_miss="empty" needs a runner to create the value meanwhile: '
+                'runner="thread" or "celery"'
+            )
+
+    @classmethod
+    def of(cls, expiration_time: object, given: Mapping[str, Any]) -> Settings:
+        """Read the keyword arguments of ``configure()``.
+
+        Raises:
+            ConfigurationError: One is unknown or wrong.
+        """
+        known = {one.name for one in fields(cls)} | set(_LIFETIME_NAMES)
+        known.discard("lifetime")
+        for name in given:
+            if name not in known:
+                raise ConfigurationError(_unknown_option(name, known))
+        rest = dict(given)
+        spans = {name: rest.pop(name) for name in _LIFETIME_NAMES if name in rest}
+        lifetime = Lifetime(
+            expiration_time=seconds_or_none(expiration_time, "expiration_time"), **spans
+        )
+        if isinstance(rest.get("lease"), Mapping):
+            rest["lease"] = _lease_terms(rest["lease"])
+        return cls(lifetime=lifetime, **rest)
+
+
+def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
+    """Make the backend that *backend* names, or take it as it is.
+
+    Raises:
+        UnknownName: Nothing goes by that name; the message lists what does.
+        MissingDependency: What it needs is not installed.
+        ConfigurationError: Its arguments are wrong.
+    """
+    if not isinstance(backend, str):
+        if not hasattr(backend, "get_mutex"):
+            raise ConfigurationError(
+                f"backend must be a name or a backend object, got {backend!r}"
+            )
+        return backend
+    if backend.startswith("dogpile."):
+        known = sorted(_backend_loader._unloaded)  # noqa: SLF001 - it has no public list
+        if backend in known:
+            return _backend_loader.load(backend)(dict(arguments))
+    also = [] if backend.startswith("holdover.") else _backend_loader._unloaded  # noqa: SLF001
+    made = plugins.load("backend", backend, also_known=also)
+    return made(dict(arguments))
+
+
+def build_codec(
+    codec: str | Codec | None,
+    backend: Backend,
+    serializer: Callable[[Any], bytes] | None,
+    deserializer: Callable[[bytes], Any] | None,
+) -> Codec | None:
+    """Choose how values become bytes; None if they need not.
+
+    Raises:
+        UnknownName: No codec goes by that name.
+    """
+    if codec is None and serializer is not None and deserializer is not None:
+        return FunctionCodec(serializer, deserializer)
+    if codec is None and backend.capabilities.keeps_objects:
+        return None
+    if codec is None or isinstance(codec, str):
+        return cast("Codec", plugins.load("codec", codec or "pickle")())
+    return codec
+
+
+def build_chain(runner: object) -> Chain:
+    """Make the chain of runners; behind a queue stand this process's own threads.
+
+    Raises:
+        UnknownName: No runner goes by that name.
+        MissingDependency: What it needs is not installed.
+    """
+    wanted = list(runner) if isinstance(runner, list | tuple) else [runner]
+    runners = [_runner(one) for one in wanted if one not in (None, "inline")]
+    if runners and runners[-1].takes_orders:
+        runners.append(ThreadRunner())
+    for one in runners:
+        one.bind(carry_out)
+    return Chain(runners)
+
+
+def _runner(wanted: object) -> Runner:
+    if isinstance(wanted, str):
+        return cast("Runner", plugins.load("runner", wanted)())
+    if not hasattr(wanted, "submit"):
+        raise ConfigurationError(f"runner must be a name or a runner, got {wanted!r}")
+    return cast("Runner", wanted)
+
+
+def _lease_terms(given: Mapping[str, Any]) -> LeaseTerms:
+    known = {one.name for one in fields(LeaseTerms)}
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(_unknown_option(f"lease.{name}", known))
+    return LeaseTerms(**given)
+
+
+def _unknown_option(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"there is no option {name!r}.{hint} Known: {', '.join(sorted(known))}"
+
+
+def _instance(arguments: Mapping[str, Any]) -> Any:
+    """Stand for a backend class where dogpile.cache wants the name of one."""
+    return arguments["instance"]
+
+
+register_backend(INSTANCE, __name__, _instance.__name__)

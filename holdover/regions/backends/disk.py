@@ -1,0 +1,263 @@
+"""Careful file handling for `holdover.file`: private, atomic, locked, counted.
+
+Nothing here follows a symbolic link, waits for a FIFO, or trusts the umask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import stat
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from holdover.regions.errors import BackendError, InsecureDirectory
+
+STRIPES = 256
+TEMPORARY = ".tmp-"
+NEVER = 2.0**33  # the year 2242, as a file's expiry stamp
+
+_CHUNK = 65_536
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_SPINS_BEFORE_SLEEPING = 20
+
+
+def check_private(path: str) -> None:
+    """Refuse a directory in which somebody else could plant files.
+
+    Raises:
+        InsecureDirectory: It belongs to another user, others may write to it, or it
+            is not a directory.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return  # not there yet, or out of reach: the operations will tell
+    if not stat.S_ISDIR(found.st_mode):
+        raise InsecureDirectory(f"{path} is not a directory")
+    if found.st_uid != os.geteuid():
+        raise InsecureDirectory(
+            f"{path} belongs to user id {found.st_uid}, not to this process's user "
+            f"({os.geteuid()}): give the cache a directory of its own"
+        )
+    if found.st_mode & _OTHERS_MAY_WRITE:
+        raise InsecureDirectory(
+            f"{path} can be written by other users (mode "
+            f"{stat.S_IMODE(found.st_mode):o}): chmod 700 it"
+        )
+
+
+def make_private(path: str) -> None:
+    """Make a directory, and those above it, for this user only, whatever the umask."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        make_private(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    os.chmod(path, 0o700)
+
+
+def read_file(path: str) -> bytes | None:
+    """Read a whole file; None if it is not there or not a plain file."""
+    descriptor = _open_plain(path)
+    if descriptor is None:
+        return None
+    try:
+        data = os.read(descriptor, _CHUNK)
+        return data if len(data) < _CHUNK else _read_rest(descriptor, data)
+    except IsADirectoryError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def read_tail(path: str, size: int) -> bytes | None:
+    """Read the last *size* bytes of a file (fewer if it is shorter)."""
+    descriptor = _open_plain(path)
+    if descriptor is None:
+        return None
+    try:
+        length = os.fstat(descriptor).st_size
+        return os.pread(descriptor, size, max(0, length - size))
+    except IsADirectoryError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def write_temporary(directory: str, data: bytes, expires_at: float) -> str:
+    """Write *data* to a new file beside its goal, ready to be renamed.
+
+    Its modification time is *expires_at*, so that a purge need not open it.
+    """
+    path = f"{directory}/{TEMPORARY}{secrets.token_hex(8)}"
+    descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
+    try:
+        try:
+            _write_all(descriptor, data)
+            os.utime(descriptor, (expires_at, expires_at))
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        os.unlink(path)
+        raise
+    return path
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file of ours, making it (and its directory) readable by us alone."""
+    try:
+        descriptor = os.open(path, flags | _CREATE, 0o600)
+    except FileNotFoundError:
+        make_private(os.path.dirname(path))
+        descriptor = os.open(path, flags | _CREATE, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def unlink(path: str) -> bool:
+    """Remove a file; False if there was none."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _open_plain(path: str) -> int | None:
+    """Open for reading what is a file of ours; links and the like are nothing."""
+    try:
+        return os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                raise
+        return None
+
+
+def _read_rest(descriptor: int, data: bytes) -> bytes:
+    parts = [data]
+    missing = os.fstat(descriptor).st_size - len(data)
+    while missing > 0 and (part := os.read(descriptor, missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class StripeLocks:
+    """Short critical sections, one of 256 per group of keys, across processes.
+
+    The kernel frees a lock whose process dies. Lock files are never removed: a
+    process could hold the removed one while another locks its successor.
+    """
+
+    def __init__(self, directory: str, timeout: float) -> None:
+        self._directory = directory
+        self._timeout = timeout
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin with free thread locks: their holders are not in the child."""
+        # Threads queue here, so that only one per stripe and process tries flock.
+        self._thread_locks = [threading.Lock() for _ in range(STRIPES)]
+
+    @contextmanager
+    def hold(self, stripe: int) -> Iterator[None]:
+        """Keep everyone else out of *stripe*.
+
+        Raises:
+            BackendError: It was not free within the timeout.
+        """
+        deadline = time.monotonic() + self._timeout
+        lock = self._thread_locks[stripe]
+        if not lock.acquire(timeout=self._timeout):
+            raise BackendError(f"a lock was not free for {self._timeout} s")
+        try:
+            descriptor = open_private(f"{self._directory}/{stripe:02x}", os.O_RDWR)
+            try:
+                self._lock_file(descriptor, deadline)
+                yield
+            finally:
+                os.close(descriptor)  # which also unlocks
+        finally:
+            lock.release()
+
+    def _lock_file(self, descriptor: int, deadline: float) -> None:
+        # Not a blocking flock: that could not time out, and would stop a whole
+        # process of greenlets.
+        spins = 0
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise BackendError(
+                        f"a lock file was not free for {self._timeout} s"
+                    ) from None
+                spins += 1
+                time.sleep(0 if spins < _SPINS_BEFORE_SLEEPING else 0.0005)
+            else:
+                return
+
+
+class Usage:
+    """How many bytes each stripe holds, counted in one small file.
+
+    A stripe's count is changed only under its lock. A crash may leave a count wrong;
+    it is put right when its stripe is next scanned.
+    """
+
+    _COUNTS = struct.Struct(f"<{STRIPES}Q")
+    _COUNT = struct.Struct("<Q")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def total(self) -> int:
+        """Bytes in all stripes together."""
+        return sum(self._counts())
+
+    def of(self, stripe: int) -> int:
+        """Bytes in one stripe."""
+        return self._counts()[stripe]
+
+    def add(self, stripe: int, size: int) -> None:
+        """Count *size* more (or, below zero, fewer) bytes."""
+        self._change(stripe, lambda before: max(0, before + size))
+
+    def put(self, stripe: int, size: int) -> None:
+        """Correct a count."""
+        self._change(stripe, lambda _before: size)
+
+    def _counts(self) -> tuple[int, ...]:
+        data = read_file(self._path) or b""
+        return self._COUNTS.unpack(data[: self._COUNTS.size].ljust(self._COUNTS.size, b"\0"))
+
+    def _change(self, stripe: int, change: Callable[[int], int]) -> None:
+        offset = stripe * self._COUNT.size
+        # A full disk must not fail a removal: the count is put right by a scan.
+        with contextlib.suppress(OSError):
+            descriptor = open_private(self._path, os.O_RDWR)
+            try:
+                found = os.pread(descriptor, self._COUNT.size, offset)
+                (before,) = self._COUNT.unpack(found.ljust(self._COUNT.size, b"\0"))
+                os.pwrite(descriptor, self._COUNT.pack(change(before)), offset)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,399 @@
+"""`holdover.file`: one file per key, shared by the threads and processes of a host.
+
+A hit opens, reads and closes one file and takes no lock. Whatever changes a key does
+so in a critical section of microseconds around a rename or an unlink; a lease is a
+small record beside the value, so that it can travel, and lapses by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from dogpile.cache.api import DefaultSerialization
+
+from holdover.regions.backends.base import (
+    Backend,
+    Busy,
+    Capabilities,
+    Changed,
+    ClockState,
+    Grant,
+    Lease,
+    Stored,
+    translated,
+)
+from holdover.regions.backends.disk import (
+    NEVER,
+    STRIPES,
+    TEMPORARY,
+    StripeLocks,
+    Usage,
+    check_private,
+    read_file,
+    read_tail,
+    unlink,
+    write_temporary,
+)
+from holdover.regions.backends.records import ClockFile, LeaseRecord
+from holdover.regions.envelope import TRAILER_SIZE, fence_of
+from holdover.regions.errors import BackendError, ConfigurationError, ValueTooLarge
+from holdover.regions.forks import renew_after_fork
+from holdover.regions.lifetime import seconds
+from holdover.regions.timesource import SYSTEM_TIME
+
+DEFAULT_MAX_BYTES = 1 << 30
+_LEASE = ".lease"
+_ABANDONED_AFTER = 3600.0  # seconds: an unfinished temporary file of a dead process
+_CULL_TO = 0.9  # of max_bytes
+_KEEP_OF_STRIPE = 0.75
+
+
+class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
+    """Entries in files below one directory, which is made for this user only.
+
+    Arguments:
+        path: The directory (required). All processes that share the cache give the
+            same; it must be on a local file system.
+        max_bytes: How many bytes of values are kept, about (default 1 GiB). Beyond,
+            expired entries are removed, then the oldest.
+        lock_timeout: Seconds that a write waits for another (default 1).
+        time_source: The clocks to go by; for tests.
+    """
+
+    capabilities = Capabilities(
+        shared_by="host", durable=True, keeps_objects=False, bounded_by=("max_bytes",)
+    )
+    known_arguments = frozenset({"path", "max_bytes", "lock_timeout", "time_source"})
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        super().__init__(arguments)
+        self._root = _directory(arguments)
+        self._max_bytes = _bytes(arguments.get("max_bytes", DEFAULT_MAX_BYTES))
+        self._time = arguments.get("time_source", SYSTEM_TIME)
+        check_private(self._root)
+        timeout = seconds(arguments.get("lock_timeout", 1.0), "lock_timeout")
+        self._locks = StripeLocks(f"{self._root}/locks", timeout)
+        self._usage = Usage(f"{self._root}/usage")
+        self._clocks: dict[str, ClockFile] = {}
+        self._clock_lock = threading.Lock()  # guards opening of clock files
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin with free locks."""
+        self._locks.after_fork()
+        self._clock_lock = threading.Lock()
+
+    # -- reading and writing ---------------------------------------------------
+
+    def read(self, key: str, region: str) -> tuple[Stored | None, int]:
+        """See `Backend.read`."""
+        try:
+            stored = read_file(self._path(key))
+            clock = self._clocks.get(region)
+            tick = clock.tick() if clock is not None else None
+            # Whoever removed the whole directory removed the clock's file too; that
+            # shows first as a missing value.
+            if tick is None or stored is None:
+                tick = self._tick(region)
+        except OSError as error:
+            raise BackendError(f"reading a cache file: {error}") from error
+        return stored, tick
+
+    def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
+        """See `Backend.write`."""
+        path = self._path(key)
+        with self._prepared(path, stored, ttl) as temporary:
+            with self._locked(path):
+                self._replace(path, temporary, stored)
+                unlink(path + _LEASE)
+        self._keep_bound()
+
+    def remove(self, key: str) -> bool:
+        """See `Backend.remove`."""
+        path = self._path(key)
+        with translated("removing a cache file", OSError), self._locked(path):
+            return self._discard(path)
+
+    def compare_and_set(
+        self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
+    ) -> bool:
+        """See `Backend.compare_and_set`."""
+        path = self._path(key)
+        with self._prepared(path, stored, ttl) as temporary:
+            with self._locked(path):
+                if _fence_at(path) != seen:
+                    return False
+                self._replace(path, temporary, stored)
+                unlink(path + _LEASE)
+        self._keep_bound()
+        return True
+
+    # -- leases ----------------------------------------------------------------
+
+    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
+        """See `Backend.acquire`."""
+        path = self._path(key)
+        tick = self._tick(region)
+        with translated("acquiring a lease", OSError), self._locked(path):
+            fence = _fence_at(path)
+            if fence not in (None, seen) and (stored := read_file(path)) is not None:
+                return Changed(stored, tick)
+            now = self._time.steady()
+            held = LeaseRecord.load(path + _LEASE)
+            if held is not None and held.remaining(now) > 0:
+                return Busy(held.remaining(now))
+            record = LeaseRecord(
+                token=secrets.token_hex(16),
+                fence=secrets.randbits(63),
+                lapses_at=now + ttl,
+            )
+            record.save(path + _LEASE)
+        return _lease(key, record, tick, ttl)
+
+    def renew(self, lease: Lease, *, ttl: float) -> bool:
+        """See `Backend.renew`."""
+        path = self._path(lease.key)
+        with translated("renewing a lease", OSError), self._locked(path):
+            held = LeaseRecord.load(path + _LEASE)
+            if held is None or held.token != lease.token:
+                return False
+            lapses_at = self._time.steady() + ttl
+            replace(held, lapses_at=lapses_at).save(path + _LEASE)
+            return True
+
+    def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
+        """See `Backend.adopt`."""
+        path = self._path(key)
+        tick = self._tick(region)
+        with translated("adopting a lease", OSError), self._locked(path):
+            held = LeaseRecord.load(path + _LEASE)
+            if held is None or held.token != token:
+                return None
+            record = replace(
+                held,
+                token=secrets.token_hex(16),
+                lapses_at=self._time.steady() + ttl,
+            )
+            record.save(path + _LEASE)
+        return _lease(key, record, tick, ttl)
+
+    def commit(
+        self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
+    ) -> int | None:
+        """See `Backend.commit`."""
+        path = self._path(lease.key)
+        with self._prepared(path, stored, ttl) as temporary:
+            with self._locked(path):
+                held = LeaseRecord.load(path + _LEASE)
+                if held is None or held.fence != lease.fence:
+                    return None
+                self._replace(path, temporary, stored)
+                unlink(path + _LEASE)
+        self._keep_bound()
+        return self._tick(region)
+
+    def release(self, lease: Lease) -> bool:
+        """See `Backend.release`."""
+        path = self._path(lease.key)
+        with translated("releasing a lease", OSError), self._locked(path):
+            held = LeaseRecord.load(path + _LEASE)
+            if held is None or held.token != lease.token:
+                return False
+            return unlink(path + _LEASE)
+
+    # -- the region clock ------------------------------------------------------
+
+    def clock(self, region: str) -> ClockState:
+        """See `Backend.clock`."""
+        with self._opened_clock(region) as (_, state):
+            return state
+
+    def advance(self, region: str, *, hard: bool) -> ClockState:
+        """See `Backend.advance`."""
+        with self._opened_clock(region) as (clock, state):
+            state = state.advanced(self._time.wall(), hard=hard)
+            clock.save(state)
+            return state
+
+    def _tick(self, region: str) -> int:
+        """Read the tick of the file that all processes use, making it if need be."""
+        clock = self._clocks.get(region)
+        if clock is not None and (tick := clock.tick()) is not None:
+            with translated("the region clock", OSError):
+                if clock.is_current():
+                    return tick
+        return self.clock(region).tick
+
+    @contextmanager
+    def _opened_clock(self, region: str) -> Iterator[tuple[ClockFile, ClockState]]:
+        """Hold the clock's lock, with its file open, current and valid."""
+        path = f"{self._root}/clocks/{_digest(region)}"
+        with translated("the region clock", OSError), self._locked(path):
+            with self._clock_lock:
+                clock = self._clocks.setdefault(region, ClockFile(path))
+                state = clock.load()
+                if state is None:
+                    state = ClockState.seeded(self._time.wall())
+                    clock.save(state)
+                if clock.tick() is None or not clock.is_current():
+                    clock.reopen()
+            yield clock, state
+
+    # -- housekeeping ----------------------------------------------------------
+
+    def purge(self) -> int:
+        """See `Backend.purge`. Files that a killed process left unfinished go too."""
+        with translated("purging", OSError):
+            return sum(self._sweep(stripe, keep=None) for stripe in range(STRIPES))
+
+    def is_locked(self, key: str) -> bool:
+        """See `Backend.is_locked`."""
+        held = LeaseRecord.load(self._path(key) + _LEASE)
+        return held is not None and held.remaining(self._time.steady()) > 0
+
+    def _keep_bound(self) -> None:
+        """Cull some stripes if the values have outgrown `max_bytes`."""
+        with translated("culling", OSError):
+            total = self._usage.total()
+            if total <= self._max_bytes:
+                return
+            start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
+            for turn in range(STRIPES):
+                stripe = (start + turn) % STRIPES
+                before = self._usage.of(stripe)
+                self._sweep(stripe, keep=int(before * _KEEP_OF_STRIPE))
+                if self._usage.total() <= self._max_bytes * _CULL_TO:
+                    return
+
+    def _sweep(self, stripe: int, keep: int | None) -> int:
+        """Remove what has expired in a stripe, then the oldest beyond *keep* bytes."""
+        directory = f"{self._root}/{stripe:02x}"
+        if not os.path.isdir(directory):
+            return 0
+        with self._locks.hold(stripe):
+            removed, kept = self._sweep_expired(directory)
+            size = sum(found.st_size for _, found in kept)
+            kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
+            while keep is not None and size > keep:
+                path, found = kept.pop()
+                size -= found.st_size
+                removed += unlink(path)
+            self._usage.put(stripe, size)
+        return removed
+
+    def _sweep_expired(
+        self, directory: str
+    ) -> tuple[int, list[tuple[str, os.stat_result]]]:
+        """Remove expired values and abandoned files; give the values that stay."""
+        now = self._time.wall()
+        removed, kept = 0, []
+        with os.scandir(directory) as found_files:
+            for file in found_files:
+                found = file.stat(follow_symlinks=False)
+                if file.name.startswith(TEMPORARY) or file.name.endswith(_LEASE):
+                    # The host's own clock: the kernel stamped these, not a test's.
+                    if time.time() - found.st_ctime > _ABANDONED_AFTER:
+                        unlink(file.path)
+                elif found.st_mtime <= now:
+                    removed += unlink(file.path)
+                else:
+                    kept.append((file.path, found))
+        return removed, kept
+
+    # -- steps -----------------------------------------------------------------
+
+    def _path(self, key: str) -> str:
+        digest = _digest(key)
+        return f"{self._root}/{digest[:2]}/{digest}"
+
+    @contextmanager
+    def _locked(self, path: str) -> Iterator[None]:
+        with self._locks.hold(_stripe(path)):
+            yield
+
+    @contextmanager
+    def _prepared(
+        self, path: str, stored: Stored, ttl: float | None
+    ) -> Iterator[str]:
+        """Have the value in a temporary file, which is gone afterwards."""
+        if not isinstance(stored, bytes):
+            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
+        with translated("writing a cache file", OSError):
+            if len(stored) > self._max_bytes:
+                with self._locked(path):
+                    self._discard(path)
+                raise ValueTooLarge(
+                    f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+                )
+            expires_at = NEVER if ttl is None else self._time.wall() + ttl
+            directory = os.path.dirname(path)
+            temporary = write_temporary(directory, stored, min(expires_at, NEVER))
+            try:
+                yield temporary
+            finally:
+                unlink(temporary)
+
+    def _replace(self, path: str, temporary: str, stored: Stored) -> None:
+        before = _size(path)
+        os.rename(temporary, path)
+        self._usage.add(_stripe(path), len(stored) - before)  # type: ignore[arg-type]
+
+    def _discard(self, path: str) -> bool:
+        # The value first: what readers see is what an invalidation is about.
+        before = _size(path)
+        existed = unlink(path)
+        unlink(path + _LEASE)
+        if existed:
+            self._usage.add(_stripe(path), -before)
+        return existed
+
+
+def _digest(key: str) -> str:
+    encoded = key.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(encoded, digest_size=20).hexdigest()
+
+
+def _stripe(path: str) -> int:
+    return int(path[path.rindex("/") + 1 :][:2], 16)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _fence_at(path: str) -> int | None:
+    tail = read_tail(path, TRAILER_SIZE)
+    return None if tail is None else fence_of(tail)
+
+
+def _lease(key: str, record: LeaseRecord, tick: int, ttl: float) -> Lease:
+    return Lease(
+        key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl
+    )
+
+
+def _directory(arguments: Mapping[str, Any]) -> str:
+    path = arguments.get("path")
+    if not path:
+        raise ConfigurationError(
+            "holdover.file needs the argument 'path', the directory to keep files in"
+        )
+    return os.path.realpath(os.fspath(path))
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"max_bytes must be an int above 0, got {value!r}")
+    return value

@@ -1,0 +1,252 @@
+"""`holdover.memory`: entries in a dictionary of this process.
+
+Bounded: when full, the CLOCK algorithm evicts an entry that nobody has read since its
+hand last came by. Reading takes no lock.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdover.regions.backends.base import (
+    Backend,
+    Busy,
+    Capabilities,
+    Changed,
+    ClockState,
+    Grant,
+    Lease,
+    Stored,
+)
+from holdover.regions.envelope import fence_of
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.forks import renew_after_fork
+from holdover.regions.timesource import SYSTEM_TIME
+
+DEFAULT_MAX_ENTRIES = 10_000
+
+
+class _Slot:
+    """One stored entry, and whether it was read since the hand last came by."""
+
+    __slots__ = ("expires_at", "stored", "used")
+
+    def __init__(self, stored: Stored, expires_at: float) -> None:
+        self.stored = stored
+        self.expires_at = expires_at
+        self.used = False
+
+
+@dataclass(slots=True)
+class _Holding:
+    """A lease as the backend keeps it: there until committed, released or removed."""
+
+    token: str
+    fence: int
+    lapses_at: float
+
+
+class MemoryBackend(Backend):
+    """Entries in this process's memory.
+
+    Arguments:
+        max_entries: How many entries are kept at most (default 10,000).
+        time_source: The clocks to go by; for tests.
+    """
+
+    capabilities = Capabilities(
+        shared_by="process",
+        durable=False,
+        keeps_objects=True,
+        bounded_by=("max_entries",),
+    )
+    known_arguments = frozenset({"max_entries", "time_source"})
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        super().__init__(arguments)
+        self._max_entries = _positive(arguments.get("max_entries", DEFAULT_MAX_ENTRIES))
+        self._time = arguments.get("time_source", SYSTEM_TIME)
+        # In the order of the CLOCK hand: it takes from the front, and what it spares
+        # goes to the back. Read without the lock: a dict lookup is atomic.
+        self._slots: dict[str, _Slot] = {}
+        self._leases: dict[str, _Holding] = {}
+        self._clocks: dict[str, ClockState] = {}
+        self._lock = threading.Lock()  # guards the three dictionaries' changes
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's leases: their holders are not in this process."""
+        self._lock = threading.Lock()
+        self._leases = {}
+
+    # -- reading and writing ---------------------------------------------------
+
+    def read(self, key: str, region: str) -> tuple[Stored | None, int]:
+        """See `Backend.read`."""
+        clock = self._clocks.get(region) or self.clock(region)
+        slot = self._slots.get(key)
+        if slot is None:
+            return None, clock.tick
+        slot.used = True
+        return slot.stored, clock.tick
+
+    def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
+        """See `Backend.write`."""
+        with self._lock:
+            self._leases.pop(key, None)
+            self._put(key, stored, ttl)
+
+    def remove(self, key: str) -> bool:
+        """See `Backend.remove`."""
+        with self._lock:
+            self._leases.pop(key, None)
+            return self._slots.pop(key, None) is not None
+
+    def compare_and_set(
+        self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
+    ) -> bool:
+        """See `Backend.compare_and_set`."""
+        with self._lock:
+            if self._fence(key) != seen:
+                return False
+            self._leases.pop(key, None)
+            self._put(key, stored, ttl)
+            return True
+
+    # -- leases ----------------------------------------------------------------
+
+    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
+        """See `Backend.acquire`."""
+        tick = self.clock(region).tick
+        now = self._time.steady()
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is not None and fence_of(slot.stored) != seen:
+                return Changed(slot.stored, tick)
+            held = self._leases.get(key)
+            if held is not None and held.lapses_at > now:
+                return Busy(held.lapses_at - now)
+            holding = _Holding(secrets.token_hex(16), secrets.randbits(63), now + ttl)
+            self._leases[key] = holding
+        return _lease(key, holding, tick, ttl)
+
+    def renew(self, lease: Lease, *, ttl: float) -> bool:
+        """See `Backend.renew`."""
+        with self._lock:
+            held = self._leases.get(lease.key)
+            if held is None or held.token != lease.token:
+                return False
+            held.lapses_at = self._time.steady() + ttl
+            return True
+
+    def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
+        """See `Backend.adopt`."""
+        tick = self.clock(region).tick
+        with self._lock:
+            held = self._leases.get(key)
+            if held is None or held.token != token:
+                return None
+            held.token = secrets.token_hex(16)
+            held.lapses_at = self._time.steady() + ttl
+            return _lease(key, held, tick, ttl)
+
+    def commit(
+        self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
+    ) -> int | None:
+        """See `Backend.commit`."""
+        with self._lock:
+            held = self._leases.get(lease.key)
+            if held is None or held.fence != lease.fence:
+                return None
+            del self._leases[lease.key]
+            self._put(lease.key, stored, ttl)
+        return self.clock(region).tick
+
+    def release(self, lease: Lease) -> bool:
+        """See `Backend.release`."""
+        with self._lock:
+            held = self._leases.get(lease.key)
+            if held is None or held.token != lease.token:
+                return False
+            del self._leases[lease.key]
+            return True
+
+    # -- the region clock ------------------------------------------------------
+
+    def clock(self, region: str) -> ClockState:
+        """See `Backend.clock`."""
+        state = self._clocks.get(region)
+        if state is None:
+            with self._lock:
+                fresh = ClockState.seeded(self._time.wall())
+                state = self._clocks.setdefault(region, fresh)
+        return state
+
+    def advance(self, region: str, *, hard: bool) -> ClockState:
+        """See `Backend.advance`."""
+        state = self.clock(region)
+        with self._lock:
+            state = self._clocks[region].advanced(self._time.wall(), hard=hard)
+            self._clocks[region] = state
+        return state
+
+    # -- housekeeping ----------------------------------------------------------
+
+    def purge(self) -> int:
+        """See `Backend.purge`. Lapsed leases that nobody came back for go too."""
+        now, steady = self._time.wall(), self._time.steady()
+        with self._lock:
+            expired = [key for key, s in self._slots.items() if s.expires_at <= now]
+            for key in expired:
+                del self._slots[key]
+            lapsed = [key for key, h in self._leases.items() if h.lapses_at <= steady]
+            for key in lapsed:
+                del self._leases[key]
+        return len(expired)
+
+    def is_locked(self, key: str) -> bool:
+        """See `Backend.is_locked`."""
+        held = self._leases.get(key)
+        return held is not None and held.lapses_at > self._time.steady()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    # -- under the lock --------------------------------------------------------
+
+    def _fence(self, key: str) -> int | None:
+        slot = self._slots.get(key)
+        return None if slot is None else fence_of(slot.stored)
+
+    def _put(self, key: str, stored: Stored, ttl: float | None) -> None:
+        expires_at = math.inf if ttl is None else self._time.wall() + ttl
+        if key not in self._slots:
+            while len(self._slots) >= self._max_entries:
+                self._evict_one()
+        self._slots[key] = _Slot(stored, expires_at)
+
+    def _evict_one(self) -> None:
+        """Move the CLOCK hand to the first entry that nobody has used."""
+        now = self._time.wall()
+        while True:
+            key = next(iter(self._slots))
+            slot = self._slots.pop(key)
+            if not slot.used or slot.expires_at <= now:
+                return
+            slot.used = False
+            self._slots[key] = slot
+
+
+def _lease(key: str, held: _Holding, tick: int, ttl: float) -> Lease:
+    return Lease(key=key, token=held.token, fence=held.fence, clock=tick, ttl=ttl)
+
+
+def _positive(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"max_entries must be an int above 0, got {value!r}")
+    return value

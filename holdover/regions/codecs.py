@@ -1,0 +1,128 @@
+"""How values become bytes and come back."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Protocol
+
+from holdover.regions.errors import LazyValue, UncacheableValue
+
+TAG_LENGTH = 8
+
+
+class Codec(Protocol):
+    """Turns values into bytes and back.
+
+    Attributes:
+        tag: At most eight ASCII bytes, stored with every value. A region reads only
+            the values that carry its own codec's tag.
+    """
+
+    tag: bytes
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode *value*.
+
+        Raises:
+            UncacheableValue: This codec cannot keep it.
+        """
+
+    def loads(self, payload: memoryview) -> Any:
+        """Decode exactly *payload*; may raise anything if the bytes are no good."""
+
+
+def refuse_lazy(value: Any) -> None:
+    """Refuse what could be read only once.
+
+    Raises:
+        LazyValue: It is a generator, another iterator, or something to be awaited.
+    """
+    if isinstance(value, Iterator | AsyncIterator | Awaitable):
+        raise LazyValue(
+            f"a creator returned {type(value).__name__!r}, which can be used only once "
+            "and so cannot be cached: return a list (or another finished value)"
+        )
+
+
+class PickleCodec:
+    """Any picklable value. Read it only from a store that nobody else can write."""
+
+    tag = b"pickle"
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode with the newest pickle protocol."""
+        try:
+            return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:  # pickling runs the value's own code
+            raise _uncacheable(value, "pickle", error) from error
+
+    def loads(self, payload: memoryview) -> Any:
+        """Decode; runs whatever the pickle says."""
+        return pickle.loads(payload)
+
+
+class JsonCodec:
+    """JSON values only: None, bool, numbers, str, lists, and dicts with str keys.
+
+    What JSON would give back as something else (tuples, other keys) is refused, so
+    that a cached value always equals the created one.
+    """
+
+    tag = b"json"
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode as UTF-8 JSON text."""
+        try:
+            if not is_plain(value):
+                raise TypeError("JSON would not give the same value back")
+            return json.dumps(value, separators=(",", ":")).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _uncacheable(value, "json", error) from error
+
+    def loads(self, payload: memoryview) -> Any:
+        """Decode UTF-8 JSON text."""
+        return json.loads(bytes(payload))
+
+
+class FunctionCodec:
+    """dogpile.cache's pair of a serializer and a deserializer."""
+
+    tag = b"custom"
+
+    def __init__(
+        self, serializer: Callable[[Any], bytes], deserializer: Callable[[bytes], Any]
+    ) -> None:
+        self._serializer = serializer
+        self._deserializer = deserializer
+
+    def dumps(self, value: Any) -> bytes:
+        """Encode with the serializer."""
+        try:
+            return self._serializer(value)
+        except Exception as error:  # the user's own code
+            raise _uncacheable(value, "the region's serializer", error) from error
+
+    def loads(self, payload: memoryview) -> Any:
+        """Decode with the deserializer."""
+        return self._deserializer(bytes(payload))
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether JSON gives *value* back with its types unchanged."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return True
+    if kind is list:
+        return all(map(is_plain, value))
+    if kind is dict:
+        return all(type(key) is str and is_plain(held) for key, held in value.items())
+    return False
+
+
+def _uncacheable(value: Any, codec: str, error: Exception) -> UncacheableValue:
+    return UncacheableValue(
+        f"{codec} cannot encode a {type(value).__module__}.{type(value).__qualname__}: "
+        f"{error}"
+    )

@@ -1,0 +1,267 @@
+"""How a region is put together, and stays so when people assign to its attributes."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from dogpile.cache.region import CacheRegion, DefaultInvalidationStrategy
+from dogpile.cache.util import function_key_generator as dogpile_key_generator
+from dogpile.cache.util import function_multi_key_generator
+
+from holdover.regions import events
+from holdover.regions.assembling import (
+    INSTANCE,
+    Settings,
+    build_backend,
+    build_chain,
+    build_codec,
+)
+from holdover.regions.backends.base import Backend
+from holdover.regions.cached import CachedFunction
+from holdover.regions.creation import Creation
+from holdover.regions.errors import (
+    ConfigurationError,
+    RegionAlreadyConfigured,
+    RegionNotConfigured,
+)
+from holdover.regions.events import Listener, Listeners
+from holdover.regions.freshness import Standing
+from holdover.regions.lifetime import Lifetime
+from holdover.regions.ordering import Chain
+from holdover.regions.tier import Tier
+from holdover.regions.timesource import SYSTEM_TIME, TimeSource
+
+
+class ConfiguredRegion(CacheRegion):  # type: ignore[misc]  # dogpile.cache is untyped
+    """The part of a region that is about its own making. See `Region`."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        function_key_generator: Callable[..., Any] | None = None,
+        function_multi_key_generator: Callable[..., Any] = function_multi_key_generator,
+        key_mangler: Callable[[str], str] | None = None,
+        serializer: Callable[[Any], bytes] | None = None,
+        deserializer: Callable[[bytes], Any] | None = None,
+        async_creation_runner: Callable[..., Any] | None = None,
+        *,
+        time_source: TimeSource = SYSTEM_TIME,
+    ) -> None:
+        self._rules: Settings | None = None
+        self._lifetime = Lifetime()
+        self._tier: Tier | None = None
+        self._creation: Creation | None = None
+        self._listeners = Listeners()
+        self._time = time_source
+        self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
+        self._chain = Chain([])
+        self._makes_keys_itself = function_key_generator is None
+        self._prefix = f"{name}:" if name else ""
+        super().__init__(
+            name,
+            function_key_generator or dogpile_key_generator,
+            function_multi_key_generator,
+            key_mangler,
+            serializer,
+            deserializer,
+            async_creation_runner,
+        )
+
+    def configure(
+        self,
+        backend: str | Backend,
+        expiration_time: object = None,
+        arguments: Mapping[str, Any] | None = None,
+        _config_argument_dict: Mapping[str, Any] | None = None,
+        _config_prefix: str | None = None,
+        wrap: Sequence[Any] | None = (),
+        replace_existing_backend: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+        region_invalidator: Any = None,
+        **settings: Any,
+    ) -> Self:
+        """Give the region its backend and its rules.
+
+        Args:
+            backend: A name (``"holdover.memory"``, ``"holdover.file"``, or any of
+                dogpile.cache's) or a backend object.
+            expiration_time: Seconds (or ``timedelta``) for which a value is fresh;
+                None means for ever.
+            arguments: The backend's own arguments.
+            wrap: dogpile.cache's proxies; a region with any works without leases.
+            replace_existing_backend: Whether the region may be configured already.
+            region_invalidator: dogpile.cache's hook to decide what is invalidated.
+            **settings: ``stale_while_revalidate``, ``stale_if_error``, ``keep_for``
+                (see `Lifetime`), ``codec``, ``lease``, ``runner``, ``on_miss``,
+                ``on_timeout`` (see `Settings`).
+
+        Returns:
+            The region.
+
+        Raises:
+            ConfigurationError: An option is wrong; the message names it, what was
+                wanted and what was found.
+            RegionAlreadyConfigured: It is configured, and was not to be replaced.
+        """
+        if self.is_configured and not replace_existing_backend:
+            raise RegionAlreadyConfigured(
+                f"region {self.name!r} is already configured with {self.backend!r}; "
+                "replace_existing_backend=True replaces it"
+            )
+        rules = Settings.of(expiration_time, settings)
+        if arguments is None and _config_argument_dict is not None:
+            arguments = _under(_config_prefix or "", _config_argument_dict)
+        made = build_backend(backend, arguments or {})
+        chain = build_chain(rules.runner)
+        self._check_reach(made, chain)
+        check_functions(chain, self._cached)
+        self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
+        super().configure(
+            INSTANCE,
+            rules.lifetime.expiration_time,
+            {"instance": made},
+            wrap=wrap or (),
+            replace_existing_backend=True,
+            region_invalidator=region_invalidator,
+        )
+        return self
+
+    @property
+    def backend(self) -> Any:
+        """The backend; may be assigned at any time.
+
+        Raises:
+            RegionNotConfigured: There is none yet.
+        """
+        try:
+            return self.__dict__["backend"]
+        except KeyError:
+            raise RegionNotConfigured(
+                f"region {self.name!r} is used before it is configured: call "
+                "region.configure('holdover.memory', ...) at start-up"
+            ) from None
+
+    @backend.setter
+    def backend(self, backend: Any) -> None:
+        self.__dict__["backend"] = backend  # where dogpile.cache looks for it
+        self._actual_backend = None
+        if self._rules is not None:
+            self._assemble(self._rules)
+
+    @property
+    def expiration_time(self) -> float | None:
+        """Seconds for which a value is fresh; may be assigned at any time."""
+        return self._lifetime.expiration_time
+
+    @expiration_time.setter
+    def expiration_time(self, value: object) -> None:
+        self._lifetime = self._lifetime.expiring_in(value)
+
+    @property
+    def region_invalidator(self) -> Any:
+        """dogpile.cache's hook; may be assigned at any time."""
+        return self._region_invalidator
+
+    @region_invalidator.setter
+    def region_invalidator(self, strategy: Any) -> None:
+        self._region_invalidator = strategy
+        if self._tier is not None:
+            self._tier.also_invalid = self._strategy_standing()
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """How long values may be served, and in which state."""
+        return self._lifetime
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call *listener* with every event of this region (`holdover.events`).
+
+        Returns:
+            A function that ends it.
+        """
+        self._listeners.add(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _assemble(self, rules: Settings) -> None:
+        """Build what stands between the region's methods and its backend."""
+        if not isinstance(self.backend, Backend):
+            self._tier = self._creation = None
+            reason = f"{type(self.backend).__name__} knows no leases"
+            self._listeners.tell(
+                events.TierDropped(region=self.name or "", reason=reason)
+            )
+            return
+        self._tier = Tier(
+            self.backend,
+            self.name or "",
+            build_codec(
+                rules.codec,
+                self.backend,
+                self._user_defined_serializer,
+                self._user_defined_deserializer,
+            ),
+            self._listeners,
+            self._time,
+        )
+        self._tier.also_invalid = self._strategy_standing()
+        self._creation = Creation(
+            self._tier,
+            rules.lease,
+            self._chain,
+            raise_on_timeout=rules.on_timeout == "raise",
+            listeners=self._listeners,
+            time_source=self._time,
+        )
+
+    def _strategy_standing(self) -> Callable[[float], Standing] | None:
+        """What a strategy of the user's own says of an entry's age; None without one."""
+        strategy = self._region_invalidator
+        if type(strategy) is DefaultInvalidationStrategy:
+            return None  # the region clock does what it would do, for all processes
+
+        def standing(created_at: float) -> Standing:
+            if strategy.is_hard_invalidated(created_at):
+                return Standing.HARD
+            if strategy.is_soft_invalidated(created_at):
+                return Standing.SOFT
+            return Standing.CURRENT
+
+        return standing
+
+    def _check_reach(self, backend: Any, chain: Chain) -> None:
+        """Refuse a runner that could never find or reach this region."""
+        capabilities = getattr(backend, "capabilities", None)
+        for runner in chain.runners:
+            if runner.takes_orders and self.name is None:
+                raise ConfigurationError(
+                    f"a region needs a name to be refreshed by {runner.name!r}, whose "
+                    "worker finds it by name: make_region('...')"
+                )
+            if runner.leaves_process and getattr(capabilities, "shared_by", "") == "process":
+                raise ConfigurationError(
+                    f"{type(backend).__name__} is not shared between processes, so the "
+                    f"worker process of {runner.name!r} could not refresh it: use "
+                    "'holdover.file', or the runner 'thread'"
+                )
+
+
+def check_functions(
+    chain: Chain, functions: Iterable[CachedFunction[Any, Any]]
+) -> None:
+    """Refuse functions that a queue's worker could not find."""
+    for runner in chain.runners:
+        if runner.takes_orders:
+            for cached in functions:
+                cached.check_can_travel(
+                    runner.name, leaves_process=runner.leaves_process
+                )
+
+
+def _under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what stands in *mapping* under *prefix*, as dogpile.cache's files have it."""
+    return {
+        name[len(prefix) :]: value
+        for name, value in mapping.items()
+        if name.startswith(prefix)
+    }

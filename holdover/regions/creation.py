@@ -1,0 +1,448 @@
+"""Who makes the value, and what everybody else gets meanwhile.
+
+First a *flight*: one thread per process and key goes to the backend. Then a *lease*:
+one process in the fleet may create. The numbers in the comments are those of the
+promises in the documentation ("What the lease promises").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from holdover.regions import events
+from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.codecs import refuse_lazy
+from holdover.regions.errors import LeaseTimeout, UncacheableValue
+from holdover.regions.events import Listeners
+from holdover.regions.flights import EVERYONE, FLIGHTS, NOTHING, Flight, Landed
+from holdover.regions.freshness import Freshness
+from holdover.regions.leases import RENEWALS
+from holdover.regions.lifetime import LeaseTerms, Lifetime
+from holdover.regions.ordering import Chain
+from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
+from holdover.regions.tier import Found, Tier
+from holdover.regions.timesource import TimeSource
+
+_SHORTEST_POLL = 0.002
+_LONGEST_POLL = 0.006
+_LONGEST_EARLY_POLL = 0.1
+_POLL_GROWTH = 1.5
+_REMEMBER_TAKEN_FOR = 1.0
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request for a value.
+
+    Attributes:
+        user_key: The key as the user gave it.
+        key: The key as stored.
+        create: Makes the value; takes no arguments.
+        lifetime: How its age is judged.
+        own_lifetime: Whether the entry is to carry that lifetime with it.
+        should_cache: Says whether a created value is to be stored; None: always.
+        empty: Makes what is served at once if there is no value; None: wait instead.
+        order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
+    """
+
+    user_key: str
+    key: str
+    create: Callable[[], Any]
+    lifetime: Lifetime
+    own_lifetime: bool = False
+    should_cache: Callable[[Any], bool] | None = None
+    empty: Callable[[], Any] | None = None
+    order: Callable[[], tuple[str, list[Any], dict[str, Any], str] | None] | None = None
+
+
+class Creation:
+    """Answers the calls of one region for which there is no fresh value.
+
+    Args:
+        tier: The region's entries.
+        terms: How long leases last and callers wait.
+        chain: The runners, empty if callers create in the foreground.
+        raise_on_timeout: Whether a caller whose wait is over gets `LeaseTimeout`
+            instead of creating a value for itself.
+        listeners: Whom to tell what happens.
+        time_source: The clocks to go by.
+    """
+
+    def __init__(
+        self,
+        tier: Tier,
+        terms: LeaseTerms,
+        chain: Chain,
+        *,
+        raise_on_timeout: bool,
+        listeners: Listeners,
+        time_source: TimeSource,
+    ) -> None:
+        self._tier = tier
+        self._terms = terms
+        self._chain = chain
+        self._raise_on_timeout = raise_on_timeout
+        self._listeners = listeners
+        self._time = time_source
+        self._taken_until: dict[str, float] = {}
+
+    def answer(self, call: Call, found: Found) -> Any:
+        """Give the caller a value, which may be an old one.
+
+        Raises:
+            LeaseTimeout: Nobody created it in time, and the region is set to raise.
+            RecursiveCreation: The creator asked for its own key.
+            LazyValue: The creator returned something that can be read only once.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if found.freshness is Freshness.FRESH:
+            return found.entry.value
+        if found.freshness is Freshness.STALE:
+            return self._serve_stale(call, found)
+        self._tell_missed(call)
+        if call.empty is not None and self._chain:
+            newer = self._refresh_behind(call, found)
+            return self._serve_old(call, newer) if newer else call.empty()
+        return self._create_or_wait(call, found)
+
+    # -- an old value is at hand -----------------------------------------------
+
+    def _serve_stale(self, call: Call, found: Found) -> Any:
+        if self._chain:
+            newer = self._refresh_behind(call, found)
+            return self._serve_old(call, newer or found)
+        flight = None
+        if not self._is_known_taken(call.key):
+            flight = FLIGHTS.lead((self._tier, call.key))
+        if flight is None:
+            return self._serve_old(call, found)
+        with _Landing(self._tier, call.key, flight):
+            grant = self._acquire(call, found, self._terms.ttl)
+            if isinstance(grant, Lease):
+                return self._create(call, grant, flight, found)
+            return self._serve_old(call, grant if isinstance(grant, Found) else found)
+
+    def _serve_old(self, call: Call, found: Found) -> Any:
+        """Serve what was found; if it has gone since, start over."""
+        if found.freshness is Freshness.GONE:
+            return self._create_or_wait(call, found)
+        if found.freshness is not Freshness.FRESH and self._listeners:
+            age = self._time.wall() - found.entry.created_at
+            self._listeners.tell(
+                events.StaleServed(region=self._tier.region, key=call.key, age=age)
+            )
+        return found.entry.value
+
+    def _refresh_behind(self, call: Call, found: Found) -> Found | None:
+        """Order one refresh, unless one is under way; give a newer value if seen."""
+        if self._is_known_taken(call.key):
+            return None
+        flight = FLIGHTS.lead((self._tier, call.key))
+        if flight is None:
+            return None
+        with _Landing(self._tier, call.key, flight):
+            grant = self._acquire(call, found, self._terms.queue_ttl)
+            if isinstance(grant, Lease):
+                self._order(call, grant)
+        return grant if isinstance(grant, Found) else None
+
+    def _order(self, call: Call, lease: Lease) -> None:
+        self._remember_taken(call.key, lease.ttl)
+        job = Job(
+            key=call.key,
+            carry_out=lambda: self.fulfil(call, lease.token),
+            order=self._order_for(call, lease),
+        )
+
+        def give_up(reason: str) -> None:
+            self._tier.tell(events.OrderFailed, call.key, reason)
+            self._tier.release(lease)
+
+        self._chain.dispatch(job, give_up)
+
+    def _order_for(self, call: Call, lease: Lease) -> RefreshOrder | None:
+        named = call.order() if call.order is not None else None
+        if named is None:
+            return None
+        function, args, kwargs, key = named
+        return RefreshOrder(
+            region=self._tier.region,
+            function=function,
+            args=args,
+            kwargs=kwargs,
+            key=key,
+            token=lease.token,
+            clock=lease.clock,
+            not_after=self._time.wall() + lease.ttl,
+        )
+
+    # -- a worker at work ------------------------------------------------------
+
+    def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
+        """Carry out an order of which *token* is the proof, unless it was overtaken."""
+        # Promise 6: the token is swapped in the same step, so that the second delivery
+        # of a message finds another one.
+        lease = self._tier.adopt(call.key, token, self._terms.ttl)
+        if lease is None:
+            reason = "overtaken: its lease is no longer the one that was ordered with"
+            self._tier.tell(events.OrderDropped, call.key, reason)
+            return Outcome(done=False, reason="overtaken")
+        flight = FLIGHTS.lead((self._tier, call.key)) or Flight()
+        with _Landing(self._tier, call.key, flight):
+            try:
+                made = self._create_under(call, lease, flight)
+            except Exception as error:
+                self._tier.tell(events.CreatorFailed, call.key, repr(error))
+                return Outcome(done=False, reason=f"creator failed: {error!r}")
+        if not made.stored:
+            return Outcome(done=False, reason="not stored", cost=made.cost)
+        self._listeners.tell(
+            events.Refreshed(
+                region=self._tier.region,
+                key=call.key,
+                cost=made.cost,
+                task_id=task_id,
+            )
+        )
+        return Outcome(done=True, reason="refreshed", cost=made.cost)
+
+    # -- no usable value -------------------------------------------------------
+
+    def _create_or_wait(self, call: Call, found: Found) -> Any:
+        deadline = self._time.steady() + self._terms.wait
+        while True:
+            seat = FLIGHTS.join((self._tier, call.key))
+            if seat.is_owner:
+                with _Landing(self._tier, call.key, seat.flight):
+                    return self._lead(call, seat.flight, found, deadline)
+            left = max(0.0, deadline - self._time.steady())
+            if not FLIGHTS.wait(seat.flight, left):
+                return self._lose_patience(call, found)
+            landed = seat.flight.landed
+            if landed.error is not None:
+                return self._creator_failed(call, found, landed.error)
+            if seat.number <= landed.valid_for:
+                return landed.value
+            # We joined after that value's creator had started, and something was
+            # invalidated meanwhile, maybe before we asked (promise 1). So look again.
+            found = self._tier.look(call.key, call.lifetime)
+            if found.freshness in (Freshness.FRESH, Freshness.STALE):
+                return self._serve_old(call, found)
+
+    def _lead(self, call: Call, flight: Flight, found: Found, deadline: float) -> Any:
+        """Create, or wait for the process that does, on behalf of all who joined."""
+        polls = _Polls(found.entry.cost)
+        while True:
+            joined = FLIGHTS.count(flight)
+            grant = self._acquire(call, found, self._terms.ttl)
+            if isinstance(grant, Lease):
+                return self._create(call, grant, flight, found)
+            if grant is None:
+                return self._create_unstored(call, flight, found)
+            if isinstance(grant, Found):
+                found = grant
+                if found.freshness in (Freshness.FRESH, Freshness.STALE):
+                    flight.land(Landed(found.entry.value, valid_for=joined))
+                    return self._serve_old(call, found)
+            left = deadline - self._time.steady()
+            if left <= 0:
+                return self._lose_patience(call, found)
+            if isinstance(grant, Busy):
+                self._time.sleep(polls.next_pause(min(left, grant.expires_in)))
+
+    def _lose_patience(self, call: Call, found: Found) -> Any:
+        """The wait is over (promise 5): an old value, an error, or one's own value."""
+        if found.freshness is Freshness.FALLBACK:
+            return self._serve_old(call, found)
+        if self._raise_on_timeout:
+            self._raise_timeout(call, self._terms.wait)
+        while True:
+            seat = FLIGHTS.join((self._tier, call.key, "unstored"))
+            if seat.is_owner:
+                with _Landing(self._tier, call.key, seat.flight, "unstored"):
+                    return self._create_unstored(call, seat.flight, found)
+            if not FLIGHTS.wait(seat.flight, self._terms.max_hold):
+                self._raise_timeout(call, self._terms.max_hold)
+            landed = seat.flight.landed
+            if landed.error is not None:
+                return self._creator_failed(call, found, landed.error)
+            if seat.number <= landed.valid_for:
+                return landed.value
+
+    def _raise_timeout(self, call: Call, waited: float) -> NoReturn:
+        raise LeaseTimeout(
+            f"region {self._tier.region!r}: nobody had created {call.key!r} "
+            f"after {waited:g} s"
+        )
+
+    # -- creating --------------------------------------------------------------
+
+    def _create(self, call: Call, lease: Lease, flight: Flight, found: Found) -> Any:
+        """Create in this thread; if that fails, an old value may still serve."""
+        try:
+            return self._create_under(call, lease, flight).value
+        except Exception as error:
+            flight.land(Landed(error=error))
+            return self._creator_failed(call, found, error)
+
+    def _create_under(self, call: Call, lease: Lease, flight: Flight) -> _Made:
+        """Create and commit, or release the lease and let the error out."""
+        joined = FLIGHTS.count(flight)
+        try:
+            with RENEWALS.holding(self._tier.backend, lease, self._terms):
+                made = self._run(call)
+        except BaseException:
+            self._tier.release(lease)
+            raise
+        # Closed before it is stored, so that nobody joins who might know of an
+        # invalidation that comes after the commit.
+        FLIGHTS.close((self._tier, call.key), flight)
+        for_everyone = made.wanted and self._commit(call, lease, made)
+        if not made.wanted:
+            self._tier.release(lease)
+        flight.land(Landed(made.value, valid_for=EVERYONE if for_everyone else joined))
+        self._tell_created(call, made)
+        return made
+
+    def _commit(self, call: Call, lease: Lease, made: _Made) -> bool:
+        """Store what was made; say whether late joiners may have it too."""
+        entry = self._tier.entry(
+            made.value,
+            call.lifetime,
+            fence=lease.fence,
+            clock=lease.clock,
+            cost=made.cost,
+            own_lifetime=call.own_lifetime,
+        )
+        try:
+            done = self._tier.commit(lease, entry)
+        except UncacheableValue as error:
+            self._tier.tell(events.Uncacheable, call.key, str(error))
+            self._tier.release(lease)
+            return False
+        made.stored = done.stored
+        return done.for_everyone
+
+    def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
+        """Create without a lease: only for those who had joined when it began."""
+        joined = FLIGHTS.count(flight)
+        try:
+            made = self._run(call)
+        except Exception as error:
+            flight.land(Landed(error=error))
+            return self._creator_failed(call, found, error)
+        flight.land(Landed(made.value, valid_for=joined))
+        self._tell_created(call, made)
+        return made.value
+
+    def _run(self, call: Call) -> _Made:
+        """Run the creator, and ask whether its value is to be kept."""
+        started = self._time.steady()
+        value = call.create()
+        cost = self._time.steady() - started
+        refuse_lazy(value)
+        wanted = call.should_cache is None or bool(call.should_cache(value))
+        return _Made(value, cost, wanted)
+
+    def _creator_failed(self, call: Call, found: Found, error: Exception) -> Any:
+        """Serve this caller's own old value, or raise the creator's error unchanged."""
+        if found.freshness is Freshness.GONE:
+            raise error
+        self._tier.tell(events.CreatorFailed, call.key, repr(error))
+        return self._serve_old(call, found)
+
+    # -- small steps -----------------------------------------------------------
+
+    def _acquire(self, call: Call, found: Found, ttl: float) -> Lease | Busy | Found | None:
+        grant = self._tier.acquire(call.key, found.entry, call.lifetime, ttl)
+        if isinstance(grant, Busy):
+            self._remember_taken(call.key, grant.expires_in)
+        return grant
+
+    def _is_known_taken(self, key: str) -> bool:
+        """Say whether the lease is known to be taken, without asking the backend.
+
+        This is what lets a stale herd pay for one read each and nothing else.
+        """
+        until = self._taken_until.get(key)
+        return until is not None and until > self._time.steady()
+
+    def _remember_taken(self, key: str, expires_in: float) -> None:
+        if len(self._taken_until) >= _MOST_REMEMBERED:
+            self._taken_until.clear()
+        until = self._time.steady() + min(expires_in, _REMEMBER_TAKEN_FOR)
+        self._taken_until[key] = until
+
+    def _tell_missed(self, call: Call) -> None:
+        if self._listeners:
+            self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
+
+    def _tell_created(self, call: Call, made: _Made) -> None:
+        if self._listeners:
+            self._listeners.tell(
+                events.Created(
+                    region=self._tier.region,
+                    key=call.key,
+                    cost=made.cost,
+                    stored=made.stored,
+                )
+            )
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a creator made: the value, its cost in seconds, and what becomes of it."""
+
+    value: Any
+    cost: float
+    wanted: bool
+    stored: bool = False
+
+
+class _Landing:
+    """Ends a flight, whatever happens: closes it, and wakes all who are still waiting."""
+
+    __slots__ = ("_flight", "_key")
+
+    def __init__(self, tier: Tier, key: str, flight: Flight, *more: str) -> None:
+        self._key = (tier, key, *more)
+        self._flight = flight
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        FLIGHTS.close(self._key, self._flight)
+        if not self._flight.has_landed:
+            self._flight.land(NOTHING)
+
+
+class _Polls:
+    """How long to pause before asking again whether another process is done.
+
+    2 ms at first, growing while its end is near; longer before that, if the cost of
+    the last creation says that it is not.
+    """
+
+    __slots__ = ("_cost", "_pause", "_waited")
+
+    def __init__(self, cost: float) -> None:
+        self._cost = cost
+        self._pause = _SHORTEST_POLL
+        self._waited = 0.0
+
+    def next_pause(self, most: float) -> float:
+        """Give the next pause, at most *most* seconds."""
+        still = self._cost - self._waited
+        if still > 2 * _LONGEST_POLL:
+            pause = min(still / 2, _LONGEST_EARLY_POLL)
+        else:
+            pause = self._pause
+            self._pause = min(self._pause * _POLL_GROWTH, _LONGEST_POLL)
+        pause = max(_SHORTEST_POLL, min(pause, most))
+        self._waited += pause
+        return pause
+

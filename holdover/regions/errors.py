@@ -1,0 +1,86 @@
+"""Every error that Holdover raises, in one tree.
+
+All of them descend from dogpile.cache's base error, and where dogpile.cache has an
+error of the same meaning ours is one of its kind, so ``except`` clauses written for
+dogpile.cache go on working.
+"""
+
+from __future__ import annotations
+
+from dogpile.cache import exception as dogpile
+
+
+class HoldoverError(dogpile.DogpileCacheException):
+    """Anything that Holdover itself raises."""
+
+
+class ConfigurationError(HoldoverError, dogpile.ValidationError, ValueError):
+    """An option or a combination of options that cannot work."""
+
+
+class InvalidLifetime(ConfigurationError):
+    """A span of time that is negative, zero where it may not be, NaN or no number."""
+
+
+class UnknownName(ConfigurationError, dogpile.PluginNotFound):
+    """A backend, codec or runner that nobody has registered under that name."""
+
+
+class MissingDependency(ConfigurationError, ImportError):
+    """An optional library is needed and not installed; the message names the extra."""
+
+
+class InsecureDirectory(ConfigurationError):
+    """A cache directory that other users of the machine could write to."""
+
+
+class UnimportableFunction(ConfigurationError):
+    """A function that no worker process could find again by its name."""
+
+
+class RegionNotConfigured(HoldoverError, dogpile.RegionNotConfigured):
+    """The region was used before ``configure()``."""
+
+
+class RegionAlreadyConfigured(HoldoverError, dogpile.RegionAlreadyConfigured):
+    """``configure()`` was called a second time without asking to replace."""
+
+
+class UncacheableValue(HoldoverError, TypeError):
+    """A value that cannot be kept: it is lazy, or its codec cannot encode it."""
+
+
+class LazyValue(UncacheableValue):
+    """A generator, iterator or coroutine: reading it once would use it up."""
+
+
+class UnkeyableArgument(HoldoverError, TypeError):
+    """An argument from which no lasting key can be made."""
+
+
+class RecursiveCreation(HoldoverError, RuntimeError):
+    """A creator asked for the very key that it was creating."""
+
+
+class LeaseTimeout(HoldoverError, TimeoutError):
+    """Nobody had created the value when the caller's wait was over."""
+
+
+class BackendError(HoldoverError):
+    """A backend could not carry out an operation; the cause is chained."""
+
+
+class InvalidOrder(HoldoverError, ValueError):
+    """A refresh message that is not an order of ours."""
+
+
+class UnregisteredFunction(HoldoverError, LookupError):
+    """An order names a function that this process has not registered."""
+
+
+class RunnerUnavailable(HoldoverError):
+    """A runner could not take an order now: its queue is full, closed or unreachable."""
+
+
+class ValueTooLarge(BackendError):
+    """The value is larger than its backend may hold; what was stored is removed."""

@@ -1,0 +1,160 @@
+"""What happens in a region, as values given to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+log = logging.getLogger("holdover")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        region: Name of the region.
+        key: The key, or "" where it concerns none.
+    """
+
+    region: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Event):
+    """A fresh value was served."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleServed(Event):
+    """An old value was served.
+
+    Attributes:
+        age: Seconds since its creator started.
+    """
+
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Event):
+    """There was no value to serve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created(Event):
+    """A creator has run.
+
+    Attributes:
+        cost: Seconds that it took.
+        stored: Whether its value was stored.
+    """
+
+    cost: float
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed(Event):
+    """An ordered refresh was carried out here.
+
+    Attributes:
+        cost: Seconds that its creator took.
+        task_id: The queue's name for it, if it came by a queue.
+    """
+
+    cost: float
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Event):
+    """Something went wrong that no caller was told of.
+
+    Attributes:
+        reason: What, in words.
+    """
+
+    reason: str
+
+
+class CreatorFailed(Problem):
+    """A creator raised, and an old value was served in its place."""
+
+
+class LeaseLost(Problem):
+    """A created value was refused: the key was invalidated or set in the meantime."""
+
+
+class BackendFailed(Problem):
+    """The backend could not carry out an operation."""
+
+
+class Unreadable(Problem):
+    """What the backend holds for a key is no value of ours; treated as a miss."""
+
+
+class Uncacheable(Problem):
+    """A created value could not be stored and was only handed to its callers."""
+
+
+class OrderFailed(Problem):
+    """No runner could take a refresh order."""
+
+
+class OrderDropped(Problem):
+    """A refresh order was not carried out here."""
+
+
+class TierDropped(Problem):
+    """The region works without leases: its backend knows only dogpile.cache's verbs."""
+
+
+Listener = Callable[[Event], object]
+
+
+_QUIET_FOR = 60.0  # seconds between two log lines of one kind of problem
+
+
+class Listeners:
+    """Those who want to know.
+
+    Problems are logged as well, each kind once a minute as a warning, since an outage
+    makes thousands of them, and otherwise at debug level.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+        self._warned_at: dict[type[Event], float] = {}
+
+    def add(self, listener: Listener) -> None:
+        """Call *listener* with every event from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def remove(self, listener: Listener) -> None:
+        """Call *listener* no more."""
+        self._listeners = tuple(one for one in self._listeners if one != listener)
+
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
+    def tell(self, event: Event) -> None:
+        """Pass *event* on. A listener that raises is logged, never felt."""
+        if isinstance(event, Problem):
+            self._log(event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # a listener must not change what a caller gets
+                log.exception("a listener failed")
+
+    def _log(self, problem: Problem) -> None:
+        kind, now = type(problem), time.monotonic()
+        loud = now - self._warned_at.get(kind, -_QUIET_FOR) >= _QUIET_FOR
+        if loud:
+            self._warned_at[kind] = now
+        level = logging.WARNING if loud else logging.DEBUG
+        log.log(level, "%s: region %r: %s", kind.__name__, problem.region, problem.reason)

@@ -1,0 +1,73 @@
+"""The one decision that everything hangs on: how usable is a stored value now?"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdover.regions.envelope import Entry
+    from holdover.regions.lifetime import Lifetime
+
+
+class Freshness(enum.Enum):
+    """What a caller may do with a stored value.
+
+    FRESH is served. STALE is served while one caller or worker makes the next value.
+    FALLBACK is served only if its creator fails. GONE is never served.
+    """
+
+    FRESH = "fresh"
+    STALE = "stale"
+    FALLBACK = "fallback"
+    GONE = "gone"
+
+
+class Standing(enum.Enum):
+    """What the region clock says of an entry."""
+
+    CURRENT = "current"
+    SOFT = "softly invalidated"
+    HARD = "invalidated"
+
+
+def assess(
+    entry: Entry, lifetime: Lifetime, now: float, standing: Standing = Standing.CURRENT
+) -> Freshness:
+    """Say how usable *entry* is at *now* (seconds, wall clock).
+
+    The reader's *lifetime* judges it, unless the entry carries its own.
+    """
+    if standing is Standing.HARD or now >= entry.kept_until:
+        return Freshness.GONE
+    if entry.lifetime is not None:
+        lifetime = entry.lifetime
+    overdue = _overdue(now - entry.created_at, lifetime.expiration_time)
+    if standing is Standing.SOFT:
+        overdue = max(overdue, 0.0)
+    if overdue < 0.0:
+        return Freshness.FRESH
+    return _beyond_expiry(overdue, lifetime)
+
+
+def _overdue(age: float, expiration_time: float | None) -> float:
+    """Seconds since expiry; below zero while fresh.
+
+    A stamp from the future counts as age 0, since hosts' clocks differ a little. One
+    more than a whole lifetime ahead is nonsense, and such a value has just expired.
+    """
+    if expiration_time is None:
+        return -1.0
+    if age < 0.0:
+        return 0.0 if -age > expiration_time else -expiration_time
+    return age - expiration_time
+
+
+def _beyond_expiry(overdue: float, lifetime: Lifetime) -> Freshness:
+    window = lifetime.stale_while_revalidate
+    if window is None or overdue < window:
+        return Freshness.STALE
+    window = lifetime.stale_if_error
+    if window is not None and overdue < window:
+        return Freshness.FALLBACK
+    return Freshness.GONE

@@ -1,0 +1,123 @@
+"""From a call to a key: two different calls never share one, whatever their arguments.
+
+Types count (``1``, ``"1"`` and ``True`` differ, nested too) and so does structure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import hashlib
+import pathlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from holdover.regions.errors import UnkeyableArgument
+from holdover.regions.functions import name_of
+
+ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
+"""Types whose ``repr`` is exact and alike for no two different values."""
+
+LONGEST_KEY = 512  # characters; longer ones are shortened to a digest
+_READABLE = 64
+
+_BY_REPR = frozenset(
+    {complex, range, decimal.Decimal, fractions.Fraction, uuid.UUID,
+     datetime.date, datetime.timedelta}
+)  # fmt: skip
+
+
+def bounded(key: str) -> str:
+    """Shorten a long key, keeping its beginning readable and the whole distinct."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
+    return f"{key[:_READABLE]}~{digest.hexdigest()}"
+
+
+def encode_arguments(values: tuple[Any, ...]) -> str:
+    """Give the text of a call's arguments.
+
+    Raises:
+        UnkeyableArgument: One of them has no lasting text.
+    """
+    try:
+        return f"({','.join(map(encode, values))})"
+    except RecursionError:
+        raise UnkeyableArgument("an argument contains itself") from None
+
+
+def encode(value: Any) -> str:
+    """Give a text that no other value has, in this process or another.
+
+    An object of a class of your own is encoded by its ``__cache_key__()``, which
+    returns anything that can be encoded; a dataclass by its fields.
+    """
+    kind = type(value)
+    if kind in ATOMS:
+        return repr(value)
+    encoder = _CONTAINERS.get(kind)
+    if encoder is not None:
+        return encoder(value)
+    return f"{kind.__module__}.{kind.__qualname__}:{_inner(value, kind)}"
+
+
+def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
+    if kind in _BY_REPR or isinstance(value, pathlib.PurePath):
+        return repr(value)
+    if hasattr(kind, "__cache_key__"):
+        return encode(value.__cache_key__())
+    if isinstance(value, enum.Enum):
+        return repr(value.name or value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        held = ((field.name, getattr(value, field.name)) for field in _fields(value))
+        return _mapping(dict(held))
+    if kind in (datetime.datetime, datetime.time):
+        return f"{value.isoformat()} {value.tzname()!r} {value.fold}"
+    if callable(value) and (name := name_of(value)):
+        return name
+    return _as_base(value, kind)
+
+
+def _as_base(value: Any, kind: type) -> str:
+    """Encode an instance of a class derived from a type that can be encoded."""
+    for base in kind.__mro__[1:]:
+        if base in ATOMS:
+            return base.__repr__(value)
+        if base in _CONTAINERS:
+            return _CONTAINERS[base](value)
+    raise UnkeyableArgument(
+        f"no lasting key can be made from a {kind.__module__}.{kind.__qualname__}: "
+        "pass what identifies it (an id, a name), or give its class a method "
+        "__cache_key__() that returns that"
+    )
+
+
+def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return tuple(field for field in dataclasses.fields(value) if field.compare)
+
+
+def _mapping(value: dict[Any, Any]) -> str:
+    items = sorted(f"{encode(key)}:{encode(held)}" for key, held in value.items())
+    return f"{{{','.join(items)}}}"
+
+
+def _sequence(opening: str, closing: str) -> Callable[[Any], str]:
+    return lambda value: f"{opening}{','.join(map(encode, value))}{closing}"
+
+
+def _unordered(name: str) -> Callable[[Any], str]:
+    return lambda value: f"{name}{{{','.join(sorted(map(encode, value)))}}}"
+
+
+_CONTAINERS: dict[type, Callable[[Any], str]] = {
+    list: _sequence("[", "]"),
+    tuple: _sequence("(", ")"),
+    dict: _mapping,
+    set: _unordered("set"),
+    frozenset: _unordered("frozenset"),
+}

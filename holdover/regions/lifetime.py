@@ -1,0 +1,114 @@
+"""How long things last: the policies of a region, as checked values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from holdover.regions.errors import InvalidLifetime
+
+DAY = 86_400.0
+
+
+def seconds(value: object, name: str, *, zero: bool = False) -> float:
+    """Turn what a user wrote for a span of time into seconds.
+
+    Args:
+        value: A number of seconds or a ``timedelta``.
+        name: What the user calls it, for the error.
+        zero: Whether a span of no length makes sense here.
+
+    Raises:
+        InvalidLifetime: It is not a number, or NaN, infinite, negative, or zero.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidLifetime(
+            f"{name} must be a number of seconds or a timedelta, got {value!r}"
+        )
+    if math.isnan(value) or math.isinf(value):
+        raise InvalidLifetime(f"{name} must be finite, got {value!r}")
+    if value < 0 or (value == 0 and not zero):
+        least = "0 or more" if zero else "more than 0"
+        raise InvalidLifetime(f"{name} must be {least} seconds, got {value!r}")
+    return float(value)
+
+
+def seconds_or_none(value: object, name: str, *, zero: bool = False) -> float | None:
+    """Do as `seconds`, and let None stand for "no bound"."""
+    return None if value is None else seconds(value, name, zero=zero)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetime:
+    """How long a value may be served, and in which state.
+
+    All spans are seconds (``timedelta`` is accepted and converted). The two stale
+    windows both begin when the value expires (RFC 5861 sections 3 and 4).
+
+    Attributes:
+        expiration_time: Seconds for which a value is fresh; None means always.
+        stale_while_revalidate: Seconds past expiry during which the old value is
+            served while one caller or worker makes the next; None means as long as
+            the entry is kept, 0 means never.
+        stale_if_error: Seconds past expiry during which the old value is served if
+            its creator fails; None means as long as `stale_while_revalidate` says.
+        keep_for: Seconds past expiry for which the backend keeps the entry (never
+            less than the two windows); None means without end.
+    """
+
+    expiration_time: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    keep_for: float | None = DAY
+
+    def __post_init__(self) -> None:
+        for name in ("stale_while_revalidate", "stale_if_error", "keep_for"):
+            self._convert(name, zero=True)
+        self._convert("expiration_time", zero=False)
+
+    def _convert(self, name: str, *, zero: bool) -> None:
+        value = seconds_or_none(getattr(self, name), name, zero=zero)
+        object.__setattr__(self, name, value)
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds after its creation at which an entry may be removed; None: never."""
+        if self.expiration_time is None or self.keep_for is None:
+            return None
+        windows = (self.stale_while_revalidate or 0.0, self.stale_if_error or 0.0)
+        return self.expiration_time + max(self.keep_for, *windows)
+
+    def expiring_in(self, expiration_time: object) -> Lifetime:
+        """Give the same windows behind another *expiration_time*.
+
+        -1 means "never expires", as in dogpile.cache's ``get_or_create``.
+        """
+        never = expiration_time == -1
+        return replace(self, expiration_time=None if never else expiration_time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTerms:
+    """How long the right to create one key lasts, and how long others wait for it.
+
+    Attributes:
+        ttl: Seconds until the lease of a dead creator lapses; a living one renews it
+            every third of this.
+        wait: Seconds that a caller without a value waits for whoever creates it.
+        queue_ttl: Seconds for which a lease is held while its order waits in a queue.
+        max_hold: Seconds after which a lease is no longer renewed, so that a creator
+            which never returns does not keep a key for ever.
+    """
+
+    ttl: float = 5.0
+    wait: float = 30.0
+    queue_ttl: float = 30.0
+    max_hold: float = 300.0
+
+    def __post_init__(self) -> None:
+        for name in ("ttl", "queue_ttl", "max_hold"):
+            object.__setattr__(self, name, seconds(getattr(self, name), name))
+        object.__setattr__(self, "wait", seconds(self.wait, "wait", zero=True))

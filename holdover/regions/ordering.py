@@ -1,0 +1,85 @@
+"""Handing refreshes to runners: queue first, then this process, never the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from holdover.regions.background import Pool
+from holdover.regions.breaker import Breaker
+from holdover.regions.refresh.base import Job, Runner
+
+# Publishing may block for as long as a broker is allowed to; a visitor never waits
+# for that. One thread keeps the messages of a process in order.
+PUBLISHER = Pool("holdover-publisher", threads=1, backlog=1000)
+
+GiveUp = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A runner, and the breaker that keeps calls away while it fails."""
+
+    runner: Runner
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def suits(self, job: Job) -> bool:
+        """Say whether this runner could carry out *job* at all."""
+        return job.order is not None or not self.runner.takes_orders
+
+
+class Chain:
+    """Runners in the order in which they are tried."""
+
+    def __init__(self, runners: Sequence[Runner]) -> None:
+        self._links = [_Link(runner) for runner in runners]
+
+    @property
+    def runners(self) -> list[Runner]:
+        """The runners, first choice first."""
+        return [link.runner for link in self._links]
+
+    def __bool__(self) -> bool:
+        return bool(self._links)
+
+    def dispatch(self, job: Job, give_up: GiveUp) -> None:
+        """Hand *job* to the first runner that takes it.
+
+        Args:
+            job: The refresh.
+            give_up: Called with the reason if none did.
+        """
+        self._dispatch(job, give_up, start=0, reason="no runner suits it")
+
+    def _dispatch(self, job: Job, give_up: GiveUp, *, start: int, reason: str) -> None:
+        for index in range(start, len(self._links)):
+            link = self._links[index]
+            if not link.suits(job) or not link.breaker.allows():
+                continue
+            if link.runner.takes_orders:
+                if PUBLISHER.submit(lambda at=index: self._publish(job, give_up, at)):
+                    return
+                reason = "too many orders wait to be published"
+                continue
+            failure = _submit(link, job)
+            if failure is None:
+                return
+            reason = failure
+        give_up(reason)
+
+    def _publish(self, job: Job, give_up: GiveUp, index: int) -> None:
+        """Submit to a queue, in the publisher's thread; on failure, try the next."""
+        failure = _submit(self._links[index], job)
+        if failure is not None:
+            self._dispatch(job, give_up, start=index + 1, reason=failure)
+
+
+def _submit(link: _Link, job: Job) -> str | None:
+    """Submit; say why it failed, if it did."""
+    try:
+        link.runner.submit(job)
+    except Exception as error:  # a queue's client raises errors of its own
+        link.breaker.failed()
+        return f"{link.runner.name}: {error!r}"
+    link.breaker.succeeded()
+    return None

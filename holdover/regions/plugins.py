@@ -1,0 +1,97 @@
+"""Names and what they load: nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from holdover.regions.errors import ConfigurationError, MissingDependency, UnknownName
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """Where something named lives.
+
+    Attributes:
+        target: ``module:attribute``.
+        extra: The extra of this distribution that installs what it needs, if any.
+    """
+
+    target: str
+    extra: str = ""
+
+
+BACKENDS = {
+    "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
+    "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+}
+RUNNERS = {
+    "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
+    "thread": Plugin("holdover.regions.refresh.thread:ThreadRunner"),
+    "celery": Plugin("holdover.regions.refresh.celery:CeleryRunner", "celery"),
+}
+CODECS = {
+    "pickle": Plugin("holdover.regions.codecs:PickleCodec"),
+    "json": Plugin("holdover.regions.codecs:JsonCodec"),
+}
+_BUILT_IN: dict[str, Mapping[str, Plugin]] = {
+    "backend": BACKENDS,
+    "runner": RUNNERS,
+    "codec": CODECS,
+}
+
+
+def load(kind: str, name: str, *, also_known: Iterable[str] = ()) -> Any:
+    """Load the *kind* ("backend", "runner" or "codec") that goes by *name*.
+
+    Other distributions offer theirs by the entry point groups ``holdover.backends``,
+    ``holdover.runners`` and ``holdover.codecs``; a built-in name cannot be taken over.
+
+    Raises:
+        UnknownName: Nothing goes by it; the message lists what does.
+        MissingDependency: What it needs is not installed; the message says how.
+    """
+    built_in = _BUILT_IN[kind]
+    if name in built_in:
+        return _load(kind, name, built_in[name])
+    outside = {found.name: found for found in entry_points(group=f"holdover.{kind}s")}
+    if name in outside:
+        return outside[name].load()
+    known = sorted({*built_in, *outside, *also_known})
+    raise UnknownName(unknown(kind, name, known))
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that *name* is unknown, what was likely meant, and what there is."""
+    known = list(known)
+    near = get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
+
+
+def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse a *value* that is none of the *choices*.
+
+    Raises:
+        ConfigurationError: It names the option and the choices.
+    """
+    choices = list(choices)
+    if value not in choices:
+        raise ConfigurationError(unknown(f"{option} setting", value, choices))
+
+
+def _load(kind: str, name: str, plugin: Plugin) -> Any:
+    module, _, attribute = plugin.target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if not plugin.extra or (error.name or "").startswith("holdover"):
+            raise
+        raise MissingDependency(
+            f"the {kind} {name!r} needs {error.name!r}: "
+            f"pip install holdover[{plugin.extra}]"
+        ) from error

@@ -1,0 +1,1 @@
+"""How refreshes are carried out: one port, one module for each way."""

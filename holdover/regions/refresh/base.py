@@ -1,0 +1,148 @@
+"""The port: a refresh as data, and what carries it out.
+
+An order is JSON. It names a registered function, so that whoever can write to a queue
+cannot choose code; and it carries the lease's token, so that of all the deliveries of
+a message only the first one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+from holdover.regions.codecs import is_plain
+from holdover.regions.errors import InvalidOrder
+
+MESSAGE_VERSION = 1
+TASK_NAME = "holdover.refresh"
+_LONGEST_TEXT = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshOrder:
+    """One refresh, ready to travel.
+
+    Attributes:
+        region: Name of the region.
+        function: Name under which the creator is registered.
+        args: Positional arguments; JSON values.
+        kwargs: Keyword arguments; JSON values.
+        key: The key they make, as the ordering process sees it.
+        token: Proof of the lease taken for this refresh.
+        clock: The region clock's tick when it was ordered.
+        not_after: When it has become pointless (wall clock, seconds).
+    """
+
+    region: str
+    function: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    key: str
+    token: str
+    clock: int
+    not_after: float
+
+    def to_message(self) -> dict[str, Any]:
+        """Give the order as a JSON object."""
+        return {"version": MESSAGE_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_message(cls, message: object) -> RefreshOrder:
+        """Read an order from what came out of a queue.
+
+        Raises:
+            InvalidOrder: It is not one; the message says what was found.
+        """
+        if not isinstance(message, Mapping):
+            raise InvalidOrder(f"an order is an object, got {type(message).__name__}")
+        if message.get("version") != MESSAGE_VERSION:
+            raise InvalidOrder(
+                f"an order of version {message.get('version')!r}; this release reads "
+                f"version {MESSAGE_VERSION}"
+            )
+        parts = {name: message.get(name) for name in _KINDS}
+        for name, kinds in _KINDS.items():
+            _check_part(name, parts[name], kinds)
+        return cls(**parts)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "region": (str,),
+    "function": (str,),
+    "args": (list,),
+    "kwargs": (dict,),
+    "key": (str,),
+    "token": (str,),
+    "clock": (int,),
+    "not_after": (float, int),
+}
+assert set(_KINDS) == {field.name for field in fields(RefreshOrder)}  # noqa: S101
+
+
+def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if type(value) not in kinds or not is_plain(value):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidOrder(f"{name} must be {wanted}, got {type(value).__name__}")
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        raise InvalidOrder(f"{name} has {len(value)} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an order in the worker.
+
+    Attributes:
+        done: Whether the creator ran and its value was stored.
+        reason: Why not, in a few words, or "refreshed".
+        cost: Seconds that the creator took.
+    """
+
+    done: bool
+    reason: str
+    cost: float = 0.0
+
+
+Execute = Callable[[object, str | None], Outcome]
+"""Carries out a message in this process; the second argument names the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A refresh to hand to a runner.
+
+    Attributes:
+        key: What is refreshed, for logs.
+        carry_out: Carries it out in this process.
+        order: The same as data, or None if it cannot travel.
+    """
+
+    key: str
+    carry_out: Callable[[], Outcome]
+    order: RefreshOrder | None
+
+
+class Runner(Protocol):
+    """Whatever carries out refreshes.
+
+    Attributes:
+        name: Its name in logs and errors.
+        takes_orders: Whether it needs ``job.order``, so that only a registered
+            function with JSON arguments can be refreshed by it.
+        leaves_process: Whether the creator runs in another process, which must be
+            able to import it.
+    """
+
+    name: str
+    takes_orders: bool
+    leaves_process: bool
+
+    def bind(self, execute: Execute) -> None:
+        """Tell the runner how this process carries out a message."""
+
+    def submit(self, job: Job) -> None:
+        """Take on *job*; may block for as long as a broker is allowed to.
+
+        Raises:
+            RunnerUnavailable: It cannot take it now.
+        """

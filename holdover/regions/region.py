@@ -1,0 +1,479 @@
+"""The region: what people do with one name, one backend and one lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar, cast
+
+from dogpile.cache.api import NO_VALUE, CachedValue
+from dogpile.cache.region import DefaultInvalidationStrategy, value_version
+
+from holdover.regions import events
+from holdover.regions.cached import CachedCallable, CachedFunction
+from holdover.regions.codecs import refuse_lazy
+from holdover.regions.configured import ConfiguredRegion, check_functions
+from holdover.regions.creation import Call
+from holdover.regions.envelope import Entry
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidOrder,
+    RegionNotConfigured,
+)
+from holdover.regions.freshness import Freshness
+from holdover.regions.keys import bounded
+from holdover.regions.lifetime import Lifetime
+from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.tier import Delivery, Tier
+from holdover.regions.worker import CATALOGUE
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SWAPS = 1000  # tries against others who change the same key
+
+
+class Region(ConfiguredRegion):
+    """A named set of caching rules over one backend; a ``CacheRegion`` of dogpile.cache.
+
+    Make one with `holdover.make_region`, or take it from a registry. Decorate with it
+    at once; configure it when the application starts.
+
+    Args:
+        name: Its name, which parts its keys from other regions' in the same backend,
+            and by which workers find it.
+        function_key_generator: dogpile.cache's hook to make keys in another way.
+        function_multi_key_generator: The same for ``cache_multi_on_arguments``.
+        key_mangler: Applied to every key before it is used.
+        serializer: With *deserializer*, dogpile.cache's hook for another codec.
+        deserializer: See *serializer*.
+        async_creation_runner: dogpile.cache's hook; it gets a mutex and the creator,
+            and takes the place of leases and runners.
+        time_source: The clocks to go by; for tests.
+    """
+
+    # -- reading ---------------------------------------------------------------
+
+    def get_or_create(
+        self,
+        key: str,
+        creator: Callable[..., T],
+        expiration_time: object = None,
+        should_cache_fn: Callable[[T], bool] | None = None,
+        creator_args: tuple[Any, Mapping[str, Any]] | None = None,
+        *,
+        empty: Callable[[], Any] | None = None,
+        lifetime: Lifetime | None = None,
+    ) -> T:
+        """Give the value for *key*, creating it if need be, once in the whole fleet.
+
+        Args:
+            key: The key.
+            creator: Makes the value.
+            expiration_time: Seconds for which it is fresh, for this call; -1 means for
+                ever.
+            should_cache_fn: Says whether a created value is to be stored.
+            creator_args: Positional and keyword arguments for *creator*.
+            empty: Under ``on_miss="empty"``, makes what is served until there is a
+                value; without it that is None.
+            lifetime: Stored with the entry, and judging it from then on.
+
+        Raises:
+            LeaseTimeout: See ``on_timeout``.
+            RecursiveCreation: The creator asked for its own key.
+            LazyValue: The creator returned a generator or the like.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        create = creator
+        if creator_args:
+            args, kwargs = creator_args
+            create = lambda: creator(*args, **kwargs)  # noqa: E731 - a def would hide it
+        call = self._call(key, create, expiration_time, should_cache_fn, empty)
+        if lifetime is not None:
+            call.lifetime, call.own_lifetime = lifetime, True
+        return cast("T", self.fetch_call(call))
+
+    def fetch_call(self, call: Call) -> Any:
+        """Answer a prepared call. For decorated functions and doors."""
+        if self._creation is None or self.async_creation_runner is not None:
+            return self._create_as_dogpile_does(call)
+        found = self._entries.look(call.key, call.lifetime)
+        if found.freshness is Freshness.FRESH:
+            if self._listeners:
+                self._listeners.tell(events.Hit(region=self.name or "", key=call.key))
+            return found.entry.value
+        return self._creation.answer(call, found)
+
+    def fulfil_call(self, call: Call, order: RefreshOrder, task_id: str | None) -> Outcome:
+        """Carry out an order, in a worker.
+
+        Raises:
+            RegionNotConfigured: This process has not configured the region.
+            InvalidOrder: It came too late.
+        """
+        if self._creation is None:
+            raise RegionNotConfigured(f"region {self.name!r} is not configured here")
+        if self._time.wall() > order.not_after:
+            raise InvalidOrder(f"an order for {call.key!r} came too late")
+        return self._creation.fulfil(call, order.token, task_id)
+
+    def get(
+        self,
+        key: str,
+        expiration_time: object = None,
+        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+    ) -> Any:
+        """Give the value for *key* if there is a fresh one, else ``NO_VALUE``.
+
+        Args:
+            key: The key.
+            expiration_time: Seconds for which a value counts as fresh, for this call.
+            ignore_expiration: Whether an old value that is still kept will do.
+        """
+        return self._get_cache_value(key, expiration_time, ignore_expiration).payload
+
+    def _get_cache_value(
+        self,
+        key: str,
+        expiration_time: object = None,
+        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+    ) -> Any:
+        lifetime = self._lifetime_for(expiration_time)
+        if self._tier is None:
+            return super()._get_cache_value(
+                key, _for_dogpile(lifetime), ignore_expiration
+            )
+        found = self._tier.look(self._address(key), lifetime)
+        if found.freshness is Freshness.FRESH or (
+            ignore_expiration and found.freshness is not Freshness.GONE
+        ):
+            return _cached_value(found.entry)
+        return NO_VALUE
+
+    def get_multi(
+        self,
+        keys: Sequence[str],
+        expiration_time: object = None,
+        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+    ) -> list[Any]:
+        """Give the values for *keys*, in their order, as `get` does."""
+        if self._tier is None:
+            lifetime = self._lifetime_for(expiration_time)
+            return list(
+                super().get_multi(keys, _for_dogpile(lifetime), ignore_expiration)
+            )
+        return [self.get(key, expiration_time, ignore_expiration) for key in keys]
+
+    def get_or_create_multi(
+        self,
+        keys: Iterable[str],
+        creator: Callable[..., Sequence[T]],
+        expiration_time: object = None,
+        should_cache_fn: Callable[[T], bool] | None = None,
+    ) -> list[T]:
+        """Give the values for *keys*, creating those that are missing.
+
+        Each missing key is created under its own lease, by a call of *creator* with
+        that one key.
+        """
+        if self._tier is None:
+            spans = _for_dogpile(self._lifetime_for(expiration_time))
+            return list(
+                super().get_or_create_multi(keys, creator, spans, should_cache_fn)
+            )
+        return [
+            self.get_or_create(
+                key, lambda key=key: creator(key)[0], expiration_time, should_cache_fn
+            )
+            for key in keys
+        ]
+
+    # -- writing ---------------------------------------------------------------
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        lifetime: Lifetime | None = None,
+        strict: bool = False,
+    ) -> Delivery:
+        """Store *value*, whatever was there; creations under way are not stored.
+
+        Args:
+            key: The key.
+            value: What to store.
+            lifetime: Stored with the entry, and judging it from then on.
+            strict: Whether to raise if the backend cannot be reached.
+
+        Raises:
+            UncacheableValue: It is lazy, or the codec cannot encode it.
+            BackendError: Only if *strict*.
+        """
+        if self._tier is None:
+            super().set(key, value)
+            return Delivery()
+        entry = self._entry(value, lifetime)
+        return self._tier.store(self._address(key), entry, strict=strict)
+
+    def set_multi(self, mapping: Mapping[str, Any]) -> None:  # noqa: RET503
+        """Store several values, as `set` does."""
+        if self._tier is None:
+            return super().set_multi(mapping)
+        for key, value in mapping.items():
+            self.set(key, value)
+
+    def add(self, key: str, value: Any, *, lifetime: Lifetime | None = None) -> bool:
+        """Store *value* only if there is no fresh one, atomically.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+        """
+        address, judged_by = self._address(key), lifetime or self._lifetime
+        for _ in range(_SWAPS):
+            found = self._entries.look(address, judged_by)
+            if found.freshness is Freshness.FRESH:
+                return False
+            if self._entries.swap(address, found.entry, self._entry(value, lifetime)):
+                return True
+        raise BackendError(f"{key!r} kept changing")
+
+    def change(
+        self, key: str, function: Callable[[Any], Any], *, lifetime: Lifetime | None = None
+    ) -> Any:
+        """Replace a fresh value by ``function(value)``, atomically.
+
+        Args:
+            key: The key.
+            function: Makes the new value; may be called more than once.
+            lifetime: The new value's own; None leaves its expiry as it is.
+
+        Returns:
+            The new value, or ``NO_VALUE`` if there was no fresh one to change.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+        """
+        address = self._address(key)
+        for _ in range(_SWAPS):
+            found = self._entries.look(address, self._lifetime)
+            if found.freshness is not Freshness.FRESH:
+                return NO_VALUE
+            changed = self._entry(function(found.entry.value), lifetime)
+            if lifetime is None:
+                changed.created_at = found.entry.created_at
+                changed.kept_until = found.entry.kept_until
+                changed.lifetime = found.entry.lifetime
+            if self._entries.swap(address, found.entry, changed):
+                return changed.value
+        raise BackendError(f"{key!r} kept changing")
+
+    def delete(self, key: str, *, strict: bool = False) -> Delivery:
+        """Remove the value for *key*, for everyone who shares the backend.
+
+        Once this has returned without ``pending``, nobody gets a value whose creator
+        started earlier.
+
+        Raises:
+            BackendError: Only if *strict*, if the backend cannot be reached.
+        """
+        if self._tier is None:
+            super().delete(key)
+            return Delivery()
+        return self._tier.remove(self._address(key), strict=strict)
+
+    def delete_multi(self, keys: Iterable[str]) -> None:
+        """Remove several values, as `delete` does."""
+        if self._tier is None:
+            return super().delete_multi(keys)
+        for key in keys:
+            self.delete(key)
+
+    def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:  # noqa: FBT001, FBT002 - dogpile.cache's
+        """Invalidate all values of the region at once, for everyone who shares it.
+
+        Args:
+            hard: Whether old values are never served again; if not, they have merely
+                expired and are refreshed like others.
+            strict: Whether to raise if the backend cannot be reached.
+
+        Raises:
+            BackendError: Only if *strict*.
+        """
+        strategy = self.region_invalidator
+        if self._tier is None or type(strategy) is not DefaultInvalidationStrategy:
+            strategy.invalidate(hard)
+            return Delivery()
+        return self._tier.invalidate(hard=hard, strict=strict)
+
+    def key_is_locked(self, key: str) -> bool:
+        """Say whether somebody is creating *key* right now."""
+        if self._tier is None:
+            return bool(super().key_is_locked(key))
+        return self._tier.backend.is_locked(self._address(key))
+
+    # -- decorating ------------------------------------------------------------
+
+    def cache_on_arguments(
+        self,
+        namespace: str | None = None,
+        expiration_time: object | Callable[[], object] = None,
+        should_cache_fn: Callable[[Any], bool] | None = None,
+        to_str: Callable[[Any], str] = str,
+        function_key_generator: Callable[..., Any] | None = None,
+        *,
+        empty: Callable[[], Any] | None = None,
+    ) -> Callable[[Callable[P, T]], CachedCallable[P, T]]:
+        """Cache a function's values by its arguments.
+
+        The result has the function's signature and the handles ``get``, ``set``,
+        ``refresh``, ``invalidate``, ``key_for`` and ``original``.
+
+        Args:
+            namespace: Parts this use from other uses of the same function.
+            expiration_time: Seconds for which its values are fresh, or a function
+                that returns them; None means the region's.
+            should_cache_fn: Says whether a created value is to be stored.
+            to_str: dogpile.cache's way to turn arguments into text; only for its own
+                key generators.
+            function_key_generator: dogpile.cache's hook to make keys in another way.
+            empty: See `get_or_create`.
+
+        Raises:
+            UnimportableFunction: The region's runner could not find the function.
+            InvalidLifetime: *expiration_time* is no span of time.
+        """
+        if expiration_time is not None and not callable(expiration_time):
+            self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
+        generator = function_key_generator
+        if generator is None and not self._makes_keys_itself:
+            generator = self.function_key_generator
+
+        def decorate(function: Callable[P, T]) -> CachedCallable[P, T]:
+            def make_call(key: str, create: Callable[[], T]) -> Call:
+                spans = expiration_time() if callable(expiration_time) else expiration_time
+                return self._call(key, create, spans, should_cache_fn, empty)
+
+            generate = generator and _generate(generator, namespace, function, to_str)
+            cached = CachedFunction(self, function, namespace, generate, make_call)
+            check_functions(self._chain, [cached])
+            self._cached.add(cached)
+            if self.name is not None and cached.name is not None:
+                CATALOGUE.register(self.name, cached.name, cached)
+            return cached.wrapper()
+
+        return decorate
+
+    # -- as dogpile.cache does it ----------------------------------------------
+
+    def _create_as_dogpile_does(self, call: Call) -> Any:
+        """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
+        return super().get_or_create(
+            call.user_key, call.create, _for_dogpile(call.lifetime), call.should_cache
+        )
+
+    def _get_from_backend(self, key: str) -> Any:
+        if self._tier is None:
+            return super()._get_from_backend(key)
+        found = self._tier.look(bounded(self._prefix + key), self._lifetime)
+        if found.freshness is Freshness.GONE:
+            return NO_VALUE
+        return _cached_value(found.entry)
+
+    def _set_cached_value_to_backend(self, key: str, value: CachedValue) -> None:
+        if self._tier is None:
+            super()._set_cached_value_to_backend(key, value)
+        else:
+            entry = self._entry(value.payload, None)
+            self._tier.store(bounded(self._prefix + key), entry)
+
+    # -- small steps -----------------------------------------------------------
+
+    @property
+    def _entries(self) -> Tier:
+        """The entries in the backend.
+
+        Raises:
+            RegionNotConfigured: There is no backend yet.
+            ConfigurationError: The backend knows only dogpile.cache's verbs.
+        """
+        if self._tier is None:
+            raise ConfigurationError(
+                f"this needs a backend of Holdover, and region {self.name!r} has a "
+                f"{type(self.backend).__name__}"
+            )
+        return self._tier
+
+    def _address(self, key: str) -> str:
+        """From a user's key to the final one; dogpile.cache mangles by itself."""
+        if self._tier is None:
+            return key
+        if self.key_mangler is not None:
+            key = self.key_mangler(key)
+        return bounded(self._prefix + key)
+
+    def _call(
+        self,
+        key: str,
+        create: Callable[[], Any],
+        expiration_time: object,
+        should_cache: Callable[[Any], bool] | None,
+        empty: Callable[[], Any] | None,
+    ) -> Call:
+        if self._rules is None:
+            _ = self.backend  # which says that there is none
+        stand_in = (empty or _nothing) if self._on_miss_empty else None
+        return Call(
+            user_key=key,
+            key=self._address(key),
+            create=create,
+            lifetime=self._lifetime_for(expiration_time),
+            should_cache=should_cache,
+            empty=stand_in,
+        )
+
+    @property
+    def _on_miss_empty(self) -> bool:
+        return self._rules is not None and self._rules.on_miss == "empty"
+
+    def _lifetime_for(self, expiration_time: object) -> Lifetime:
+        if expiration_time is None:
+            return self._lifetime
+        return self._lifetime.expiring_in(expiration_time)
+
+    def _entry(self, value: Any, lifetime: Lifetime | None) -> Entry:
+        refuse_lazy(value)
+        tier = self._entries
+        return tier.entry(
+            value,
+            lifetime or self._lifetime,
+            clock=tier.tick(),
+            own_lifetime=lifetime is not None,
+        )
+
+
+def _nothing() -> None:
+    """Stand in for a value that is not there yet."""
+
+
+def _for_dogpile(lifetime: Lifetime) -> float:
+    """An expiration time in dogpile.cache's words, where -1 means never."""
+    return -1 if lifetime.expiration_time is None else lifetime.expiration_time
+
+
+def _cached_value(entry: Entry) -> CachedValue:
+    return CachedValue(entry.value, {"ct": entry.created_at, "v": value_version})
+
+
+def _generate(
+    generator: Callable[..., Any],
+    namespace: str | None,
+    function: Callable[..., Any],
+    to_str: Callable[[Any], str],
+) -> Callable[..., str]:
+    """Apply a key generator in the way that dogpile.cache does."""
+    if to_str is str:
+        made = generator(namespace, function)
+    else:
+        made = generator(namespace, function, to_str)
+    return cast("Callable[..., str]", made)

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Install the programs that the tests start and cannot get from a Python package.
+#
+# Does nothing when all are present. A missing program is an error, never a skipped test.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# Debian's sbin is not on every user's PATH, but servers live there.
+PATH=$PATH:/usr/sbin
+
+# binary    package
+programs() {
+    cat <<'TABLE'
+chromium    chromium
+TABLE
+}
+
+main() {
+    local binary package missing=()
+    while read -r binary package; do
+        command -v "$binary" >/dev/null || missing+=("$package")
+    done < <(programs)
+    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
+}
+
+main
