@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from dogpile.cache import register_backend
 from dogpile.cache.backends import _backend_loader
+from dogpile.util import PluginLoader
 
 from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
@@ -93,13 +94,19 @@ def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
                 f"backend must be a name or a backend object, got {backend!r}"
             )
         return backend
-    if backend.startswith("dogpile."):
-        known = sorted(_backend_loader._unloaded)  # noqa: SLF001 - it has no public list
-        if backend in known:
-            return _backend_loader.load(backend)(dict(arguments))
-    also = [] if backend.startswith("holdover.") else _backend_loader._unloaded  # noqa: SLF001
-    made = plugins.load("backend", backend, also_known=also)
-    return made(dict(arguments))
+    return _backend_maker(backend)(dict(arguments))
+
+
+def _backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
+    """Find what makes the backend *name*: ours, dogpile.cache's or somebody's."""
+    if not name.startswith("holdover."):
+        try:
+            return cast("Callable[..., Any]", _backend_loader.load(name))  # type: ignore[no-untyped-call]
+        except PluginLoader.NotFound:
+            pass
+    known = set(_backend_loader._unloaded) - {INSTANCE}  # noqa: SLF001 - no public list
+    made = plugins.load("backend", name, also_known=known)
+    return cast("Callable[..., Any]", made)
 
 
 def build_codec(
@@ -165,4 +172,4 @@ def _instance(arguments: Mapping[str, Any]) -> Any:
     return arguments["instance"]
 
 
-register_backend(INSTANCE, __name__, _instance.__name__)
+register_backend(INSTANCE, __name__, _instance.__name__)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Threads that work behind the caller's back: few, bounded, lazy, re-made after a fork."""
+"""Threads behind the caller's back: few, bounded, lazy, re-made after a fork."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
 Fetch = Callable[[str, tuple[Any, ...], dict[str, Any]], R]
@@ -35,16 +34,16 @@ _POSITIONAL = (
 )
 
 
-class CachedCallable(Protocol, Generic[P, T_co]):
+class CachedCallable(Protocol, Generic[P, T]):
     """What ``@region.cache_on_arguments()`` makes of a function.
 
     Attributes:
         original: The function as it was written.
     """
 
-    original: Callable[P, T_co]
+    original: Callable[P, T]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Give the cached value, or create it."""
 
     def get(self, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -53,7 +52,7 @@ class CachedCallable(Protocol, Generic[P, T_co]):
     def set(self, value: Any, *args: P.args, **kwargs: P.kwargs) -> None:
         """Store *value* for these arguments."""
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Create the value now, store it and return it."""
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -73,7 +72,9 @@ class Owner(Protocol):
     def fetch_call(self, call: Call) -> Any:
         """Answer a call."""
 
-    def fulfil_call(self, call: Call, order: RefreshOrder, task_id: str | None) -> Outcome:
+    def fulfil_call(
+        self, call: Call, order: RefreshOrder, task_id: str | None
+    ) -> Outcome:
         """Carry out an order."""
 
     def get(self, key: str) -> Any:
@@ -136,7 +137,9 @@ class CachedFunction(Generic[P, T]):
             "get": self._template.compiled(lambda key, _a, _k: region.get(key)),
             "set": set_,
             "refresh": self._template.compiled(refresh),
-            "invalidate": self._template.compiled(lambda key, _a, _k: region.delete(key)),
+            "invalidate": self._template.compiled(
+                lambda key, _a, _k: region.delete(key)
+            ),
             "key_for": key_for,
             "original": function,
         }
@@ -172,8 +175,10 @@ class CachedFunction(Generic[P, T]):
         try:
             call = self._call_for(*order.args, **order.kwargs)
         except TypeError as error:
-            raise InvalidOrder(f"arguments that {self.name} cannot take: {error}") from error
-        if call.order is None or call.order()[3:] != (order.key,):
+            raise InvalidOrder(
+                f"arguments that {self.name} cannot take: {error}"
+            ) from error
+        if call.user_key != order.key:
             raise InvalidOrder(f"arguments of {self.name} that do not make its key")
         return self.region.fulfil_call(call, order, task_id)
 
@@ -201,7 +206,7 @@ def _name(function: Callable[..., Any], namespace: str | None) -> str | None:
 
 
 class _Template:
-    """The source of a function's wrappers, which differ in what they do with the key."""
+    """The source of a function's wrappers, which differ in what they do with a key."""
 
     def __init__(
         self,
@@ -281,7 +286,9 @@ class _Template:
         return f"({''.join(f'{part}, ' for part in parts + rest)})"
 
     def _keywords(self) -> str:
-        parts = [f"{p.name!r}: {p.name}" for p in self._parameters if p.kind in _KEYWORD]
+        parts = [
+            f"{p.name!r}: {p.name}" for p in self._parameters if p.kind in _KEYWORD
+        ]
         rest = [f"**{p.name}" for p in self._parameters if p.kind is p.VAR_KEYWORD]
         return f"{{{', '.join(parts + rest)}}}"
 

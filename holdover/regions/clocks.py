@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holdover.regions.freshness import Standing
 
 if TYPE_CHECKING:
-    from holdover.regions.backends.base import Backend
+    from holdover.regions.backends.base import Backend, ClockState
     from holdover.regions.envelope import Entry
 
 
@@ -21,7 +21,7 @@ class RegionClock:
     def __init__(self, backend: Backend, region: str) -> None:
         self._backend = backend
         self._region = region
-        self._state = None
+        self._state: ClockState | None = None
 
     def standing(self, entry: Entry, tick: int) -> Standing:
         """Say whether *entry*, read together with *tick*, was invalidated since."""

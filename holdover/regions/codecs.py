@@ -75,8 +75,7 @@ class JsonCodec:
     def dumps(self, value: Any) -> bytes:
         """Encode as UTF-8 JSON text."""
         try:
-            if not is_plain(value):
-                raise TypeError("JSON would not give the same value back")
+            _check_plain(value)
             return json.dumps(value, separators=(",", ":")).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise _uncacheable(value, "json", error) from error
@@ -119,6 +118,11 @@ def is_plain(value: Any) -> bool:
     if kind is dict:
         return all(type(key) is str and is_plain(held) for key, held in value.items())
     return False
+
+
+def _check_plain(value: Any) -> None:
+    if not is_plain(value):
+        raise TypeError("JSON would not give the same value back")
 
 
 def _uncacheable(value: Any, codec: str, error: Exception) -> UncacheableValue:

@@ -34,7 +34,7 @@ from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 
-class ConfiguredRegion(CacheRegion):  # type: ignore[misc]  # dogpile.cache is untyped
+class ConfiguredRegion(CacheRegion):
     """The part of a region that is about its own making. See `Region`."""
 
     def __init__(
@@ -77,7 +77,7 @@ class ConfiguredRegion(CacheRegion):  # type: ignore[misc]  # dogpile.cache is u
         _config_argument_dict: Mapping[str, Any] | None = None,
         _config_prefix: str | None = None,
         wrap: Sequence[Any] | None = (),
-        replace_existing_backend: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+        replace_existing_backend: bool = False,
         region_invalidator: Any = None,
         **settings: Any,
     ) -> Self:
@@ -215,7 +215,7 @@ class ConfiguredRegion(CacheRegion):  # type: ignore[misc]  # dogpile.cache is u
         )
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
-        """What a strategy of the user's own says of an entry's age; None without one."""
+        """What a strategy of the user's own says of an entry; None without one."""
         strategy = self._region_invalidator
         if type(strategy) is DefaultInvalidationStrategy:
             return None  # the region clock does what it would do, for all processes
@@ -238,7 +238,10 @@ class ConfiguredRegion(CacheRegion):  # type: ignore[misc]  # dogpile.cache is u
                     f"a region needs a name to be refreshed by {runner.name!r}, whose "
                     "worker finds it by name: make_region('...')"
                 )
-            if runner.leaves_process and getattr(capabilities, "shared_by", "") == "process":
+            if (
+                runner.leaves_process
+                and getattr(capabilities, "shared_by", "") == "process"
+            ):
                 raise ConfigurationError(
                     f"{type(backend).__name__} is not shared between processes, so the "
                     f"worker process of {runner.name!r} could not refresh it: use "
@@ -259,7 +262,7 @@ def check_functions(
 
 
 def _under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what stands in *mapping* under *prefix*, as dogpile.cache's files have it."""
+    """Take what stands in *mapping* under *prefix*, as in dogpile.cache's files."""
     return {
         name[len(prefix) :]: value
         for name, value in mapping.items()

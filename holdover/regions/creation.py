@@ -87,7 +87,7 @@ class Creation:
         self._raise_on_timeout = raise_on_timeout
         self._listeners = listeners
         self._time = time_source
-        self._taken_until: dict[str, float] = {}
+        self._taken: dict[str, tuple[float, int]] = {}  # key -> until when, over what
 
     def answer(self, call: Call, found: Found) -> Any:
         """Give the caller a value, which may be an old one.
@@ -115,7 +115,7 @@ class Creation:
             newer = self._refresh_behind(call, found)
             return self._serve_old(call, newer or found)
         flight = None
-        if not self._is_known_taken(call.key):
+        if not self._is_known_taken(call.key, found):
             flight = FLIGHTS.lead((self._tier, call.key))
         if flight is None:
             return self._serve_old(call, found)
@@ -138,7 +138,7 @@ class Creation:
 
     def _refresh_behind(self, call: Call, found: Found) -> Found | None:
         """Order one refresh, unless one is under way; give a newer value if seen."""
-        if self._is_known_taken(call.key):
+        if self._is_known_taken(call.key, found):
             return None
         flight = FLIGHTS.lead((self._tier, call.key))
         if flight is None:
@@ -146,11 +146,11 @@ class Creation:
         with _Landing(self._tier, call.key, flight):
             grant = self._acquire(call, found, self._terms.queue_ttl)
             if isinstance(grant, Lease):
-                self._order(call, grant)
+                self._order(call, grant, found)
         return grant if isinstance(grant, Found) else None
 
-    def _order(self, call: Call, lease: Lease) -> None:
-        self._remember_taken(call.key, lease.ttl)
+    def _order(self, call: Call, lease: Lease, found: Found) -> None:
+        self._remember_taken(call.key, found, lease.ttl)
         job = Job(
             key=call.key,
             carry_out=lambda: self.fulfil(call, lease.token),
@@ -194,7 +194,7 @@ class Creation:
         with _Landing(self._tier, call.key, flight):
             try:
                 made = self._create_under(call, lease, flight)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the creator's own
                 self._tier.tell(events.CreatorFailed, call.key, repr(error))
                 return Outcome(done=False, reason=f"creator failed: {error!r}")
         if not made.stored:
@@ -284,7 +284,7 @@ class Creation:
         """Create in this thread; if that fails, an old value may still serve."""
         try:
             return self._create_under(call, lease, flight).value
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the creator's own
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
 
@@ -331,7 +331,7 @@ class Creation:
         joined = FLIGHTS.count(flight)
         try:
             made = self._run(call)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the creator's own
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
         flight.land(Landed(made.value, valid_for=joined))
@@ -356,25 +356,27 @@ class Creation:
 
     # -- small steps -----------------------------------------------------------
 
-    def _acquire(self, call: Call, found: Found, ttl: float) -> Lease | Busy | Found | None:
+    def _acquire(
+        self, call: Call, found: Found, ttl: float
+    ) -> Lease | Busy | Found | None:
         grant = self._tier.acquire(call.key, found.entry, call.lifetime, ttl)
         if isinstance(grant, Busy):
-            self._remember_taken(call.key, grant.expires_in)
+            self._remember_taken(call.key, found, grant.expires_in)
         return grant
 
-    def _is_known_taken(self, key: str) -> bool:
-        """Say whether the lease is known to be taken, without asking the backend.
+    def _is_known_taken(self, key: str, found: Found) -> bool:
+        """Say whether the lease over what was found is known to be taken.
 
         This is what lets a stale herd pay for one read each and nothing else.
         """
-        until = self._taken_until.get(key)
-        return until is not None and until > self._time.steady()
+        until, fence = self._taken.get(key, (0.0, 0))
+        return fence == found.entry.fence and until > self._time.steady()
 
-    def _remember_taken(self, key: str, expires_in: float) -> None:
-        if len(self._taken_until) >= _MOST_REMEMBERED:
-            self._taken_until.clear()
+    def _remember_taken(self, key: str, found: Found, expires_in: float) -> None:
+        if len(self._taken) >= _MOST_REMEMBERED:
+            self._taken.clear()
         until = self._time.steady() + min(expires_in, _REMEMBER_TAKEN_FOR)
-        self._taken_until[key] = until
+        self._taken[key] = (until, found.entry.fence)
 
     def _tell_missed(self, call: Call) -> None:
         if self._listeners:
@@ -403,7 +405,7 @@ class _Made:
 
 
 class _Landing:
-    """Ends a flight, whatever happens: closes it, and wakes all who are still waiting."""
+    """Ends a flight, whatever happens: closes it, and wakes all who still wait."""
 
     __slots__ = ("_flight", "_key")
 
@@ -445,4 +447,3 @@ class _Polls:
         pause = max(_SHORTEST_POLL, min(pause, most))
         self._waited += pause
         return pause
-

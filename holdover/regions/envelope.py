@@ -36,7 +36,7 @@ _LONGEST_ECHO = 512
 TRAILER_SIZE = _TRAILER.size
 
 
-class Unreadable(Exception):  # noqa: N818 - not an error to the caller: it is a miss
+class Unreadable(Exception):
     """These bytes are not a value of this key that this region may read."""
 
 
@@ -126,7 +126,9 @@ def open_sealed(raw: bytes, key: str, codec: Codec) -> Entry:
         raise Unreadable("stored for another key")
     if tag != codec.tag.ljust(TAG_LENGTH, b"\0"):
         raise Unreadable(f"written by codec {tag.rstrip(bytes(1))!r}")
-    own = _own_lifetime(expiration, revalidate, error) if flags & _OWN_LIFETIME else None
+    own = (
+        _own_lifetime(expiration, revalidate, error) if flags & _OWN_LIFETIME else None
+    )
     tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
     try:
         value = codec.loads(view[:payload_length])

@@ -79,7 +79,7 @@ class UnregisteredFunction(HoldoverError, LookupError):
 
 
 class RunnerUnavailable(HoldoverError):
-    """A runner could not take an order now: its queue is full, closed or unreachable."""
+    """A runner cannot take an order now: its queue is full, closed or out of reach."""
 
 
 class ValueTooLarge(BackendError):

@@ -157,4 +157,6 @@ class Listeners:
         if loud:
             self._warned_at[kind] = now
         level = logging.WARNING if loud else logging.DEBUG
-        log.log(level, "%s: region %r: %s", kind.__name__, problem.region, problem.reason)
+        log.log(
+            level, "%s: region %r: %s", kind.__name__, problem.region, problem.reason
+        )

@@ -6,7 +6,7 @@ Types count (``1``, ``"1"`` and ``True`` differ, nested too) and so does structu
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -27,7 +27,7 @@ _READABLE = 64
 
 _BY_REPR = frozenset(
     {complex, range, decimal.Decimal, fractions.Fraction, uuid.UUID,
-     datetime.date, datetime.timedelta}
+     dt.date, dt.timedelta}
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = ((field.name, getattr(value, field.name)) for field in _fields(value))
         return _mapping(dict(held))
-    if kind in (datetime.datetime, datetime.time):
+    if kind in (dt.datetime, dt.time):
         return f"{value.isoformat()} {value.tzname()!r} {value.fold}"
     if callable(value) and (name := name_of(value)):
         return name
@@ -87,7 +87,7 @@ def _as_base(value: Any, kind: type) -> str:
     """Encode an instance of a class derived from a type that can be encoded."""
     for base in kind.__mro__[1:]:
         if base in ATOMS:
-            return base.__repr__(value)
+            return str(base.__repr__(value))  # type: ignore[call-arg] # unbound
         if base in _CONTAINERS:
             return _CONTAINERS[base](value)
     raise UnkeyableArgument(

@@ -27,7 +27,9 @@ class _Held:
 
     __slots__ = ("backend", "ended", "gives_up_at", "lease", "ttl")
 
-    def __init__(self, backend: Backend, lease: Lease, ttl: float, until: float) -> None:
+    def __init__(
+        self, backend: Backend, lease: Lease, ttl: float, until: float
+    ) -> None:
         self.backend = backend
         self.lease = lease
         self.ttl = ttl
@@ -50,7 +52,9 @@ class Renewals:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def holding(self, backend: Backend, lease: Lease, terms: LeaseTerms) -> Iterator[None]:
+    def holding(
+        self, backend: Backend, lease: Lease, terms: LeaseTerms
+    ) -> Iterator[None]:
         """Keep *lease* alive during the block, at most ``terms.max_hold`` seconds."""
         now = SYSTEM_TIME.steady()
         held = _Held(backend, lease, terms.ttl, now + terms.max_hold)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from holdover.regions.errors import InvalidLifetime
 
@@ -81,7 +82,7 @@ class Lifetime:
         windows = (self.stale_while_revalidate or 0.0, self.stale_if_error or 0.0)
         return self.expiration_time + max(self.keep_for, *windows)
 
-    def expiring_in(self, expiration_time: object) -> Lifetime:
+    def expiring_in(self, expiration_time: Any) -> Lifetime:
         """Give the same windows behind another *expiration_time*.
 
         -1 means "never expires", as in dogpile.cache's ``get_or_create``.

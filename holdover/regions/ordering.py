@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from holdover.regions.background import Pool
 from holdover.regions.breaker import Breaker
@@ -57,7 +58,7 @@ class Chain:
             if not link.suits(job) or not link.breaker.allows():
                 continue
             if link.runner.takes_orders:
-                if PUBLISHER.submit(lambda at=index: self._publish(job, give_up, at)):
+                if PUBLISHER.submit(partial(self._publish, job, give_up, index)):
                     return
                 reason = "too many orders wait to be published"
                 continue
@@ -78,7 +79,7 @@ def _submit(link: _Link, job: Job) -> str | None:
     """Submit; say why it failed, if it did."""
     try:
         link.runner.submit(job)
-    except Exception as error:  # a queue's client raises errors of its own
+    except Exception as error:  # noqa: BLE001 - each queue's client has its own
         link.breaker.failed()
         return f"{link.runner.name}: {error!r}"
     link.breaker.succeeded()

@@ -34,7 +34,7 @@ _SWAPS = 1000  # tries against others who change the same key
 
 
 class Region(ConfiguredRegion):
-    """A named set of caching rules over one backend; a ``CacheRegion`` of dogpile.cache.
+    """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it
     at once; configure it when the application starts.
@@ -104,7 +104,9 @@ class Region(ConfiguredRegion):
             return found.entry.value
         return self._creation.answer(call, found)
 
-    def fulfil_call(self, call: Call, order: RefreshOrder, task_id: str | None) -> Outcome:
+    def fulfil_call(
+        self, call: Call, order: RefreshOrder, task_id: str | None
+    ) -> Outcome:
         """Carry out an order, in a worker.
 
         Raises:
@@ -121,7 +123,7 @@ class Region(ConfiguredRegion):
         self,
         key: str,
         expiration_time: object = None,
-        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+        ignore_expiration: bool = False,
     ) -> Any:
         """Give the value for *key* if there is a fresh one, else ``NO_VALUE``.
 
@@ -136,7 +138,7 @@ class Region(ConfiguredRegion):
         self,
         key: str,
         expiration_time: object = None,
-        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+        ignore_expiration: bool = False,
     ) -> Any:
         lifetime = self._lifetime_for(expiration_time)
         if self._tier is None:
@@ -154,13 +156,13 @@ class Region(ConfiguredRegion):
         self,
         keys: Sequence[str],
         expiration_time: object = None,
-        ignore_expiration: bool = False,  # noqa: FBT001, FBT002 - dogpile.cache's
+        ignore_expiration: bool = False,
     ) -> list[Any]:
         """Give the values for *keys*, in their order, as `get` does."""
         if self._tier is None:
             lifetime = self._lifetime_for(expiration_time)
             return list(
-                super().get_multi(keys, _for_dogpile(lifetime), ignore_expiration)
+                super().get_multi(keys, _for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
         return [self.get(key, expiration_time, ignore_expiration) for key in keys]
 
@@ -190,7 +192,7 @@ class Region(ConfiguredRegion):
 
     # -- writing ---------------------------------------------------------------
 
-    def set(
+    def set(  # type: ignore[override] # dogpile.cache's returns nothing
         self,
         key: str,
         value: Any,
@@ -216,10 +218,11 @@ class Region(ConfiguredRegion):
         entry = self._entry(value, lifetime)
         return self._tier.store(self._address(key), entry, strict=strict)
 
-    def set_multi(self, mapping: Mapping[str, Any]) -> None:  # noqa: RET503
+    def set_multi(self, mapping: Mapping[str, Any]) -> None:
         """Store several values, as `set` does."""
         if self._tier is None:
-            return super().set_multi(mapping)
+            super().set_multi(mapping)
+            return
         for key, value in mapping.items():
             self.set(key, value)
 
@@ -239,7 +242,11 @@ class Region(ConfiguredRegion):
         raise BackendError(f"{key!r} kept changing")
 
     def change(
-        self, key: str, function: Callable[[Any], Any], *, lifetime: Lifetime | None = None
+        self,
+        key: str,
+        function: Callable[[Any], Any],
+        *,
+        lifetime: Lifetime | None = None,
     ) -> Any:
         """Replace a fresh value by ``function(value)``, atomically.
 
@@ -268,7 +275,9 @@ class Region(ConfiguredRegion):
                 return changed.value
         raise BackendError(f"{key!r} kept changing")
 
-    def delete(self, key: str, *, strict: bool = False) -> Delivery:
+    def delete(  # type: ignore[override] # dogpile.cache's returns nothing
+        self, key: str, *, strict: bool = False
+    ) -> Delivery:
         """Remove the value for *key*, for everyone who shares the backend.
 
         Once this has returned without ``pending``, nobody gets a value whose creator
@@ -285,11 +294,12 @@ class Region(ConfiguredRegion):
     def delete_multi(self, keys: Iterable[str]) -> None:
         """Remove several values, as `delete` does."""
         if self._tier is None:
-            return super().delete_multi(keys)
+            super().delete_multi(keys)
+            return
         for key in keys:
             self.delete(key)
 
-    def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:  # noqa: FBT001, FBT002 - dogpile.cache's
+    def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:
         """Invalidate all values of the region at once, for everyone who shares it.
 
         Args:
@@ -351,7 +361,9 @@ class Region(ConfiguredRegion):
 
         def decorate(function: Callable[P, T]) -> CachedCallable[P, T]:
             def make_call(key: str, create: Callable[[], T]) -> Call:
-                spans = expiration_time() if callable(expiration_time) else expiration_time
+                spans = (
+                    expiration_time() if callable(expiration_time) else expiration_time
+                )
                 return self._call(key, create, spans, should_cache_fn, empty)
 
             generate = generator and _generate(generator, namespace, function, to_str)

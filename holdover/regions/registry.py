@@ -40,7 +40,7 @@ class Registry:
 
     def region(self, name: str) -> Region:
         """Give the region of that name, making it if there is none yet."""
-        if not isinstance(name, str) or not name:
+        if not name or not isinstance(name, str):
             raise ConfigurationError(f"a region's name is a text, got {name!r}")
         with self._lock:
             if name not in self._regions:

@@ -123,7 +123,9 @@ class Tier:
             return MISSING
         try:
             stored, tick = self._try(self._reading, self.backend.read, key, self.region)
-            return MISSING if stored is None else self._judge(stored, tick, key, lifetime)
+            return (
+                MISSING if stored is None else self._judge(stored, tick, key, lifetime)
+            )
         except BackendError:
             return MISSING
 
@@ -165,7 +167,7 @@ class Tier:
         stored = self._seal(key, entry)
         ttl = self._ttl(entry)
         return self._deliver_or_remember(
-            key, strict, lambda: self.backend.write(key, stored, ttl=ttl)
+            key, lambda: self.backend.write(key, stored, ttl=ttl), strict=strict
         )
 
     def remove(self, key: str, *, strict: bool = False) -> Delivery:
@@ -174,7 +176,9 @@ class Tier:
         Raises:
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
-        return self._deliver_or_remember(key, strict, lambda: self.backend.remove(key))
+        return self._deliver_or_remember(
+            key, lambda: self.backend.remove(key), strict=strict
+        )
 
     def invalidate(self, *, hard: bool, strict: bool = False) -> Delivery:
         """Invalidate the whole region, in one step whatever its size.
@@ -183,7 +187,7 @@ class Tier:
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
         return self._deliver_or_remember(
-            _WHOLE_REGION, strict, lambda: self._clock.advance(hard=hard)
+            _WHOLE_REGION, lambda: self._clock.advance(hard=hard), strict=strict
         )
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
@@ -290,7 +294,9 @@ class Tier:
 
     # -- a failing backend -----------------------------------------------------
 
-    def _try(self, breaker: Breaker, operation: Callable[..., T], *args: Any, **kw: Any) -> T:
+    def _try(
+        self, breaker: Breaker, operation: Callable[..., T], *args: Any, **kw: Any
+    ) -> T:
         if not breaker.allows():
             raise BackendError("the backend has failed and is left alone for a while")
         try:
@@ -306,10 +312,18 @@ class Tier:
         return result
 
     def _deliver_or_remember(
-        self, key: str | None, strict: bool, operation: Callable[[], object]  # noqa: FBT001
+        self,
+        key: str | None,
+        operation: Callable[[], object],
+        *,
+        strict: bool,
     ) -> Delivery:
         try:
             existed = self._try(self._writing, operation)
+        except ValueTooLarge:
+            if strict:
+                raise
+            return Delivery()  # what was there before has been removed
         except BackendError:
             self._remember(key)
             if strict:
@@ -326,7 +340,7 @@ class Tier:
                 self._undelivered = {_WHOLE_REGION}
 
     def _deliver(self, key: str) -> bool:
-        """Try again what concerns *key*; say whether its stored value may be trusted."""
+        """Try again what concerns *key*; say whether what is stored may be trusted."""
         for one in (_WHOLE_REGION, key):
             if one in self._undelivered:
                 again = self.invalidate(hard=True) if one is None else self.remove(one)

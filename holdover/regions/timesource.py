@@ -33,6 +33,7 @@ class SystemTime:
 
         @staticmethod
         def steady() -> float:
+            """See `TimeSource.steady`."""
             return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     else:  # pragma: no cover - other systems than Linux

@@ -104,7 +104,7 @@ class Capabilities:
     bounded_by: tuple[str, ...]
 
 
-class Backend(CacheBackend):  # type: ignore[misc]  # dogpile.cache is untyped here
+class Backend(CacheBackend):
     """What a Holdover backend is; dogpile.cache's own verbs work on it too.
 
     A key given to a backend is final. *region* names the region clock to read. Every
@@ -146,9 +146,7 @@ class Backend(CacheBackend):  # type: ignore[misc]  # dogpile.cache is untyped h
     # -- leases ----------------------------------------------------------------
 
     @abstractmethod
-    def acquire(
-        self, key: str, region: str, *, ttl: float, seen: int | None
-    ) -> Grant:
+    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
         """Try to win the right to create *key*.
 
         Args:
@@ -244,9 +242,7 @@ class Backend(CacheBackend):  # type: ignore[misc]  # dogpile.cache is untyped h
         near = get_close_matches(name, self.known_arguments, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         known = ", ".join(sorted(self.known_arguments))
-        return (
-            f"{type(self).__name__} has no argument {name!r}{hint} It knows: {known}"
-        )
+        return f"{type(self).__name__} has no argument {name!r}{hint} It knows: {known}"
 
 
 @contextmanager

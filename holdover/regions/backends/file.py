@@ -31,7 +31,7 @@ from holdover.regions.backends.base import (
     Stored,
     translated,
 )
-from holdover.regions.backends.disk import (
+from holdover.regions.backends.file_disk import (
     NEVER,
     STRIPES,
     TEMPORARY,
@@ -43,7 +43,7 @@ from holdover.regions.backends.disk import (
     unlink,
     write_temporary,
 )
-from holdover.regions.backends.records import ClockFile, LeaseRecord
+from holdover.regions.backends.file_records import ClockFile, LeaseRecord
 from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import BackendError, ConfigurationError, ValueTooLarge
 from holdover.regions.forks import renew_after_fork
@@ -57,7 +57,7 @@ _CULL_TO = 0.9  # of max_bytes
 _KEEP_OF_STRIPE = 0.75
 
 
-class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
+class FileBackend(DefaultSerialization, Backend):
     """Entries in files below one directory, which is made for this user only.
 
     Arguments:
@@ -111,10 +111,9 @@ class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
         path = self._path(key)
-        with self._prepared(path, stored, ttl) as temporary:
-            with self._locked(path):
-                self._replace(path, temporary, stored)
-                unlink(path + _LEASE)
+        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
+            self._replace(path, temporary, stored)
+            unlink(path + _LEASE)
         self._keep_bound()
 
     def remove(self, key: str) -> bool:
@@ -128,12 +127,11 @@ class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
     ) -> bool:
         """See `Backend.compare_and_set`."""
         path = self._path(key)
-        with self._prepared(path, stored, ttl) as temporary:
-            with self._locked(path):
-                if _fence_at(path) != seen:
-                    return False
-                self._replace(path, temporary, stored)
-                unlink(path + _LEASE)
+        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
+            if _fence_at(path) != seen:
+                return False
+            self._replace(path, temporary, stored)
+            unlink(path + _LEASE)
         self._keep_bound()
         return True
 
@@ -191,13 +189,12 @@ class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
     ) -> int | None:
         """See `Backend.commit`."""
         path = self._path(lease.key)
-        with self._prepared(path, stored, ttl) as temporary:
-            with self._locked(path):
-                held = LeaseRecord.load(path + _LEASE)
-                if held is None or held.fence != lease.fence:
-                    return None
-                self._replace(path, temporary, stored)
-                unlink(path + _LEASE)
+        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
+            held = LeaseRecord.load(path + _LEASE)
+            if held is None or held.fence != lease.fence:
+                return None
+            self._replace(path, temporary, stored)
+            unlink(path + _LEASE)
         self._keep_bound()
         return self._tick(region)
 
@@ -220,9 +217,9 @@ class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
     def advance(self, region: str, *, hard: bool) -> ClockState:
         """See `Backend.advance`."""
         with self._opened_clock(region) as (clock, state):
-            state = state.advanced(self._time.wall(), hard=hard)
-            clock.save(state)
-            return state
+            advanced = state.advanced(self._time.wall(), hard=hard)
+            clock.save(advanced)
+        return advanced
 
     def _tick(self, region: str) -> int:
         """Read the tick of the file that all processes use, making it if need be."""
@@ -321,9 +318,7 @@ class FileBackend(DefaultSerialization, Backend):  # type: ignore[misc]
             yield
 
     @contextmanager
-    def _prepared(
-        self, path: str, stored: Stored, ttl: float | None
-    ) -> Iterator[str]:
+    def _prepared(self, path: str, stored: Stored, ttl: float | None) -> Iterator[str]:
         """Have the value in a temporary file, which is gone afterwards."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
@@ -379,9 +374,7 @@ def _fence_at(path: str) -> int | None:
 
 
 def _lease(key: str, record: LeaseRecord, tick: int, ttl: float) -> Lease:
-    return Lease(
-        key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl
-    )
+    return Lease(key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl)
 
 
 def _directory(arguments: Mapping[str, Any]) -> str:
@@ -390,7 +383,7 @@ def _directory(arguments: Mapping[str, Any]) -> str:
         raise ConfigurationError(
             "holdover.file needs the argument 'path', the directory to keep files in"
         )
-    return os.path.realpath(os.fspath(path))
+    return str(os.path.realpath(os.fspath(path)))
 
 
 def _bytes(value: object) -> int:

@@ -61,7 +61,7 @@ class RefreshOrder:
                 f"an order of version {message.get('version')!r}; this release reads "
                 f"version {MESSAGE_VERSION}"
             )
-        parts = {name: message.get(name) for name in _KINDS}
+        parts: dict[str, Any] = {name: message.get(name) for name in _KINDS}
         for name, kinds in _KINDS.items():
             _check_part(name, parts[name], kinds)
         return cls(**parts)
@@ -101,6 +101,27 @@ class Outcome:
     done: bool
     reason: str
     cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of one message of a queue.
+
+    Attributes:
+        task_id: The queue's name for it.
+        region: Name of the region.
+        key: The key that was to be refreshed.
+        done: Whether a new value was stored.
+        reason: Why not, in a few words, or "refreshed".
+        cost: Seconds that the creator took.
+    """
+
+    task_id: str
+    region: str
+    key: str
+    done: bool
+    reason: str
+    cost: float
 
 
 Execute = Callable[[object, str | None], Outcome]

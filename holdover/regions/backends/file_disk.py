@@ -248,7 +248,9 @@ class Usage:
 
     def _counts(self) -> tuple[int, ...]:
         data = read_file(self._path) or b""
-        return self._COUNTS.unpack(data[: self._COUNTS.size].ljust(self._COUNTS.size, b"\0"))
+        return self._COUNTS.unpack(
+            data[: self._COUNTS.size].ljust(self._COUNTS.size, b"\0")
+        )
 
     def _change(self, stripe: int, change: Callable[[int], int]) -> None:
         offset = stripe * self._COUNT.size

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdover.regions.backends.base import ClockState
-from holdover.regions.backends.disk import open_private, read_file
+from holdover.regions.backends.file_disk import open_private, read_file
 
 _CRC = struct.Struct("<I")
 

@@ -1,0 +1,228 @@
+"""`celery`: refreshes as Celery tasks, with a worker of its own if there is none.
+
+The task takes one order, as JSON, and runs only what is registered. A message is a
+hint: it may come twice, late or never, and the lease makes up for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from celery import Celery
+
+from holdover.regions.errors import ConfigurationError, RunnerUnavailable
+from holdover.regions.forks import renew_after_fork
+from holdover.regions.plugins import check_choice
+from holdover.regions.refresh.base import TASK_NAME, Execute, Job, Outcome, Report
+from holdover.regions.refresh.celery_process import WorkerProcess
+
+_POLL = 0.01  # seconds: how long the in-memory broker may sit on a message
+_START_TIMEOUT = 10.0
+
+OnOutcome = Callable[[Report], object]
+
+
+class CeleryRunner:
+    """Has refreshes carried out by a Celery worker.
+
+    With *app*, messages go to its broker, and its workers must import the modules that
+    decorate (Celery's own ``include`` or ``autodiscover_tasks``). Without, the runner
+    keeps a small worker of its own on Celery's in-memory broker, running the same task:
+    in a thread of this process, or in a process of its own, which is the right choice
+    for creators that compute for long.
+
+    Args:
+        app: The application's Celery app.
+        worker: Without *app*: "thread" or "process".
+        include: Modules that a worker process imports, so that their regions and
+            functions are known there.
+        task_options: Passed to ``apply_async``: ``queue``, ``priority`` and so on.
+        on_outcome: Called, in this process, with a `Report` of each refresh that the
+            runner's own worker has finished.
+        nice: How much a worker process yields to others (``os.nice``).
+
+    Raises:
+        ConfigurationError: The options contradict each other, or the broker is one that
+            loses messages.
+    """
+
+    name = "celery"
+    takes_orders = True
+
+    def __init__(
+        self,
+        app: Celery | None = None,
+        *,
+        worker: str = "thread",
+        include: Sequence[str] = (),
+        task_options: Mapping[str, Any] | None = None,
+        on_outcome: OnOutcome | None = None,
+        nice: int = 10,
+    ) -> None:
+        check_choice("worker", worker, ("thread", "process"))
+        _check(app, worker, include)
+        self._app = app
+        self._worker = worker
+        self._include = list(include)
+        self._options = dict(task_options or {})
+        self._on_outcome = on_outcome
+        self._nice = nice
+        self._execute: Execute = _not_bound
+        self.leaves_process = app is not None and not _is_memory(app)
+        self.leaves_process |= worker == "process"
+        self.after_fork()
+        renew_after_fork(self)
+        if app is not None:
+            self._task = self._register(app)
+
+    def after_fork(self) -> None:
+        """Leave the worker and its queue to the parent."""
+        self._lock = threading.Lock()  # guards the starting of a worker
+        self._process: WorkerProcess | None = None
+        self._started = False
+
+    def bind(self, execute: Execute) -> None:
+        """Have the task carry messages out by *execute*."""
+        self._execute = execute
+
+    def submit(self, job: Job) -> None:
+        """Publish *job* as a message; for the publisher's thread, since it may block.
+
+        Raises:
+            RunnerUnavailable: The worker could not be started or reached.
+        """
+        if job.order is None:
+            raise RunnerUnavailable(f"{job.key!r} cannot travel as a message")
+        message = job.order.to_message()
+        if self._worker == "process":
+            self._running_process().send(message)
+            return
+        self._start_thread_once()
+        self.publish(message, expires=max(0.1, job.order.not_after - time.time()))
+
+    def publish(self, message: Mapping[str, Any], expires: float | None = None) -> None:
+        """Send *message* to the broker; the worker drops it after *expires* seconds."""
+        options = {"retry": False, "expires": expires, **self._options}
+        self._task.apply_async((dict(message),), **options)
+
+    def serve(self) -> None:
+        """Start the embedded worker in a thread of this process, if there is none."""
+        self._start_thread_once()
+
+    # -- a worker in a process -------------------------------------------------
+
+    def _running_process(self) -> WorkerProcess:
+        with self._lock:
+            if self._process is None or not self._process.is_alive():
+                self._process = WorkerProcess(
+                    self._include,
+                    nice=self._nice,
+                    on_report=self._on_outcome,
+                    start_timeout=_START_TIMEOUT,
+                )
+            return self._process
+
+    # -- a worker in a thread --------------------------------------------------
+
+    def _start_thread_once(self) -> None:
+        if self._app is not None:
+            return
+        with self._lock:
+            if not self._started:
+                self._start_thread()
+                self._started = True
+
+    def _start_thread(self) -> None:
+        app = _embedded_app()
+        self._task = self._register(app)
+        worker = app.WorkController(
+            pool="solo",
+            concurrency=1,
+            hostname=f"{app.conf.task_default_queue}@localhost",
+            without_heartbeat=True,
+            without_mingle=True,
+            without_gossip=True,
+            send_events=False,
+            quiet=True,
+        )
+        try:
+            threading.Thread(
+                target=worker.start, name="holdover-celery", daemon=True
+            ).start()
+        except RuntimeError as error:
+            raise RunnerUnavailable(f"no thread for a worker: {error}") from error
+
+    def _register(self, app: Celery) -> Any:
+        def refresh(task: Any, message: object) -> None:
+            outcome = self._execute(message, task.request.id)
+            if self._on_outcome is not None:
+                self._on_outcome(_report(task.request.id, message, outcome))
+
+        return app.task(
+            name=TASK_NAME, bind=True, ignore_result=True, serializer="json"
+        )(refresh)
+
+
+def _embedded_app() -> Celery:
+    """Make a Celery app that nobody else sees, with a queue of this process alone."""
+    app = Celery("holdover", broker="memory://", set_as_current=False)
+    app.conf.update(
+        task_default_queue=f"holdover-{os.getpid()}-{secrets.token_hex(4)}",
+        broker_transport_options={"polling_interval": _POLL},
+        broker_connection_retry_on_startup=True,
+        accept_content=["json"],
+        task_ignore_result=True,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def _check(app: Celery | None, worker: str, include: Sequence[str]) -> None:
+    if app is None:
+        if worker == "process" and not include:
+            raise ConfigurationError(
+                'CeleryRunner(worker="process") needs include=[...]: the modules that '
+                "its process imports to know your regions and functions"
+            )
+        return
+    if worker == "process" or include:
+        raise ConfigurationError(
+            "CeleryRunner(app) is served by the app's own workers: worker= and "
+            "include= are for the embedded one"
+        )
+    if str(app.conf.broker_url or "").startswith("filesystem:"):
+        raise ConfigurationError(
+            "Celery's filesystem:// broker loses messages and ends its workers when "
+            "two processes use it at once: use Redis or RabbitMQ, or CeleryRunner() "
+            "without an app"
+        )
+
+
+def _is_memory(app: Celery) -> bool:
+    return str(app.conf.broker_url or "").startswith("memory:")
+
+
+def _not_bound(_message: object, _task_id: str | None) -> Outcome:
+    return Outcome(done=False, reason="no region uses this runner")
+
+
+def _report(task_id: str, message: object, outcome: Outcome) -> Report:
+    told: Mapping[str, Any] = {}
+    with contextlib.suppress(TypeError, ValueError):
+        told = dict(message)  # type: ignore[call-overload]
+    return Report(
+        task_id=task_id,
+        region=str(told.get("region", "")),
+        key=str(told.get("key", "")),
+        done=outcome.done,
+        reason=outcome.reason,
+        cost=outcome.cost,
+    )

@@ -1,0 +1,125 @@
+"""The near side of an embedded worker that runs in a process of its own.
+
+Lines of JSON go to its standard input, one order each; lines come back, one report
+each. It ends when its standard input does, and so never outlives this process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from holdover.regions.errors import RunnerUnavailable
+from holdover.regions.refresh.base import Report
+
+log = logging.getLogger("holdover")
+
+READY = "ready"
+_FAR_SIDE = "holdover.regions.embedded"
+_SEND_TIMEOUT = 0.25
+
+
+class WorkerProcess:
+    """A child process with a Celery worker in it.
+
+    Args:
+        include: Modules that it imports before it takes orders.
+        nice: How much it yields to other processes.
+        on_report: Called with a `Report` of every order that it has finished.
+        start_timeout: Seconds until it must be ready.
+
+    Raises:
+        RunnerUnavailable: It did not start; what it printed is on standard error.
+    """
+
+    def __init__(
+        self,
+        include: Sequence[str],
+        *,
+        nice: int,
+        on_report: Callable[[Report], object] | None,
+        start_timeout: float,
+    ) -> None:
+        self._on_report = on_report
+        self._ready = threading.Event()
+        self._child = subprocess.Popen(  # noqa: S603 - fixed arguments
+            [sys.executable, "-m", _FAR_SIDE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        self._input = self._child.stdin.fileno()  # type: ignore[union-attr] # a pipe
+        os.set_blocking(self._input, False)
+        threading.Thread(
+            target=self._listen, name="holdover-reports", daemon=True
+        ).start()
+        self.send({"include": list(include), "nice": nice})
+        if not self._ready.wait(start_timeout) or not self.is_alive():
+            self._child.kill()
+            raise RunnerUnavailable(
+                f"the worker process that imports {', '.join(include)} did not start"
+            )
+
+    def is_alive(self) -> bool:
+        """Say whether the process still runs."""
+        return self._child.poll() is None
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Give the worker a message.
+
+        Raises:
+            RunnerUnavailable: It has ended, or does not read.
+        """
+        line = memoryview(json.dumps(message).encode() + b"\n")
+        deadline = time.monotonic() + _SEND_TIMEOUT
+        begun = False
+        while line:
+            if not self._can_write(deadline):
+                if begun:  # half a line: nothing after it could be understood
+                    self._child.kill()
+                raise RunnerUnavailable("the worker process does not read its orders")
+            try:
+                line = line[os.write(self._input, line) :]
+            except OSError as error:
+                raise RunnerUnavailable(
+                    f"the worker process has ended: {error}"
+                ) from error
+            begun = True
+
+    def _can_write(self, deadline: float) -> bool:
+        left = max(0.0, deadline - time.monotonic())
+        return bool(select.select([], [self._input], [], left)[1])
+
+    def _listen(self) -> None:
+        for line in self._child.stdout or ():
+            if line.strip() == READY.encode():
+                self._ready.set()
+            else:
+                self._hear(line)
+        self._ready.set()  # it has ended: whoever waits for it shall look
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            report = Report(**json.loads(line))
+        except (ValueError, TypeError):
+            log.warning("the worker process said something that is no report")
+            return
+        if self._on_report is not None:
+            try:
+                self._on_report(report)
+            except Exception:  # a listener must not end the reading of reports
+                log.exception("on_outcome failed")
+
+
+def report_line(report: Report) -> bytes:
+    """What the far side writes for *report*."""
+    return json.dumps(asdict(report)).encode() + b"\n"

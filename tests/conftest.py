@@ -1,0 +1,61 @@
+"""Fixtures that many tests share."""
+
+import itertools
+
+import pytest
+
+from holdover import make_region
+from holdover.testing import FakeClock
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def clock():
+    """A clock that the test moves."""
+    return FakeClock()
+
+
+@pytest.fixture(params=["memory", "file"])
+def backend_name(request):
+    """The name of each backend in turn."""
+    return f"holdover.{request.param}"
+
+
+@pytest.fixture
+def arguments(backend_name, tmp_path, clock):
+    """Arguments for that backend, on the fake clock."""
+    given = {"time_source": clock}
+    if backend_name == "holdover.file":
+        given["path"] = tmp_path / "cache"
+    return given
+
+
+@pytest.fixture
+def new_region(backend_name, arguments, clock):
+    """Make a region on each backend in turn, on the fake clock."""
+
+    def make(expiration_time=10.0, *, name="region", made_with=None, **settings):
+        region = make_region(name, time_source=clock, **(made_with or {}))
+        return region.configure(backend_name, expiration_time, arguments, **settings)
+
+    return make
+
+
+@pytest.fixture
+def counter():
+    """A creator that returns 1, 2, 3 and so on."""
+    numbers = itertools.count(1)
+    return lambda *args, **kwargs: next(numbers)
+
+
+@pytest.fixture
+def heard():
+    """Collect a region's events: ``heard(region)`` gives the growing list."""
+
+    def listen(region):
+        events = []
+        region.listen(events.append)
+        return events
+
+    return listen
