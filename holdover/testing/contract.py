@@ -70,7 +70,7 @@ class BackendContract:
 
     @pytest.fixture
     def peer(self, backend: Backend) -> Backend:
-        """Share the store: what another process would use. Override where it differs."""
+        """Share the store, as another process does. Override where that differs."""
         return backend
 
     # -- reading and writing ---------------------------------------------------

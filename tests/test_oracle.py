@@ -1,0 +1,169 @@
+"""No call returns what is older than an acknowledged invalidation (promise 2).
+
+The oracle first meets a naive cache, where it must find wrong values: a checker that
+never fails proves nothing.
+"""
+
+import concurrent.futures
+import multiprocessing
+import threading
+import time
+
+import pytest
+
+from holdover import LeaseTerms, make_region
+from holdover.testing import Findings, Oracle, hammer
+
+KEYS = 6
+CALLS = 100_000
+SHORT = 0.02  # seconds: values expire all the time
+FORK = multiprocessing.get_context("fork")
+
+
+class NaiveCache:
+    """What everybody writes first: look, lock, create, set."""
+
+    def __init__(self):
+        self._values = {}
+        self._locks = {key: threading.Lock() for key in range(KEYS)}
+
+    def get(self, key, creator):
+        value, expires_at = self._values.get(key, (None, 0.0))
+        if time.monotonic() < expires_at:
+            return value
+        with self._locks[key]:
+            value = creator()
+            self._values[key] = (value, time.monotonic() + SHORT)
+        return value
+
+    def invalidate(self, key):
+        self._values.pop(key, None)
+        return True
+
+
+def through(region):
+    """The two functions that `hammer` needs, over a region."""
+
+    def get(key, creator):
+        return region.get_or_create(f"key{key}", creator)
+
+    def invalidate(key):
+        return not region.delete(f"key{key}").pending
+
+    return get, invalidate
+
+
+def through_region_clock(region):
+    """The same, invalidating the whole region every time."""
+    get, _ = through(region)
+    return get, lambda _key: not region.invalidate().pending
+
+
+def in_threads(count, run):
+    """Add up the findings of *run(number)* in *count* threads."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return sum(pool.map(run, range(count)), start=Findings())
+
+
+def in_processes(count, run):
+    """Add up the findings of *run(number)* in *count* forked processes."""
+    results = FORK.Queue()
+    processes = [
+        FORK.Process(target=lambda n=n: results.put(run(n))) for n in range(count)
+    ]
+    for process in processes:
+        process.start()
+    findings = sum((results.get(timeout=110) for _ in processes), start=Findings())
+    for process in processes:
+        process.join()
+    return findings
+
+
+def check(findings, calls):
+    """The run was worth something, and nothing wrong came out."""
+    assert findings.calls >= calls
+    assert findings.invalidations > 50
+    assert findings.creations > 100
+    assert findings.wrong == 0, findings
+
+
+@pytest.fixture
+def oracle(tmp_path):
+    return Oracle(str(tmp_path / "oracle"), KEYS)
+
+
+def terms(**changes):
+    """Leases that lapse within the run."""
+    return LeaseTerms(**{"ttl": 0.5, "wait": 10.0, **changes})
+
+
+def test_the_oracle_finds_the_faults_of_a_naive_lock(oracle):
+    """A lock around creation, without a fence, returns old values."""
+    cache = NaiveCache()
+    findings = in_threads(
+        8,
+        lambda n: hammer(
+            oracle,
+            cache.get,
+            cache.invalidate,
+            calls=4_000,
+            seed=n,
+            invalidate_every=50,
+        ),
+    )
+    assert findings.wrong > 0, findings
+
+
+@pytest.mark.parametrize("runner", [None, "thread"])
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_memory_under_threads(oracle, runner, way):
+    """Memory, 8 threads: nothing old, by key or by region, refreshed behind or not."""
+    region = make_region("oracle").configure(
+        "holdover.memory", SHORT, runner=runner, lease=terms()
+    )
+    get, invalidate = way(region)
+    per_thread = CALLS // 8
+    findings = in_threads(
+        8, lambda n: hammer(oracle, get, invalidate, calls=per_thread, seed=n)
+    )
+    check(findings, CALLS)
+
+
+def file_region(path, runner=None, **changes):
+    """A region on files."""
+    return make_region("oracle").configure(
+        "holdover.file", SHORT, {"path": path}, runner=runner, lease=terms(**changes)
+    )
+
+
+def test_file_under_threads(oracle, tmp_path):
+    """Files, 8 threads: nothing old."""
+    get, invalidate = through(file_region(tmp_path / "cache", "thread"))
+    findings = in_threads(
+        8, lambda n: hammer(oracle, get, invalidate, calls=CALLS // 8, seed=n)
+    )
+    check(findings, CALLS)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_file_under_processes(oracle, tmp_path, way):
+    """Files, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(file_region(tmp_path / "cache"))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_file_with_leases_that_lapse(oracle, tmp_path):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(file_region(tmp_path / "cache", **lease))
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 40_000)
