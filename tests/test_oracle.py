@@ -68,15 +68,22 @@ def in_threads(count, run):
 def in_processes(count, run):
     """Add up the findings of *run(number)* in *count* forked processes."""
     results = FORK.Queue()
-    processes = [
-        FORK.Process(target=lambda n=n: results.put(run(n))) for n in range(count)
-    ]
+
+    def report(number):
+        try:
+            results.put(run(number))
+        except BaseException as error:
+            results.put(repr(error))
+            raise
+
+    processes = [FORK.Process(target=report, args=(n,)) for n in range(count)]
     for process in processes:
         process.start()
-    findings = sum((results.get(timeout=110) for _ in processes), start=Findings())
+    answers = [results.get(timeout=110) for _ in processes]
     for process in processes:
         process.join()
-    return findings
+    assert [] == [answer for answer in answers if isinstance(answer, str)]
+    return sum(answers, start=Findings())
 
 
 def check(findings, calls):

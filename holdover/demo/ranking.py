@@ -19,7 +19,7 @@ from holdover.demo.corpus import Corpus, Document
 _SATURATION = 1.2
 _LENGTH_WEIGHT = 0.75
 _MOST_TERMS = 6
-_READ_CLOSELY = 40  # files
+_READ_CLOSELY = 150  # files
 _SNIPPET_LENGTH = 160  # characters
 
 _WORD = re.compile(r"[a-z0-9_]{2,40}")

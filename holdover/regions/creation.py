@@ -16,7 +16,14 @@ from holdover.regions.backends.base import Busy, Lease
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.errors import LeaseTimeout, UncacheableValue
 from holdover.regions.events import Listeners
-from holdover.regions.flights import EVERYONE, FLIGHTS, NOTHING, Flight, Landed
+from holdover.regions.flights import (
+    EVERYONE,
+    FLIGHTS,
+    NOTHING,
+    Flight,
+    Landed,
+    ticket,
+)
 from holdover.regions.freshness import Freshness
 from holdover.regions.leases import RENEWALS
 from holdover.regions.lifetime import LeaseTerms, Lifetime
@@ -46,6 +53,7 @@ class Call:
         should_cache: Says whether a created value is to be stored; None: always.
         empty: Makes what is served at once if there is no value; None: wait instead.
         order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
+        asked: The ticket that says when, in this process, it was asked.
     """
 
     user_key: str
@@ -56,6 +64,7 @@ class Call:
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
     order: Callable[[], tuple[str, list[Any], dict[str, Any], str] | None] | None = None
+    asked: int = 0
 
 
 class Creation:
@@ -100,6 +109,7 @@ class Creation:
         """
         if found.freshness is Freshness.FRESH:
             return found.entry.value
+        call.asked = ticket()
         if found.freshness is Freshness.STALE:
             return self._serve_stale(call, found)
         self._tell_missed(call)
@@ -123,7 +133,8 @@ class Creation:
             grant = self._acquire(call, found, self._terms.ttl)
             if isinstance(grant, Lease):
                 return self._create(call, grant, flight, found)
-            return self._serve_old(call, grant if isinstance(grant, Found) else found)
+        # Only now, with the flight over: what is there may be gone for this caller.
+        return self._serve_old(call, grant if isinstance(grant, Found) else found)
 
     def _serve_old(self, call: Call, found: Found) -> Any:
         """Serve what was found; if it has gone since, start over."""
@@ -214,19 +225,19 @@ class Creation:
     def _create_or_wait(self, call: Call, found: Found) -> Any:
         deadline = self._time.steady() + self._terms.wait
         while True:
-            seat = FLIGHTS.join((self._tier, call.key))
-            if seat.is_owner:
-                with _Landing(self._tier, call.key, seat.flight):
-                    return self._lead(call, seat.flight, found, deadline)
+            flight, is_mine = FLIGHTS.join((self._tier, call.key))
+            if is_mine:
+                with _Landing(self._tier, call.key, flight):
+                    return self._lead(call, flight, found, deadline)
             left = max(0.0, deadline - self._time.steady())
-            if not FLIGHTS.wait(seat.flight, left):
+            if not FLIGHTS.wait(flight, left):
                 return self._lose_patience(call, found)
-            landed = seat.flight.landed
+            landed = flight.landed
             if landed.error is not None:
                 return self._creator_failed(call, found, landed.error)
-            if seat.number <= landed.valid_for:
+            if call.asked < landed.valid_before:
                 return landed.value
-            # We joined after that value's creator had started, and something was
+            # We asked after that value's creator had started, and something was
             # invalidated meanwhile, maybe before we asked (promise 1). So look again.
             found = self._tier.look(call.key, call.lifetime)
             if found.freshness in (Freshness.FRESH, Freshness.STALE):
@@ -236,7 +247,7 @@ class Creation:
         """Create, or wait for the process that does, on behalf of all who joined."""
         polls = _Polls(found.entry.cost)
         while True:
-            joined = FLIGHTS.count(flight)
+            looked = ticket()
             grant = self._acquire(call, found, self._terms.ttl)
             if isinstance(grant, Lease):
                 return self._create(call, grant, flight, found)
@@ -245,7 +256,7 @@ class Creation:
             if isinstance(grant, Found):
                 found = grant
                 if found.freshness in (Freshness.FRESH, Freshness.STALE):
-                    flight.land(Landed(found.entry.value, valid_for=joined))
+                    flight.land(Landed(found.entry.value, valid_before=looked))
                     return self._serve_old(call, found)
             left = deadline - self._time.steady()
             if left <= 0:
@@ -260,16 +271,16 @@ class Creation:
         if self._raise_on_timeout:
             self._raise_timeout(call, self._terms.wait)
         while True:
-            seat = FLIGHTS.join((self._tier, call.key, "unstored"))
-            if seat.is_owner:
-                with _Landing(self._tier, call.key, seat.flight, "unstored"):
-                    return self._create_unstored(call, seat.flight, found)
-            if not FLIGHTS.wait(seat.flight, self._terms.max_hold):
+            flight, is_mine = FLIGHTS.join((self._tier, call.key, "unstored"))
+            if is_mine:
+                with _Landing(self._tier, call.key, flight, "unstored"):
+                    return self._create_unstored(call, flight, found)
+            if not FLIGHTS.wait(flight, self._terms.max_hold):
                 self._raise_timeout(call, self._terms.max_hold)
-            landed = seat.flight.landed
+            landed = flight.landed
             if landed.error is not None:
                 return self._creator_failed(call, found, landed.error)
-            if seat.number <= landed.valid_for:
+            if call.asked < landed.valid_before:
                 return landed.value
 
     def _raise_timeout(self, call: Call, waited: float) -> NoReturn:
@@ -290,7 +301,7 @@ class Creation:
 
     def _create_under(self, call: Call, lease: Lease, flight: Flight) -> _Made:
         """Create and commit, or release the lease and let the error out."""
-        joined = FLIGHTS.count(flight)
+        started = ticket()
         try:
             with RENEWALS.holding(self._tier.backend, lease, self._terms):
                 made = self._run(call)
@@ -303,7 +314,9 @@ class Creation:
         for_everyone = made.wanted and self._commit(call, lease, made)
         if not made.wanted:
             self._tier.release(lease)
-        flight.land(Landed(made.value, valid_for=EVERYONE if for_everyone else joined))
+        flight.land(
+            Landed(made.value, valid_before=EVERYONE if for_everyone else started)
+        )
         self._tell_created(call, made)
         return made
 
@@ -327,14 +340,14 @@ class Creation:
         return done.for_everyone
 
     def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
-        """Create without a lease: only for those who had joined when it began."""
-        joined = FLIGHTS.count(flight)
+        """Create without a lease: only for those who had asked before it began."""
+        started = ticket()
         try:
             made = self._run(call)
         except Exception as error:  # noqa: BLE001 - the creator's own
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
-        flight.land(Landed(made.value, valid_for=joined))
+        flight.land(Landed(made.value, valid_before=started))
         self._tell_created(call, made)
         return made.value
 

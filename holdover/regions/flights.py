@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,14 @@ from typing import Any
 from holdover.regions.errors import RecursiveCreation
 from holdover.regions.forks import renew_after_fork
 
-EVERYONE = 1 << 62
+EVERYONE = math.inf
+
+_tickets = itertools.count(1)
+
+
+def ticket() -> int:
+    """Draw a number that is higher than all drawn before, in this process."""
+    return next(_tickets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +28,26 @@ class Landed:
     Attributes:
         value: The value, if there is one for the caller.
         error: The creator's own exception, shared by all who took part.
-        valid_for: How many of those who joined, in the order of joining, may have the
-            value. Whoever joined later may know of an invalidation that the value does
+        valid_before: The value is for calls that had drawn their ticket before this
+            one. Whoever asked later may know of an invalidation that the value does
             not, and looks again.
     """
 
     value: Any = None
     error: Exception | None = None
-    valid_for: int = EVERYONE
+    valid_before: float = EVERYONE
 
 
-NOTHING = Landed(valid_for=0)  # everyone looks again
+NOTHING = Landed(valid_before=0)  # everyone looks again
 
 
 class Flight:
     """One thread's errand for one key, and those who wait for it."""
 
-    __slots__ = ("_done", "joined", "landed", "owner")
+    __slots__ = ("_done", "landed", "owner")
 
     def __init__(self) -> None:
         self.owner = threading.get_ident()
-        self.joined = 0  # guarded by the lock of Flights
         self.landed = NOTHING  # written once, before the event is set
         self._done = threading.Event()
 
@@ -58,19 +66,6 @@ class Flight:
         self._done.set()
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A place in a flight: number 0 is its owner, who must end it."""
-
-    flight: Flight
-    number: int
-
-    @property
-    def is_owner(self) -> bool:
-        """Whether the holder of this seat does the work."""
-        return self.number == 0
-
-
 class Flights:
     """The flights of one process.
 
@@ -84,12 +79,16 @@ class Flights:
 
     def after_fork(self) -> None:
         """Forget flights whose owners stayed behind in the parent."""
-        self._lock = threading.Lock()  # guards all below, and Flight.joined
+        self._lock = threading.Lock()  # guards all below
         self._flights: dict[object, Flight] = {}
         self._waiting: dict[int, Flight] = {}  # thread -> the flight it waits for
 
-    def join(self, key: object) -> Seat:
-        """Take a seat in the flight for *key*, starting one if there is none.
+    def join(self, key: object) -> tuple[Flight, bool]:
+        """Join the flight for *key*, or start one.
+
+        Returns:
+            The flight, and whether the caller owns it: he does the work, and must
+            close and land it.
 
         Raises:
             RecursiveCreation: The calling thread itself owns that flight.
@@ -98,14 +97,13 @@ class Flights:
             flight = self._flights.get(key)
             if flight is None:
                 flight = self._flights[key] = Flight()
-                return Seat(flight, 0)
+                return flight, True
             if flight.owner == threading.get_ident():
                 raise RecursiveCreation(
-                    f"the creator of {key!r} asked for that same key: it would wait "
-                    "for itself"
+                    f"the creator of {_shown(key)} asked for that same key: it would "
+                    "wait for itself"
                 )
-            flight.joined += 1
-            return Seat(flight, flight.joined)
+            return flight, False
 
     def lead(self, key: object) -> Flight | None:
         """Start a flight for *key*; None if one is under way."""
@@ -114,11 +112,6 @@ class Flights:
                 return None
             flight = self._flights[key] = Flight()
             return flight
-
-    def count(self, flight: Flight) -> int:
-        """Tell how many have joined so far."""
-        with self._lock:
-            return flight.joined
 
     def close(self, key: object, flight: Flight) -> None:
         """Take in nobody any more. Closing twice does no harm."""
@@ -150,6 +143,11 @@ class Flights:
                 return True
             following = self._waiting.get(following.owner)
         return False
+
+
+def _shown(key: object) -> str:
+    """The readable part of a flight's key."""
+    return repr(key[1] if isinstance(key, tuple) else key)
 
 
 FLIGHTS = Flights()

@@ -1,0 +1,82 @@
+"""The four ways to come by an answer that the demonstration compares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdover.demo.answers import Answer, make_answer
+from holdover.demo.settings import Settings
+
+Lookup = Callable[[str], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the four.
+
+    Attributes:
+        name: For programs.
+        title: For people.
+        note: What it is, in a few words.
+        prepare: Makes the function that the site calls with a query.
+    """
+
+    name: str
+    title: str
+    note: str
+    prepare: Callable[[Settings], Lookup]
+
+
+def _no_cache(_settings: Settings) -> Lookup:
+    return make_answer
+
+
+def _plain_expiry(settings: Settings) -> Lookup:
+    """Get, compute, set: what one writes first, with a dictionary."""
+    kept: dict[str, tuple[float, Answer]] = {}
+
+    def lookup(query: str) -> Answer:
+        if query in kept:
+            expires_at, answer = kept[query]
+            if time.time() < expires_at:
+                return answer
+        answer = make_answer(query)
+        kept[query] = (time.time() + settings.expiration_time, answer)
+        return answer
+
+    return lookup
+
+
+def _dogpile_cache(settings: Settings) -> Lookup:
+    """dogpile.cache as its manual begins, on its fastest backend."""
+    from dogpile.cache import make_region
+
+    region = make_region().configure(
+        "dogpile.cache.memory", expiration_time=settings.expiration_time
+    )
+    lookup: Lookup = region.cache_on_arguments()(make_answer)
+    return lookup
+
+
+def _holdover(_settings: Settings) -> Lookup:
+    from holdover.demo.site import search
+
+    return search
+
+
+HOLDOVER = Way(
+    "holdover", "Holdover", "holdover.file, Celery worker process", _holdover
+)
+WAYS = (
+    Way("no_cache", "no cache", "every page is searched anew", _no_cache),
+    Way("plain_expiry", "plain expiry", "get, compute, set; in memory", _plain_expiry),
+    Way("dogpile_cache", "dogpile.cache", "dogpile.cache.memory", _dogpile_cache),
+    HOLDOVER,
+)
+
+
+def way_named(name: str) -> Way:
+    """Find one of the ways by its name."""
+    return next(way for way in WAYS if way.name == name)

@@ -1,0 +1,47 @@
+"""The web process of one phase: ``python -m holdover.demo.server WAY``.
+
+It takes a free port of the loopback interface, says which as a line of JSON, and ends
+with whoever started it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import Any
+
+import waitress
+
+from holdover.demo.caches import way_named
+from holdover.demo.corpus import standard_library
+from holdover.demo.errors import DemoError
+from holdover.demo.lifeline import end_with_parent
+from holdover.demo.pages import Pages
+from holdover.demo.settings import Settings
+
+THREADS = 16
+
+
+def main() -> None:
+    """Serve until told to end."""
+    signal.signal(signal.SIGTERM, _end)
+    end_with_parent()
+    settings = Settings.from_environment()
+    if settings is None:
+        raise DemoError("this is a part of `holdover demo`, which starts it")
+    standard_library()  # read now, not while the first visitor waits
+    site = Pages(way_named(sys.argv[1]).prepare(settings))
+    server = waitress.create_server(site, host="127.0.0.1", port=0, threads=THREADS)
+    url = f"http://127.0.0.1:{server.effective_port}"
+    sys.stdout.write(json.dumps({"url": url}) + "\n")
+    sys.stdout.flush()
+    server.run()
+
+
+def _end(*_: Any) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

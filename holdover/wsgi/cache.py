@@ -1,0 +1,94 @@
+"""The object cache: an application finds its regions in the environ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdover import Registry, errors, registry
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+ENVIRON_KEY = "holdover.cache"
+
+
+class CacheMiddleware:
+    """Puts the region manager, a `holdover.Registry`, into every request's environ.
+
+    ::
+
+        def app(environ, start_response):
+            prices = environ["holdover.cache"].region("prices")
+            price = prices.get_or_create("tea", fetch_price_of_tea)
+            ...
+
+        app = CacheMiddleware(app, {
+            "defaults": {"backend": "holdover.memory"},
+            "prices": {"expiration_time": 300},
+        })
+
+    Requests and responses pass through it untouched, and so do exceptions. Where one
+    stands inside another, the application sees the regions of the innermost; give them
+    different keys to have both.
+
+    Args:
+        app: The application.
+        config: A `holdover.Registry`; or the arguments of ``Region.configure()`` by
+            region name, "defaults" standing for all that do not say otherwise, from
+            which the middleware makes a registry of its own; or None for
+            `holdover.registry`, the one of applications that need only one.
+        environ_key: Where in the environ the registry is put.
+
+    Raises:
+        ConfigurationError: An argument is wrong; the message names the region and the
+            option.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Registry | Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        environ_key: str = ENVIRON_KEY,
+    ) -> None:
+        if not callable(app):
+            raise errors.ConfigurationError(
+                f"app must be a WSGI application, got {app!r}"
+            )
+        if not environ_key or not isinstance(environ_key, str):
+            raise errors.ConfigurationError(
+                f"environ_key is a text, got {environ_key!r}"
+            )
+        self._app = app
+        self._registry = _registry_of(config)
+        self._environ_key = environ_key
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer a request as the application does, which finds its regions."""
+        environ[self._environ_key] = self._registry
+        return self._app(environ, start_response)
+
+
+def _registry_of(config: object) -> Registry:
+    """Take a registry as it is; make one from a mapping."""
+    if config is None:
+        return registry
+    if isinstance(config, Registry):
+        return config
+    if not isinstance(config, Mapping):
+        raise errors.ConfigurationError(
+            "config must be a holdover.Registry, or a mapping of region names to the "
+            f"arguments of their configure(), got {config!r}"
+        )
+    for name, options in config.items():
+        if not isinstance(options, Mapping):
+            raise errors.ConfigurationError(
+                f"region {name!r}: the arguments of its configure() are a mapping, "
+                f"got {options!r}"
+            )
+    made = Registry()
+    made.configure(config)
+    return made

@@ -1,0 +1,230 @@
+"""Creators that die, hang or are overtaken; messages that come twice, late or forged."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from holdover import LeaseTerms, make_region
+
+FORK = multiprocessing.get_context("fork")
+TTL = 0.5
+TERMS = LeaseTerms(ttl=TTL, wait=10.0)
+
+
+def file_region(path, **settings):
+    settings.setdefault("lease", TERMS)
+    return make_region("faults").configure(
+        "holdover.file", 60, {"path": path}, **settings
+    )
+
+
+@pytest.fixture
+def doomed(tmp_path):
+    """Start a process that creates "k" and never ends by itself; give its pid."""
+    started = FORK.Event()
+
+    def run():
+        def never():
+            started.set()
+            time.sleep(60)
+
+        file_region(tmp_path / "cache").get_or_create("k", never)
+
+    process = FORK.Process(target=run, daemon=True)
+    process.start()
+    assert started.wait(10)
+    yield process.pid
+    process.kill()
+    process.join()
+
+
+def test_a_killed_creator_is_replaced(tmp_path, doomed):
+    """After SIGKILL the next creator starts within the lease's ttl and one poll."""
+    shared = file_region(tmp_path / "cache")
+    assert shared.key_is_locked("k")
+    os.kill(doomed, signal.SIGKILL)
+    killed = time.monotonic()
+    began = []
+
+    def create():
+        began.append(time.monotonic() - killed)
+        return "next"
+
+    assert shared.get_or_create("k", create) == "next"
+    # Renewed at most a moment before the kill; the rest is a poll on a busy machine.
+    assert began[0] <= TTL + 0.25
+
+
+def test_stale_is_served_while_nobody_creates(tmp_path):
+    """While a dead creator's lease has not lapsed, the old value is served at once."""
+    shared = file_region(tmp_path / "cache")
+    shared.set("k", "old")
+    shared.invalidate(hard=False)
+    started = FORK.Event()
+
+    def run():
+        def never():
+            started.set()
+            time.sleep(60)
+
+        file_region(tmp_path / "cache").get_or_create("k", never)
+
+    process = FORK.Process(target=run, daemon=True)
+    process.start()
+    assert started.wait(10)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    asked = time.monotonic()
+    assert shared.get_or_create("k", lambda: "new") == "old"
+    assert time.monotonic() - asked < TTL / 2
+
+
+def test_a_stopped_creator_is_refused(tmp_path):
+    """A creator stopped for longer than its lease does not overwrite its successor."""
+    results = FORK.Queue()
+    started = FORK.Event()
+
+    def run():
+        def slow():
+            started.set()
+            time.sleep(0.1)
+            return "late"
+
+        results.put(file_region(tmp_path / "cache").get_or_create("k", slow))
+
+    process = FORK.Process(target=run)
+    process.start()
+    assert started.wait(10)
+    os.kill(process.pid, signal.SIGSTOP)
+    shared = file_region(tmp_path / "cache")
+    assert shared.get_or_create("k", lambda: "next") == "next"
+    os.kill(process.pid, signal.SIGCONT)
+    assert results.get(timeout=10) == "late"
+    process.join()
+    assert shared.get("k") == "next"
+
+
+def test_a_long_creator_keeps_its_lease(tmp_path):
+    """A living creator may take much longer than the ttl: its lease is renewed."""
+    shared = file_region(tmp_path / "cache", lease=LeaseTerms(ttl=0.15))
+    runs = []
+
+    def create():
+        runs.append(1)
+        time.sleep(0.6)
+        return "made"
+
+    other = file_region(tmp_path / "cache", lease=LeaseTerms(ttl=0.15))
+    thread = threading.Thread(target=shared.get_or_create, args=("k", create))
+    thread.start()
+    while not runs:
+        time.sleep(0.005)
+    assert other.get_or_create("k", create) == "made"
+    thread.join()
+    assert len(runs) == 1
+
+
+def test_a_base_exception_is_the_owners_alone(tmp_path):
+    """Ctrl-C in one creator ends that call; those who waited elect another."""
+    shared = file_region(tmp_path / "cache")
+    creating, go_on = threading.Event(), threading.Event()
+    outcomes = []
+
+    def interrupted():
+        creating.set()
+        go_on.wait(10)
+        raise KeyboardInterrupt
+
+    def owner():
+        try:
+            shared.get_or_create("k", interrupted)
+        except KeyboardInterrupt:
+            outcomes.append("interrupted")
+
+    def waiter():
+        outcomes.append(shared.get_or_create("k", lambda: "mine"))
+
+    first = threading.Thread(target=owner)
+    first.start()
+    creating.wait(10)
+    second = threading.Thread(target=waiter)
+    second.start()
+    time.sleep(0.05)  # let it join the flight; joining later is right, too
+    go_on.set()
+    first.join()
+    second.join()
+    assert sorted(outcomes) == ["interrupted", "mine"]
+
+
+def test_two_keys_that_need_each_other(tmp_path):
+    """Threads that create A from B and B from A do not wait for each other."""
+    shared = file_region(tmp_path / "cache", lease=LeaseTerms(wait=5.0))
+    both = threading.Barrier(2)
+
+    def create(mine, other):
+        both.wait()
+        return mine + shared.get_or_create(other, lambda: other.lower())
+
+    answers = {}
+
+    def run(mine, other):
+        answers[mine] = shared.get_or_create(mine, lambda: create(mine, other))
+
+    threads = [
+        threading.Thread(target=run, args=pair) for pair in (("A", "B"), ("B", "A"))
+    ]
+    asked = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - asked < 4.0
+    assert set(answers) == {"A", "B"}
+
+
+def test_the_child_of_a_fork_is_not_held_up(tmp_path):
+    """A fork while threads create leaves nothing locked or awaited in the child."""
+    regions = [
+        file_region(tmp_path / "cache", runner="thread"),
+        make_region("memory").configure("holdover.memory", 60, runner="thread"),
+    ]
+    creating, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        creating.set()
+        go_on.wait(30)
+        return "parent's"
+
+    threads = []
+    for shared in regions:
+        creating.clear()
+        thread = threading.Thread(target=shared.get_or_create, args=("k", slow))
+        thread.start()
+        threads.append(thread)
+        assert creating.wait(10)
+    results = FORK.Queue()
+
+    def child():
+        # The file's lease is the parent's, who lives: that key is not asked for.
+        answers = [regions[0].get_or_create("other", lambda: "child's")]
+        answers.append(regions[1].get_or_create("k", lambda: "child's"))
+        regions[1].invalidate(hard=False)
+        answers.append(regions[1].get_or_create("k", lambda: "refreshed"))
+        deadline = time.monotonic() + 10
+        while regions[1].get("k") != "refreshed" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        answers.append(regions[1].get("k"))
+        results.put(answers)
+
+    process = FORK.Process(target=child)
+    process.start()
+    expected = ["child's", "child's", "child's", "refreshed"]
+    assert results.get(timeout=20) == expected
+    process.join()
+    go_on.set()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,184 @@
+"""One creator, however many ask; and nobody who has an old value waits."""
+
+import multiprocessing
+import threading
+import time
+
+import pytest
+
+from holdover import LeaseTerms, make_region
+
+THREADS = 32
+PROCESSES = 8
+FORK = multiprocessing.get_context("fork")
+
+
+def at_once(count, ask):
+    """Have *count* threads ask at the same moment; give what each got, and when."""
+    answers = []
+    barrier = threading.Barrier(count)
+
+    def run():
+        barrier.wait()
+        started = time.perf_counter()
+        value = ask()
+        ended = time.perf_counter()
+        answers.append((value, ended - started, ended))
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+class Creator:
+    """Takes a while, and notes when it ran."""
+
+    def __init__(self, cost=0.2):
+        self.cost = cost
+        self.runs = 0
+        self.ended = 0.0
+
+    def __call__(self):
+        self.runs += 1
+        time.sleep(self.cost)
+        self.ended = time.perf_counter()
+        return self.runs
+
+
+@pytest.fixture(params=["memory", "file"])
+def region(request, tmp_path):
+    arguments = {"path": tmp_path / "cache"} if request.param == "file" else {}
+
+    def make(**settings):
+        region = make_region("herd")
+        return region.configure(f"holdover.{request.param}", 60, arguments, **settings)
+
+    return make
+
+
+def test_cold_threads_get_one_creation(region):
+    """32 threads without a value: one creates, all get its value."""
+    shared, creator = region(), Creator()
+    answers = at_once(THREADS, lambda: shared.get_or_create("k", creator))
+    assert creator.runs == 1
+    assert {value for value, _, _ in answers} == {1}
+
+
+@pytest.mark.parametrize("runner", [None, "thread"])
+def test_a_stale_herd_is_served_and_refreshed_once(region, runner):
+    """32 threads with an old value: it is refreshed once, and with a runner all have
+    theirs before the new one is there."""
+    shared, creator = region(runner=runner), Creator()
+    shared.get_or_create("k", creator)
+    shared.invalidate(hard=False)
+    answers = at_once(THREADS, lambda: shared.get_or_create("k", creator))
+    served_old = [value for value, _, _ in answers].count(1)
+    assert served_old == (THREADS if runner else THREADS - 1)
+    while shared.key_is_locked("k"):
+        time.sleep(0.01)
+    assert creator.runs == 2
+    assert shared.get("k") == 2
+
+
+def test_a_failing_creator_runs_once_per_flight(region):
+    """32 threads whose creator fails get that one failure, not a queue of them."""
+    shared = region()
+    runs = []
+
+    def fail():
+        runs.append(1)
+        time.sleep(0.1)
+        raise ZeroDivisionError("no")
+
+    def ask():
+        with pytest.raises(ZeroDivisionError, match="no"):
+            shared.get_or_create("k", fail)
+
+    at_once(THREADS, ask)
+    assert len(runs) == 1
+
+
+def in_processes(ask):
+    """Have eight forked processes ask at the same moment; give their answers."""
+    results = FORK.Queue()
+    barrier = FORK.Barrier(PROCESSES)
+
+    def run():
+        barrier.wait()
+        results.put(ask())
+
+    processes = [FORK.Process(target=run) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    answers = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    return answers
+
+
+def file_region(path, **settings):
+    return make_region("herd").configure("holdover.file", 60, {"path": path}, **settings)
+
+
+def test_cold_processes_get_one_creation(tmp_path):
+    """Eight processes without a value: one creates, all get its value."""
+    runs = FORK.Value("i", 0)
+
+    def create():
+        with runs.get_lock():
+            runs.value += 1
+        time.sleep(0.2)
+        return "made"
+
+    def ask():
+        return file_region(tmp_path / "cache").get_or_create("k", create)
+
+    assert in_processes(ask) == ["made"] * PROCESSES
+    assert runs.value == 1
+
+
+def test_a_stale_herd_of_processes_is_refreshed_once(tmp_path):
+    """Eight processes with an old value: one creates, seven are served at once."""
+    runs = FORK.Value("i", 0)
+
+    def create():
+        with runs.get_lock():
+            runs.value += 1
+            mine = runs.value
+        time.sleep(0.2)
+        return mine
+
+    shared = file_region(tmp_path / "cache")
+    shared.get_or_create("k", create)
+    shared.invalidate(hard=False)
+
+    def ask():
+        return file_region(tmp_path / "cache").get_or_create("k", create)
+
+    assert sorted(in_processes(ask)) == [1] * (PROCESSES - 1) + [2]
+    assert runs.value == 2
+
+
+def test_waiters_do_not_wait_for_ever(region):
+    """A waiter whose time is over creates a value of his own, once per process."""
+    shared = region(lease=LeaseTerms(wait=0.1))
+    hold, creating = threading.Event(), threading.Event()
+
+    def never():
+        creating.set()
+        hold.wait(30)
+        return "late"
+
+    holder = threading.Thread(target=shared.get_or_create, args=("k", never))
+    holder.start()
+    creating.wait(10)
+    own = Creator(cost=0.05)
+    answers = at_once(8, lambda: shared.get_or_create("k", own))
+    assert {value for value, _, _ in answers} == {1}
+    assert own.runs == 1
+    hold.set()
+    holder.join()
+    assert shared.get("k") == "late"
