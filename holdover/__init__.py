@@ -14,7 +14,7 @@ from holdover._version import __version__
 if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
-    from holdover.regions import errors, events
+    from holdover import errors, events
     from holdover.regions.lifetime import LeaseTerms, Lifetime
     from holdover.regions.refresh.celery import CeleryRunner
     from holdover.regions.refresh.thread import ThreadRunner
@@ -51,7 +51,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in ("errors", "events"):
-        return import_module(f"holdover.regions.{name}")
+        return import_module(f"holdover.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'holdover' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -120,7 +120,9 @@ def in_processes(ask):
 
 
 def file_region(path, **settings):
-    return make_region("herd").configure("holdover.file", 60, {"path": path}, **settings)
+    return make_region("herd").configure(
+        "holdover.file", 60, {"path": path}, **settings
+    )
 
 
 def test_cold_processes_get_one_creation(tmp_path):

@@ -60,9 +60,10 @@ class RegionCache(AsyncMethods, BaseCache):
 
     OPTIONS may contain ``codec`` (default "pickle"), ``lease`` and ``on_timeout`` (see
     ``Region.configure()``), MAX_ENTRIES (in memory; default 10,000), and the backend's
-    own arguments, such as ``max_bytes`` for files. CULL_FREQUENCY has no effect: a full
-    store drops only as much as it must. Caches at one location with different
-    KEY_PREFIXes do not share entries, and clearing one spares the other.
+    own arguments, such as ``max_bytes`` for files and ``time_source`` for tests.
+    CULL_FREQUENCY has no effect: a full store drops only as much as it must. Caches at
+    one location with different KEY_PREFIXes do not share entries, and clearing one
+    spares the other.
 
     Args:
         location: LOCATION.
@@ -153,6 +154,7 @@ class RegionCache(AsyncMethods, BaseCache):
 
         Raises:
             RecursiveCreation: *default* asked for the same key.
+            LazyValue: *default* returned a generator or the like.
             Exception: Whatever *default* raised, unchanged.
         """
         key = self.make_and_validate_key(key, version=version)

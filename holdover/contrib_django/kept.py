@@ -92,13 +92,10 @@ def _made(location: Location, key_prefix: str, options: Mapping[str, Any]) -> Re
 def _configured(
     name: str, backend: Any, arguments: Mapping[str, Any], rules: Mapping[str, Any]
 ) -> Region:
-    made_with = {
-        name: arguments[name] for name in ("time_source",) if name in arguments
-    }
+    # A test's clock is for both, the backend and the region.
+    clock = {name: held for name, held in arguments.items() if name == "time_source"}
     # Django's users get copies of what they stored, from memory too.
-    return make_region(name, **made_with).configure(
-        backend, **{"codec": "pickle", **rules}
-    )
+    return make_region(name, **clock).configure(backend, **{"codec": "pickle", **rules})
 
 
 def _backend(location: Location, arguments: Mapping[str, Any]) -> Any:

@@ -154,9 +154,9 @@ def _runner(wanted: object) -> Runner:
 
 
 def _lease_terms(given: Mapping[str, Any]) -> LeaseTerms:
-    known = {one.name for one in fields(LeaseTerms)}
+    known = {f"lease.{one.name}" for one in fields(LeaseTerms)}
     for name in given:
-        if name not in known:
+        if f"lease.{name}" not in known:
             raise ConfigurationError(_unknown_option(f"lease.{name}", known))
     return LeaseTerms(**given)
 

@@ -183,6 +183,11 @@ class ConfiguredRegion(CacheRegion):
         self._listeners.add(listener)
         return lambda: self._listeners.remove(listener)
 
+    def _require_configured(self) -> None:
+        """Raise `RegionNotConfigured` if there is no backend."""
+        if self._rules is None:
+            _ = self.backend  # which raises
+
     def _assemble(self, rules: Settings) -> None:
         """Build what stands between the region's methods and its backend."""
         if not isinstance(self.backend, Backend):

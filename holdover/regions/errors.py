@@ -9,6 +9,28 @@ from __future__ import annotations
 
 from dogpile.cache import exception as dogpile
 
+__all__ = [
+    "BackendError",
+    "ConfigurationError",
+    "HoldoverError",
+    "InsecureDirectory",
+    "InvalidLifetime",
+    "InvalidOrder",
+    "LazyValue",
+    "LeaseTimeout",
+    "MissingDependency",
+    "RecursiveCreation",
+    "RegionAlreadyConfigured",
+    "RegionNotConfigured",
+    "RunnerUnavailable",
+    "UncacheableValue",
+    "UnimportableFunction",
+    "UnkeyableArgument",
+    "UnknownName",
+    "UnregisteredFunction",
+    "ValueTooLarge",
+]
+
 
 class HoldoverError(dogpile.DogpileCacheException):
     """Anything that Holdover itself raises."""

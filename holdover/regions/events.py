@@ -7,6 +7,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+__all__ = [
+    "BackendFailed",
+    "Created",
+    "CreatorFailed",
+    "Event",
+    "Hit",
+    "LeaseLost",
+    "Listener",
+    "Missed",
+    "OrderDropped",
+    "OrderFailed",
+    "Problem",
+    "Refreshed",
+    "StaleServed",
+    "TierDropped",
+    "Uncacheable",
+    "Unreadable",
+]
+
 log = logging.getLogger("holdover")
 
 

@@ -310,6 +310,7 @@ class Region(ConfiguredRegion):
         Raises:
             BackendError: Only if *strict*.
         """
+        self._require_configured()
         strategy = self.region_invalidator
         if self._tier is None or type(strategy) is not DefaultInvalidationStrategy:
             strategy.invalidate(hard)
@@ -318,6 +319,7 @@ class Region(ConfiguredRegion):
 
     def key_is_locked(self, key: str) -> bool:
         """Say whether somebody is creating *key* right now."""
+        self._require_configured()
         if self._tier is None:
             return bool(super().key_is_locked(key))
         return self._tier.backend.is_locked(self._address(key))
@@ -432,8 +434,7 @@ class Region(ConfiguredRegion):
         should_cache: Callable[[Any], bool] | None,
         empty: Callable[[], Any] | None,
     ) -> Call:
-        if self._rules is None:
-            _ = self.backend  # which says that there is none
+        self._require_configured()
         stand_in = (empty or _nothing) if self._on_miss_empty else None
         return Call(
             user_key=key,

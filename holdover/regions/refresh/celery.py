@@ -76,16 +76,27 @@ class CeleryRunner:
         self._execute: Execute = _not_bound
         self.leaves_process = app is not None and not _is_memory(app)
         self.leaves_process |= worker == "process"
-        self.after_fork()
+        self._lock = threading.Lock()  # guards the starting of a worker
+        self._process: WorkerProcess | None = None
+        self._started = False
         renew_after_fork(self)
         if app is not None:
             self._task = self._register(app)
 
     def after_fork(self) -> None:
         """Leave the worker and its queue to the parent."""
-        self._lock = threading.Lock()  # guards the starting of a worker
-        self._process: WorkerProcess | None = None
+        if self._process is not None:
+            self._process.abandon()
+        self._lock = threading.Lock()
+        self._process = None
         self._started = False
+
+    def close(self) -> None:
+        """End the worker process, if there is one; the next order starts another."""
+        with self._lock:
+            if self._process is not None:
+                self._process.close()
+            self._process = None
 
     def bind(self, execute: Execute) -> None:
         """Have the task carry messages out by *execute*."""
@@ -151,10 +162,13 @@ class CeleryRunner:
             send_events=False,
             quiet=True,
         )
+
+        def serve() -> None:
+            app.set_current()  # in this thread alone; Celery's tracer asks for it
+            worker.start()
+
         try:
-            threading.Thread(
-                target=worker.start, name="holdover-celery", daemon=True
-            ).start()
+            threading.Thread(target=serve, name="holdover-celery", daemon=True).start()
         except RuntimeError as error:
             raise RunnerUnavailable(f"no thread for a worker: {error}") from error
 
@@ -164,8 +178,15 @@ class CeleryRunner:
             if self._on_outcome is not None:
                 self._on_outcome(_report(task.request.id, message, outcome))
 
+        if TASK_NAME in app.tasks:  # another runner of ours has the same app
+            return app.tasks[TASK_NAME]
+        # Not shared: other apps of this process are none of our business.
         return app.task(
-            name=TASK_NAME, bind=True, ignore_result=True, serializer="json"
+            name=TASK_NAME,
+            bind=True,
+            shared=False,
+            ignore_result=True,
+            serializer="json",
         )(refresh)
 
 

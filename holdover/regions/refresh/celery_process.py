@@ -6,6 +6,7 @@ each. It ends when its standard input does, and so never outlives this process.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -55,13 +56,15 @@ class WorkerProcess:
             [sys.executable, "-m", _FAR_SIDE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         self._input = self._child.stdin.fileno()  # type: ignore[union-attr] # a pipe
         os.set_blocking(self._input, False)
-        threading.Thread(
+        self._listener = threading.Thread(
             target=self._listen, name="holdover-reports", daemon=True
-        ).start()
+        )
+        self._listener.start()
         self.send({"include": list(include), "nice": nice})
         if not self._ready.wait(start_timeout) or not self.is_alive():
             self._child.kill()
@@ -89,7 +92,7 @@ class WorkerProcess:
                 raise RunnerUnavailable("the worker process does not read its orders")
             try:
                 line = line[os.write(self._input, line) :]
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise RunnerUnavailable(
                     f"the worker process has ended: {error}"
                 ) from error
@@ -99,12 +102,28 @@ class WorkerProcess:
         left = max(0.0, deadline - time.monotonic())
         return bool(select.select([], [self._input], [], left)[1])
 
+    def close(self) -> None:
+        """End the worker, in the middle of a refresh if need be."""
+        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
+        self._listener.join()
+
+    def abandon(self) -> None:
+        """Leave the worker to the parent, in the child of a fork.
+
+        Were our copy of the pipe open, the worker would not see its parent's end.
+        """
+        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
+        self._child.returncode = 0  # it is not ours to wait for
+
     def _listen(self) -> None:
-        for line in self._child.stdout or ():
-            if line.strip() == READY.encode():
-                self._ready.set()
-            else:
-                self._hear(line)
+        with io.BufferedReader(self._child.stdout) as lines:  # type: ignore[type-var] # raw
+            for line in lines:
+                if line.strip() == READY.encode():
+                    self._ready.set()
+                else:
+                    self._hear(line)
+        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
+        self._child.wait()
         self._ready.set()  # it has ended: whoever waits for it shall look
 
     def _hear(self, line: bytes) -> None:

@@ -1,0 +1,30 @@
+"""A module with a cached function, which worker processes of the tests import.
+
+Its region is configured by the environment, so that both sides have the same one.
+"""
+
+import os
+import time
+
+from holdover import LeaseTerms, make_region
+
+region = make_region("shop")
+runs = os.environ.get("SHOP_RUNS", os.devnull)
+
+
+@region.cache_on_arguments()
+def price(article, *, currency="EUR", cost=0.0):
+    """Note the run where other processes see it, take *cost* seconds, and return."""
+    with open(runs, "a") as log:
+        log.write(f"{os.getpid()}\n")
+    time.sleep(cost)
+    return [article, currency, os.getpid()]
+
+
+if "SHOP_CACHE" in os.environ:
+    region.configure(
+        "holdover.file",
+        60,
+        {"path": os.environ["SHOP_CACHE"]},
+        lease=LeaseTerms(ttl=1.0, queue_ttl=2.0),
+    )

@@ -1,0 +1,228 @@
+"""What an invalidation of the whole region means for each entry."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdover.regions.backends.base import ClockState
+from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.clocks import RegionClock
+from holdover.regions.envelope import Entry
+from holdover.regions.freshness import Standing
+from holdover.testing import FakeClock
+
+CURRENT, SOFT, HARD = Standing
+
+
+class Counting(MemoryBackend):
+    """A backend that counts how often its clock is asked for."""
+
+    asked = 0
+
+    def clock(self, region):
+        self.asked += 1
+        return super().clock(region)
+
+
+@pytest.fixture
+def backend(clock):
+    """A backend that two processes share."""
+    return Counting({"time_source": clock})
+
+
+@pytest.fixture
+def ours(backend):
+    """The region clock as this process follows it."""
+    return RegionClock(backend, "r")
+
+
+@pytest.fixture
+def theirs(backend):
+    """The same, in another process."""
+    return RegionClock(backend, "r")
+
+
+def made(region_clock):
+    """Make an entry now."""
+    return Entry("v", created_at=0.0, clock=region_clock.tick())
+
+
+def standing(region_clock, backend, entry):
+    """Judge *entry* as a read does."""
+    return region_clock.standing(entry, backend.read("k", "r")[1])
+
+
+def test_untouched(ours, backend):
+    """What nobody invalidated is current."""
+    assert CURRENT is standing(ours, backend, made(ours))
+
+
+@pytest.mark.parametrize(("hard", "expected"), [(True, HARD), (False, SOFT)])
+def test_an_invalidation_reaches_what_is_older(
+    ours, theirs, backend, clock, hard, expected
+):
+    """It holds for all that was made before, in every process, and no later."""
+    before = made(ours)
+    clock.advance(1)
+    theirs.advance(hard=hard)
+    after = made(ours)
+    for process in (ours, theirs):
+        assert expected is standing(process, backend, before)
+        assert CURRENT is standing(process, backend, after)
+
+
+def test_invalidations_within_one_moment(ours, theirs, backend):
+    """Though no time passes between them, each is told from the others."""
+    for _ in range(5):
+        entry = made(ours)
+        assert CURRENT is standing(ours, backend, entry)
+        theirs.advance(hard=True)
+        assert HARD is standing(ours, backend, entry)
+
+
+def test_soft_after_hard_and_hard_after_soft(ours, backend):
+    """The harder of two invalidations counts."""
+    oldest = made(ours)
+    ours.advance(hard=True)
+    middle = made(ours)
+    ours.advance(hard=False)
+    newest = made(ours)
+    entries = (oldest, middle, newest)
+    assert [HARD, SOFT, CURRENT] == [standing(ours, backend, e) for e in entries]
+    ours.advance(hard=True)
+    assert [HARD] * 3 == [standing(ours, backend, e) for e in entries]
+
+
+def test_an_entry_whose_creator_began_before(ours, backend):
+    """What counts is when its creator started, not when it was stored."""
+    tick = ours.tick()
+    ours.advance(hard=True)
+    late = Entry("v", created_at=1e12, clock=tick)
+    assert HARD is standing(ours, backend, late)
+
+
+def test_it_asks_only_when_behind(ours, theirs, backend):
+    """While the tick stands still, a decision costs no round trip."""
+    entry = made(ours)
+    tick = backend.read("k", "r")[1]
+    ours.standing(entry, tick)
+    asked = backend.asked
+    for _ in range(10):
+        ours.standing(entry, tick)
+    assert backend.asked == asked
+    theirs.advance(hard=False)
+    tick = backend.read("k", "r")[1]
+    asked = backend.asked
+    for _ in range(10):
+        ours.standing(entry, tick)
+    assert backend.asked == asked + 1
+
+
+def test_it_need_not_ask_after_its_own(ours, backend):
+    """Who invalidated knows the new state already."""
+    entry = made(ours)
+    ours.advance(hard=True)
+    tick = backend.read("k", "r")[1]
+    asked = backend.asked
+    assert HARD is ours.standing(entry, tick)
+    assert backend.asked == asked
+
+
+def test_regions_have_clocks_of_their_own(ours, backend):
+    """An invalidation of one region leaves the others alone."""
+    other = RegionClock(backend, "other")
+    entry = made(other)
+    ours.advance(hard=True)
+    tick = backend.read("k", "other")[1]
+    assert CURRENT is other.standing(entry, tick)
+
+
+def test_a_lost_clock(ours, theirs, backend, clock):
+    """A clock that was lost is reseeded from time: all that is older is gone."""
+    old = made(ours)
+    assert CURRENT is standing(ours, backend, old)
+    clock.advance(1)
+    backend._clocks.clear()
+    new = made(theirs)
+    for process in (ours, theirs):
+        assert HARD is standing(process, backend, old)
+        assert CURRENT is standing(process, backend, new)
+
+
+def test_a_lost_clock_while_time_went_back(ours, backend, clock):
+    """Entries from what is now the future are gone as well."""
+    old = made(ours)
+    clock.set_wall(5.0)
+    backend._clocks.clear()
+    assert HARD is standing(ours, backend, old)
+    assert CURRENT is standing(ours, backend, made(ours))
+
+
+# -- the state -----------------------------------------------------------------
+
+times = st.floats(0, 4e9)
+
+
+@given(times)
+def test_seeded(now):
+    """A new clock begins at the time, and all that is older is gone."""
+    state = ClockState.seeded(now)
+    assert int(now * 1e6) == state.tick == state.hard_floor == state.soft_floor
+
+
+@given(times, st.lists(st.tuples(times, st.booleans()), max_size=10))
+def test_advanced(first, steps):
+    """Ticks only grow, whatever the time of day does; hard reaches as far as soft."""
+    state = ClockState.seeded(first)
+    for now, hard in steps:
+        after = state.advanced(now, hard=hard)
+        assert after.tick > state.tick
+        assert after.tick >= int(now * 1e6)
+        assert after.tick == after.soft_floor >= after.hard_floor
+        assert after.hard_floor == (after.tick if hard else state.hard_floor)
+        state = after
+
+
+def test_a_state_is_a_value():
+    """Nobody can change a state that another thread is reading."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ClockState.seeded(1.0).tick = 2
+
+
+# -- any history ---------------------------------------------------------------
+
+steps = st.lists(
+    st.sampled_from(["make", "hard", "soft", "lose", "wait", "jump back"]), max_size=30
+)
+
+
+@given(steps, st.randoms(use_true_random=False))
+def test_any_history(history, dice):
+    """In no order of events does a process serve what another one invalidated."""
+    clock = FakeClock()
+    backend = MemoryBackend({"time_source": clock})
+    processes = [RegionClock(backend, "r") for _ in range(2)]
+    entries = []  # and what the model says of each
+    for step in history:
+        process = dice.choice(processes)
+        if step == "make":
+            entries.append([made(process), CURRENT])
+        elif step == "hard":
+            process.advance(hard=True)
+            entries = [[entry, HARD] for entry, _ in entries]
+        elif step == "soft":
+            process.advance(hard=False)
+            entries = [[e, SOFT if was is CURRENT else was] for e, was in entries]
+        elif step == "lose":
+            clock.advance(1e6)  # more than the wall clock was ever set back
+            backend._clocks.clear()
+            entries = [[entry, HARD] for entry, _ in entries]
+        elif step == "wait":
+            clock.advance(1.0)
+        else:
+            clock.set_wall(clock.wall() - 1.0)
+        judge = dice.choice(processes)
+        for entry, expected in entries:
+            assert expected is standing(judge, backend, entry)

@@ -1,0 +1,267 @@
+"""Values become bytes and come back equal, or are refused."""
+
+import asyncio
+import collections
+import itertools
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdover.errors import HoldoverError, LazyValue, UncacheableValue
+from holdover.regions.codecs import (
+    TAG_LENGTH,
+    FunctionCodec,
+    JsonCodec,
+    PickleCodec,
+    is_plain,
+    refuse_lazy,
+)
+
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+any_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.dates(),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.integers() | st.text(), inner)
+    ),
+    max_leaves=12,
+)
+
+
+def round_trip(codec, value):
+    """Encode, and decode as an envelope does: from a view of the bytes."""
+    return codec.loads(memoryview(codec.dumps(value)))
+
+
+def same(one, other):
+    """Say whether two values are equal, types included."""
+    return repr(one) == repr(other)
+
+
+class Point(collections.namedtuple("Point", "x y")):  # noqa: PYI024 - as users write it
+    __slots__ = ()
+
+
+class Unpicklable:
+    def __reduce__(self):
+        raise RuntimeError("no")
+
+
+def nested(depth):
+    """Give a list in a list in a list."""
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# -- pickle --------------------------------------------------------------------
+
+
+@given(any_values)
+def test_pickle_gives_back_what_it_got(value):
+    """Any picklable value survives with its types."""
+    assert same(value, round_trip(PickleCodec(), value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [lambda: None, Unpicklable(), open, nested(100_000), (lambda: (yield))()],
+    ids=["lambda", "raising", "open is fine", "deep", "generator"],
+)
+def test_pickle_refuses_with_a_typed_error(value):
+    """What cannot be pickled is `UncacheableValue`, whatever pickle itself raised."""
+    if value is open:
+        assert open is round_trip(PickleCodec(), value)
+        return
+    with pytest.raises(UncacheableValue, match="pickle cannot encode a") as caught:
+        PickleCodec().dumps(value)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_pickle_lets_an_interrupt_through(error):
+    """A BaseException out of the value's own code is nobody's encoding error."""
+
+    class Interrupted:
+        def __reduce__(self):
+            raise error
+
+    with pytest.raises(error):
+        PickleCodec().dumps(Interrupted())
+
+
+# -- json ----------------------------------------------------------------------
+
+
+@given(plain_values)
+def test_json_gives_back_what_it_got(value):
+    """A JSON value survives with its types."""
+    assert is_plain(value)
+    assert same(value, round_trip(JsonCodec(), value))
+
+
+NOT_JSON = {
+    "tuple": (1, 2),
+    "nested tuple": [{"a": [(1,)]}],
+    "named tuple": Point(1, 2),
+    "int key": {1: "a"},
+    "bool key": {True: "a"},
+    "None key": {None: "a"},
+    "set": {1},
+    "bytes": b"a",
+    "str subclass": type("Text", (str,), {})("a"),
+    "int subclass": type("Number", (int,), {})(1),
+    "dict subclass": collections.OrderedDict(a=1),
+    "list subclass": type("Many", (list,), {})([1]),
+    "complex": 1j,
+    "object": object(),
+    "deep": nested(100_000),
+    "huge int": 10**5_000,
+}
+
+
+@pytest.mark.parametrize("value", NOT_JSON.values(), ids=NOT_JSON)
+def test_json_refuses_what_it_would_change(value):
+    """Anything that JSON would give back as something else is a typed error."""
+    with pytest.raises(UncacheableValue, match="json cannot encode a"):
+        JsonCodec().dumps(value)
+
+
+def test_json_refuses_what_contains_itself():
+    """A cycle is a typed error, not a crash."""
+    value = []
+    value.append(value)
+    with pytest.raises(UncacheableValue):
+        JsonCodec().dumps(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_and_numbers_that_json_does_not_have(value):
+    """NaN and the infinities come back as they were, or are refused; never else."""
+    try:
+        back = round_trip(JsonCodec(), value)
+    except UncacheableValue:
+        return
+    assert same(value, back)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "\0", "\u2028", "\ud800", "\ud83d\ude00", "𝔘☃", -0.0, 5e-324, 2**70, {"": []}],
+    ids=ascii,
+)
+def test_json_edges(value):
+    """Odd text and numbers come back exactly, or are refused."""
+    try:
+        back = round_trip(JsonCodec(), value)
+    except UncacheableValue:
+        return
+    assert same(value, back)
+
+
+def test_json_is_json():
+    """What is stored can be read by any JSON parser."""
+    stored = JsonCodec().dumps({"a": [1, None, "ü"]})
+    assert {"a": [1, None, "ü"]} == json.loads(stored.decode("ascii"))
+
+
+# -- dogpile.cache's hooks -----------------------------------------------------
+
+
+def test_function_codec_uses_the_pair():
+    """The serializer gets the value, the deserializer real bytes."""
+    seen = []
+
+    def deserialize(payload):
+        seen.append(type(payload))
+        return int(payload)
+
+    codec = FunctionCodec(lambda value: str(value).encode(), deserialize)
+    assert round_trip(codec, 42) == 42
+    assert [bytes] == seen
+
+
+def test_function_codec_types_the_serializer_s_errors():
+    """Whatever a user's serializer raises is `UncacheableValue`, chained."""
+    codec = FunctionCodec(lambda value: 1 / 0, bytes)
+    with pytest.raises(UncacheableValue, match="serializer") as caught:
+        codec.dumps("v")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "codec", [PickleCodec(), JsonCodec(), FunctionCodec(bytes, bytes)]
+)
+def test_tags(codec):
+    """Each codec has a short ASCII tag of its own to write into envelopes."""
+    assert 0 < len(codec.tag) <= TAG_LENGTH
+    assert codec.tag.isascii()
+
+
+def test_tags_differ():
+    """No codec is asked to read another one's bytes."""
+    assert len({PickleCodec.tag, JsonCodec.tag, FunctionCodec.tag}) == 3
+
+
+# -- lazy values ---------------------------------------------------------------
+
+
+async def awaited():
+    """Be awaited."""
+
+
+async def yielding():
+    """Be iterated asynchronously."""
+    yield 1
+
+
+LAZY = {
+    "generator": lambda: (x for x in ()),
+    "map": lambda: map(str, ()),
+    "zip": lambda: zip((), (), strict=True),
+    "iterator": lambda: iter([1]),
+    "count": itertools.count,
+    "coroutine": awaited,
+    "async generator": yielding,
+    "future": lambda: asyncio.new_event_loop().create_future(),
+}
+
+
+@pytest.mark.parametrize("make", LAZY.values(), ids=LAZY)
+def test_lazy_values_are_refused(make):
+    """What could be read only once is refused, with advice."""
+    value = make()
+    try:
+        with pytest.raises(LazyValue, match="return a list"):
+            refuse_lazy(value)
+    finally:
+        if hasattr(value, "get_loop"):
+            value.get_loop().close()
+        elif hasattr(value, "cr_code"):
+            value.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], (), {}, {1: 2}.items(), range(3), "text", b"bytes", object(), print],
+    ids=repr,
+)
+def test_finished_values_pass(value):
+    """A container may be read again and again: it is not lazy."""
+    assert refuse_lazy(value) is None
+
+
+def test_a_lazy_value_is_a_type_error():
+    """Callers who know nothing of Holdover can catch what Python would raise."""
+    assert issubclass(LazyValue, UncacheableValue)
+    assert issubclass(LazyValue, HoldoverError)
+    assert issubclass(LazyValue, TypeError)

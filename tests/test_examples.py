@@ -1,0 +1,84 @@
+"""The examples run as their first lines say, and show what they promise."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+VISITORS = 5
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@contextlib.contextmanager
+def served(program, *arguments):
+    """Start a server on a free port; give the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, str(program), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/\w*", line):
+                yield found.group()
+                return
+        raise AssertionError(process.stderr.read())
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def visit(address):
+    """Give what a page says."""
+    with DIRECTLY.open(address, timeout=10) as response:
+        return response.read().decode()
+
+
+def test_quickstart_serves_while_it_refreshes():
+    """Whoever finds a value, fresh or stale, gets it at once."""
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / "quickstart.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    waits = [float(wait) for wait in re.findall(r"([\d.]+) ms", run.stdout)]
+    news = re.findall(r"news of second ([\d.]+)", run.stdout)
+    misses = [index for index, wait in enumerate(waits) if wait > 250]
+    assert misses == [0, 2]
+    assert news[0] == news[1] != news[-1]
+    assert run.stderr == ""
+
+
+def test_wsgi_app_keeps_its_reports():
+    """A second visitor gets what was observed for the first one."""
+    with served(EXAMPLES / "wsgi_app.py", "0") as address:
+        first = visit(address)
+        started = time.monotonic()
+        assert visit(address) == first
+        assert time.monotonic() - started < 0.5
+    assert re.fullmatch(r"Utrecht at [\d:]{8}: light rain\n", first)
+
+
+def test_django_site_observes_once_for_all_visitors(tmp_path):
+    """Visitors who come at the same time wait together, for one observation."""
+    site = shutil.copytree(EXAMPLES / "django_site", tmp_path / "site")
+    with served(site / "manage.py", "runserver", "--noreload", "0") as address:
+        started = time.monotonic()
+        with ThreadPoolExecutor(VISITORS) as pool:
+            reports = set(pool.map(visit, [f"{address}delft"] * VISITORS))
+        assert time.monotonic() - started < 2
+    assert len(reports) == 1
+    assert re.fullmatch(r"delft at [\d:]{8}: light rain\n", reports.pop())
+    assert (site / "cache").is_dir()

@@ -1,0 +1,250 @@
+"""A lease lives for as long as its creator does, and no longer than it may."""
+
+import logging
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from holdover.errors import BackendError
+from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.leases import Renewals
+from holdover.regions.lifetime import LeaseTerms
+
+SOON = 5.0  # seconds: longer than any of these waits should take
+TTL = 0.03
+
+
+class Recorder:
+    """A backend of which only `renew` is used.
+
+    Args:
+        answers: What it returns or raises, in turn; then True.
+    """
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+        self.renewed = queue.Queue()
+
+    def renew(self, lease, *, ttl):
+        self.renewed.put((lease.key, ttl, time.monotonic()))
+        answer = self._answers.pop(0) if self._answers else True
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wait(self):
+        """Wait for the next renewal."""
+        return self.renewed.get(timeout=SOON)
+
+    def is_quiet(self):
+        """Say whether none comes for several times the span in which one would."""
+        try:
+            self.renewed.get(timeout=5 * TTL)
+        except queue.Empty:
+            return True
+        return False
+
+
+@pytest.fixture
+def renewals():
+    """The renewals of a process of its own."""
+    return Renewals()
+
+
+def a_lease(key="k", ttl=TTL):
+    """Give a lease as its holder knows it."""
+    return Lease(key=key, token="t", fence=1, clock=1, ttl=ttl)
+
+
+def terms(ttl=TTL, **more):
+    """Give lease terms with a short ttl."""
+    return LeaseTerms(ttl=ttl, **more)
+
+
+def test_renewed_every_third(renewals):
+    """A lease is renewed before two thirds of it are over, for its whole ttl again."""
+    backend, ttl = Recorder(), 0.3
+    begun = time.monotonic()
+    with renewals.holding(backend, a_lease(), terms(ttl)):
+        renewed = [backend.wait() for _ in range(3)]
+    assert [("k", ttl)] * 3 == [(key, span) for key, span, _ in renewed]
+    moments = [begun, *(moment for _, _, moment in renewed)]
+    gaps = [b - a for a, b in zip(moments, moments[1:], strict=False)]
+    assert all(ttl / 3 - 0.001 <= gap < ttl for gap in gaps), gaps
+
+
+def test_not_renewed_before_it_is_due(renewals):
+    """A creator that is done within a third of the ttl costs no renewal."""
+    backend = Recorder()
+    with renewals.holding(backend, a_lease(), terms(60.0)):
+        pass
+    assert backend.renewed.empty()
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_not_renewed_afterwards(renewals, error):
+    """Renewing ends with the block, however it is left."""
+    backend = Recorder()
+    try:
+        with renewals.holding(backend, a_lease(), terms()):
+            backend.wait()
+            if error is not None:
+                raise error
+    except (ValueError, KeyboardInterrupt) as found:
+        assert error is type(found)
+    while not backend.renewed.empty():
+        backend.wait()
+    assert backend.is_quiet()
+
+
+def test_max_hold(renewals, caplog):
+    """A creator that never returns loses its lease, with a warning."""
+    backend = Recorder()
+    with (
+        caplog.at_level(logging.WARNING, "holdover"),
+        renewals.holding(backend, a_lease(), terms(max_hold=2.5 * TTL)),
+    ):
+        begun = time.monotonic()
+        last = begun
+        while not caplog.records and time.monotonic() < begun + SOON:
+            try:
+                last = backend.renewed.get(timeout=TTL)[2]
+            except queue.Empty:
+                continue
+        assert backend.is_quiet()
+    assert "max_hold" in caplog.text
+    assert last - begun < 3.5 * TTL
+
+
+def test_a_lost_lease_is_let_go(renewals):
+    """Once another holds it, renewing ends."""
+    backend = Recorder(True, False)
+    with renewals.holding(backend, a_lease(), terms()):
+        backend.wait()
+        backend.wait()
+        assert backend.is_quiet()
+
+
+def test_a_failing_backend_is_tried_again(renewals, caplog):
+    """The backend may be back before the lease lapses."""
+    backend = Recorder(BackendError("away"), BackendError("still"), True)
+    with (
+        caplog.at_level(logging.WARNING, "holdover"),
+        renewals.holding(backend, a_lease(), terms()),
+    ):
+        for _ in range(4):
+            backend.wait()
+    assert "could not be renewed: away" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_backend_with_a_bug_harms_only_itself(renewals):
+    """An error of any kind ends no other lease, now or later."""
+    broken, sound = Recorder(*[AttributeError("bug")] * 100), Recorder()
+    with (
+        renewals.holding(broken, a_lease("broken"), terms()),
+        renewals.holding(sound, a_lease("sound"), terms()),
+    ):
+        broken.wait()
+        while not sound.renewed.empty():
+            sound.wait()
+        sound.wait()
+        sound.wait()
+
+
+def test_no_thread_to_be_had(renewals, monkeypatch):
+    """Where no thread can be started the creator runs all the same; later ones may."""
+    backend, ran = Recorder(), []
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        with renewals.holding(backend, a_lease(), terms()):
+            ran.append(True)
+    assert [True] == ran
+    with renewals.holding(backend, a_lease(), terms()):
+        backend.wait()
+
+
+def test_one_thread_for_all(renewals):
+    """However many leases are held, one thread renews them, each in its time."""
+    before = threading.active_count()
+    backends = [Recorder() for _ in range(10)]
+    holds = [
+        renewals.holding(backend, a_lease(str(number)), terms(TTL * (1 + number % 3)))
+        for number, backend in enumerate(backends)
+    ]
+    for hold in holds:
+        hold.__enter__()
+    for backend in backends:
+        backend.wait()
+    assert threading.active_count() == before + 1
+    for hold in holds:
+        hold.__exit__(None, None, None)
+
+
+def test_a_shorter_lease_is_not_kept_waiting(renewals):
+    """One that comes due earlier than all others is renewed first."""
+    slow, quick = Recorder(), Recorder()
+    with (
+        renewals.holding(slow, a_lease("slow"), terms(600.0)),
+        renewals.holding(quick, a_lease("quick"), terms()),
+    ):
+        assert quick.wait()[0] == "quick"
+    assert slow.renewed.empty()
+
+
+def test_the_backend_sees_it_held(renewals):
+    """A creator three times slower than its ttl has its lease to the end."""
+    backend, ttl = MemoryBackend({}), 0.09
+    lease = backend.acquire("k", "r", ttl=ttl, seen=None)
+    end = time.monotonic() + 3 * ttl
+    with renewals.holding(backend, lease, terms(ttl)):
+        while time.monotonic() < end:
+            assert isinstance(backend.acquire("k", "r", ttl=ttl, seen=None), Busy)
+            time.sleep(0.005)
+    assert backend.release(lease)
+
+
+FORKED = """
+import os, signal, sys, threading
+from holdover.regions.backends.base import Lease
+from holdover.regions.leases import Renewals
+from holdover.regions.lifetime import LeaseTerms
+renewals, terms = Renewals(), LeaseTerms(ttl=0.03)
+
+class Recorder:
+    def __init__(self):
+        self.renewed = threading.Event()
+    def renew(self, lease, *, ttl):
+        self.renewed.set()
+        return True
+
+theirs, ours = Recorder(), Recorder()
+lease = Lease(key="k", token="t", fence=1, clock=1, ttl=0.03)
+with renewals.holding(theirs, lease, terms):
+    theirs.renewed.wait(5)
+    with renewals._changed:
+        child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        theirs.renewed = threading.Event()
+        with renewals.holding(ours, lease, terms):
+            assert ours.renewed.wait(5)
+        assert not theirs.renewed.wait(0.1)
+        os._exit(0)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_renews_only_its_own():
+    """A child leaves its parent's leases alone, and can renew those it wins."""
+    done = subprocess.run([sys.executable, "-c", FORKED], timeout=20, check=False)
+    assert done.returncode == 0
