@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from holdover.errors import RecursiveCreation
-from holdover.regions.flights import EVERYONE, NOTHING, Flights, Landed
+from holdover.regions.flights import EVERYONE, NOTHING, Flights, Landed, ticket
 
 SOON = 5.0  # seconds: longer than any of these waits should take
 
@@ -32,12 +32,12 @@ def in_thread(work):
 
 
 def owned_elsewhere(flights, key):
-    """Have another thread join *key*; give its seat and a way to run code there."""
+    """Have another thread start the flight for *key*; give it and a way to it."""
     wanted, ready = threading.Event(), threading.Event()
     box = {}
 
     def run():
-        box["seat"] = flights.join(key)
+        box["flight"], _ = flights.join(key)
         ready.set()
         wanted.wait(SOON)
         box["result"] = box["work"]()
@@ -51,7 +51,7 @@ def owned_elsewhere(flights, key):
         wanted.set()
         return lambda: (thread.join(SOON), box["result"])[1]
 
-    return box["seat"], there
+    return box["flight"], there
 
 
 def until(claim):
@@ -65,48 +65,46 @@ def until(claim):
 
 
 def test_the_first_owns_and_the_others_join(flights):
-    """Seats are numbered in the order of joining; only number 0 does the work."""
-    seat = flights.join("k")
-    assert seat.is_owner
+    """Who starts a flight does its work; the others share it."""
+    flight, is_mine = flights.join("k")
+    assert is_mine
     others = [in_thread(lambda: flights.join("k"))() for _ in range(3)]
-    assert [1, 2, 3] == [other.number for other in others]
-    assert not any(other.is_owner for other in others)
-    assert {seat.flight} == {other.flight for other in others}
-    assert flights.count(seat.flight) == 3
+    assert [(flight, False)] * 3 == others
 
 
 def test_exactly_one_owner(flights):
     """However many come at once, one of them owns the flight."""
     barrier = threading.Barrier(16)
-    seats = []
+    joined = []
 
     def come():
         barrier.wait()
-        seats.append(flights.join("k"))
+        joined.append(flights.join("k"))
 
     threads = [threading.Thread(target=come) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert list(range(16)) == sorted(seat.number for seat in seats)
+    assert [False] * 15 + [True] == sorted(is_mine for _, is_mine in joined)
+    assert len({flight for flight, _ in joined}) == 1
 
 
 def test_keys_are_apart(flights):
     """Each key has a flight of its own, and one thread may own several."""
-    assert flights.join("a").flight is not flights.join("b").flight
-    assert flights.join(("a", "more")).is_owner
+    assert flights.join("a")[0] is not flights.join("b")[0]
+    assert flights.join(("a", "more"))[1]
 
 
 def test_landing_wakes_everyone(flights):
     """All who wait are woken, and see what was brought."""
-    flight = flights.join("k").flight
+    flight, _ = flights.join("k")
     waiting = [
-        in_thread(lambda: (flights.wait(flights.join("k").flight, SOON), flight.landed))
+        in_thread(lambda: (flights.wait(flights.join("k")[0], SOON), flight.landed))
         for _ in range(8)
     ]
     until(lambda: len(flights._waiting) == 8)
-    landed = Landed("value", valid_for=8)
+    landed = Landed("value", valid_before=8)
     flight.land(landed)
     assert [(True, landed)] * 8 == [result() for result in waiting]
     assert flight.has_landed
@@ -114,35 +112,42 @@ def test_landing_wakes_everyone(flights):
 
 def test_a_landed_flight_needs_no_wait(flights):
     """Who waits for what is over goes on at once, even its owner."""
-    flight = flights.join("k").flight
+    flight, _ = flights.join("k")
     flight.land(NOTHING)
     assert flights.wait(flight, 0.0)
 
 
 def test_what_a_flight_brings():
     """By default it is for everyone; a flight that brought nothing is for nobody."""
-    assert Landed("v").valid_for == EVERYONE
-    assert NOTHING.valid_for == 0
+    assert ticket() < Landed("v").valid_before == EVERYONE
+    assert ticket() > NOTHING.valid_before
     assert NOTHING.error is None
+    assert Flights().join("k")[0].landed is NOTHING
+
+
+def test_tickets_tell_earlier_from_later():
+    """No two are alike, and a later one is higher, whoever drew it."""
+    drawn = [ticket(), in_thread(ticket)(), ticket(), in_thread(ticket)()]
+    assert sorted(set(drawn)) == drawn
 
 
 def test_the_wait_is_bounded(flights):
     """A flight that never lands is waited for no longer than was said."""
-    seat, _ = owned_elsewhere(flights, "k")
-    assert not flights.wait(seat.flight, 0.01)
+    flight, _ = owned_elsewhere(flights, "k")
+    assert not flights.wait(flight, 0.01)
     assert {} == flights._waiting
 
 
 def test_a_closed_flight_takes_in_nobody(flights):
     """Who comes after closing starts a flight of his own; closing twice is harmless."""
-    first = flights.join("k").flight
+    first, _ = flights.join("k")
     flights.close("k", first)
     flights.close("k", first)
-    second = in_thread(lambda: flights.join("k"))()
-    assert second.is_owner
-    assert second.flight is not first
+    second, is_theirs = in_thread(lambda: flights.join("k"))()
+    assert is_theirs
+    assert second is not first
     flights.close("k", first)
-    assert flights.join("k").flight is second.flight
+    assert (second, False) == flights.join("k")
 
 
 def test_lead(flights):
@@ -150,65 +155,65 @@ def test_lead(flights):
     flight = flights.lead("k")
     assert flight is not None
     assert flights.lead("k") is None
-    assert flights.count(flight) == 0
-    assert in_thread(lambda: flights.join("k"))().flight is flight
+    assert (flight, False) == in_thread(lambda: flights.join("k"))()
     flights.close("k", flight)
     assert flights.lead("k") is not None
 
 
-def test_recursion(flights):
+@pytest.mark.parametrize("key", ["the key", (object(), "the key")])
+def test_recursion(flights, key):
     """Who owns a flight cannot join it: the error names the key."""
-    flights.join("the key")
-    with pytest.raises(RecursiveCreation, match="the key"):
-        flights.join("the key")
+    flights.join(key)
+    with pytest.raises(RecursiveCreation, match="creator of 'the key'"):
+        flights.join(key)
 
 
 def test_two_that_wait_for_each_other(flights):
     """The one who would close the circle does not wait."""
-    mine = flights.join("a").flight
-    seat, there = owned_elsewhere(flights, "b")
+    mine, _ = flights.join("a")
+    theirs, there = owned_elsewhere(flights, "b")
     result = there(lambda: flights.wait(mine, SOON))
     until(lambda: flights._waiting)
-    assert not flights.wait(seat.flight, SOON)
+    assert not flights.wait(theirs, SOON)
     mine.land(NOTHING)
     assert result()
 
 
 def test_a_longer_circle(flights):
     """It is seen over any number of hands."""
-    mine = flights.join("a").flight
-    seat_b, there_b = owned_elsewhere(flights, "b")
-    seat_c, there_c = owned_elsewhere(flights, "c")
+    mine, _ = flights.join("a")
+    b, there_b = owned_elsewhere(flights, "b")
+    c, there_c = owned_elsewhere(flights, "c")
     there_c(lambda: flights.wait(mine, SOON))
-    there_b(lambda: flights.wait(seat_c.flight, SOON))
+    there_b(lambda: flights.wait(c, SOON))
     until(lambda: len(flights._waiting) == 2)
-    assert not flights.wait(seat_b.flight, SOON)
+    assert not flights.wait(b, SOON)
     mine.land(NOTHING)
-    seat_c.flight.land(NOTHING)
+    c.land(NOTHING)
 
 
 def test_a_chain_is_no_circle(flights):
     """Waiting for somebody who waits for a third is fine."""
-    seat_b, there_b = owned_elsewhere(flights, "b")
-    seat_c, there_c = owned_elsewhere(flights, "c")
-    there_b(lambda: (flights.wait(seat_c.flight, SOON), seat_b.flight.land(NOTHING)))
+    b, there_b = owned_elsewhere(flights, "b")
+    c, there_c = owned_elsewhere(flights, "c")
+    there_b(lambda: (flights.wait(c, SOON), b.land(NOTHING)))
     until(lambda: flights._waiting)
-    there_c(lambda: seat_c.flight.land(NOTHING))
-    assert flights.wait(seat_b.flight, SOON)
+    there_c(lambda: c.land(NOTHING))
+    assert flights.wait(b, SOON)
 
 
 def test_waiting_for_oneself(flights):
     """A thread that waits for its own flight is told at once that it never lands."""
-    assert not flights.wait(flights.join("k").flight, SOON)
+    assert not flights.wait(flights.join("k")[0], SOON)
 
 
 def test_a_wait_that_is_over_is_forgotten(flights):
     """Who has given up waiting no longer counts as waiting."""
-    mine = flights.join("a").flight
-    seat, there = owned_elsewhere(flights, "b")
+    mine, _ = flights.join("a")
+    theirs, there = owned_elsewhere(flights, "b")
     there(lambda: flights.wait(mine, 0.001))()
     assert {} == flights._waiting
-    assert not flights.wait(seat.flight, 0.001)
+    assert not flights.wait(theirs, 0.001)
 
 
 FORKED = """
@@ -219,7 +224,7 @@ flights.join("k")
 flights._lock.acquire()
 child = os.fork()
 if child == 0:
-    assert flights.join("k").is_owner
+    assert flights.join("k")[1]
     assert flights.lead("other") is not None
     os._exit(0)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

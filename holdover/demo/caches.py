@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def _plain_expiry(settings: Settings) -> Lookup:
             if time.time() < expires_at:
                 return answer
         answer = make_answer(query)
-        kept[query] = (time.time() + settings.expiration_time, answer)
+        kept[query] = (answer.made_at + settings.expiration_time, answer)
         return answer
 
     return lookup
@@ -61,8 +62,11 @@ def _dogpile_cache(settings: Settings) -> Lookup:
 
 
 def _holdover(_settings: Settings) -> Lookup:
-    from holdover.demo.site import search
+    """Holdover on files, its worker process running before the first visitor comes."""
+    from holdover.demo.site import runner, search
 
+    runner.serve()
+    atexit.register(runner.close)
     return search
 
 

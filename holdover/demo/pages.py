@@ -43,6 +43,7 @@ class Pages:
     def __call__(
         self, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
+        """Answer a request, as PEP 3333 says."""
         if environ.get("PATH_INFO") != "/":
             return _respond(start_response, "404 Not Found", _page("", _nothing()), [])
         given = parse_qs(environ.get("QUERY_STRING", "")).get("q", [""])

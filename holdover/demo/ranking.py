@@ -101,7 +101,7 @@ def _rarity(counts: Sequence[int]) -> float:
 
 
 def _read_closely(document: Document, terms: Sequence[_Term], score: float) -> Hit:
-    """Weigh what the file is called, what it defines, and which terms stand together."""
+    """Weigh its name, what it defines, and which terms stand in one line."""
     lines = _lines_with(document, terms)
     start, words = max(lines.items(), key=lambda pair: _appeal(document, *pair))
     defining = sum(1 for one in lines if _DEFINITION.match(document.lowered, one))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from holdover import CeleryRunner, make_region
 from holdover.demo import journal
 from holdover.demo.answers import Answer, make_answer
+from holdover.demo.corpus import standard_library
 from holdover.demo.settings import Settings
 
 if TYPE_CHECKING:
     from holdover.regions.refresh.base import Report
 
+settings = Settings.from_environment()
 region = make_region("search")
 
 
@@ -26,19 +28,18 @@ def search(query: str) -> Answer:
     return make_answer(query)
 
 
-def configure(settings: Settings) -> None:
-    """Keep results in files, and have stale ones refreshed by a worker process."""
-
-    def note(report: Report) -> None:
+def _note(report: Report) -> None:
+    if settings is not None:
         journal.append(settings.refreshes, asdict(report))
 
+
+runner = CeleryRunner(worker="process", include=[__name__], on_outcome=_note)
+
+if settings is not None:
+    standard_library()  # read now, not for the first order
     region.configure(
         "holdover.file",
         expiration_time=settings.expiration_time,
         arguments={"path": settings.values},
-        runner=CeleryRunner(worker="process", include=[__name__], on_outcome=note),
+        runner=runner,
     )
-
-
-if (_settings := Settings.from_environment()) is not None:
-    configure(_settings)

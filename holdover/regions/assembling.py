@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, cast
 
 from dogpile.cache import register_backend
@@ -14,7 +13,7 @@ from dogpile.util import PluginLoader
 from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec, FunctionCodec
-from holdover.regions.errors import ConfigurationError
+from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.lifetime import LeaseTerms, Lifetime, seconds_or_none
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
@@ -69,7 +68,7 @@ class Settings:
         known.discard("lifetime")
         for name in given:
             if name not in known:
-                raise ConfigurationError(_unknown_option(name, known))
+                raise ConfigurationError(unknown("option", name, known))
         rest = dict(given)
         spans = {name: rest.pop(name) for name in _LIFETIME_NAMES if name in rest}
         lifetime = Lifetime(
@@ -157,14 +156,8 @@ def _lease_terms(given: Mapping[str, Any]) -> LeaseTerms:
     known = {f"lease.{one.name}" for one in fields(LeaseTerms)}
     for name in given:
         if f"lease.{name}" not in known:
-            raise ConfigurationError(_unknown_option(f"lease.{name}", known))
+            raise ConfigurationError(unknown("option", f"lease.{name}", known))
     return LeaseTerms(**given)
-
-
-def _unknown_option(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"there is no option {name!r}.{hint} Known: {', '.join(sorted(known))}"
 
 
 def _instance(arguments: Mapping[str, Any]) -> Any:

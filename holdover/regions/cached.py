@@ -1,37 +1,22 @@
-"""The decorator's product: a function with its own signature, and its handles.
-
-The wrapper is compiled once from the signature of the decorated function, so that
-Python itself binds the arguments: positional and keyword calls make the same key, and
-no call pays for `inspect`.
-"""
+"""The decorator's product: a function with its own signature, and its handles."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from holdover.regions.codecs import is_plain
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
 from holdover.regions.functions import name_of
-from holdover.regions.keys import ATOMS, encode_arguments
+from holdover.regions.signatures import KeyGenerator, Template
 
 if TYPE_CHECKING:
-    from holdover.regions.creation import Call
+    from holdover.regions.calls import Call
     from holdover.regions.refresh.base import Outcome, RefreshOrder
 
 P = ParamSpec("P")
 T = TypeVar("T")
-R = TypeVar("R")
-
-Fetch = Callable[[str, tuple[Any, ...], dict[str, Any]], R]
-KeyGenerator = Callable[..., str]
-
-_POSITIONAL = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-)
 
 
 class CachedCallable(Protocol, Generic[P, T]):
@@ -110,7 +95,7 @@ class CachedFunction(Generic[P, T]):
         self.function = function
         self.name = _name(function, namespace)
         self._make_call = make_call
-        self._template = _Template(function, namespace, generator)
+        self._template = Template(function, namespace, generator)
         self._call_for = self._template.compiled(self._call)
 
     @property
@@ -130,7 +115,7 @@ class CachedFunction(Generic[P, T]):
             region.set(key, value)
             return value
 
-        def set_(value: T, *args: P.args, **kwargs: P.kwargs) -> None:
+        def set_(value: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
             region.set(key_for(*args, **kwargs), value)
 
         handles = {
@@ -203,119 +188,3 @@ class CachedFunction(Generic[P, T]):
 def _name(function: Callable[..., Any], namespace: str | None) -> str | None:
     name = name_of(function)
     return name if name is None or namespace is None else f"{name}|{namespace}"
-
-
-class _Template:
-    """The source of a function's wrappers, which differ in what they do with a key."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        namespace: str | None,
-        generator: KeyGenerator | None,
-    ) -> None:
-        try:
-            self._parameters = list(inspect.signature(function).parameters.values())
-        except ValueError:  # some built-in functions do not tell
-            self._parameters = list(inspect.signature(_anything).parameters.values())
-        self._generator = generator
-        self._prefix = _prefix(function, namespace)
-        self._name = getattr(function, "__name__", "cached")
-        if not self._name.isidentifier():
-            self._name = "cached"
-        self._code = compile(self._source(), f"<cached {self._name}>", "exec")
-
-    def compiled(self, fetch: Fetch[R]) -> Callable[..., R]:
-        """Make a function with the signature, which calls *fetch* with key and call."""
-        namespace = {
-            "__fetch": fetch,
-            "__atoms": ATOMS,
-            "__encode": encode_arguments,
-            "__prefix": self._prefix,
-            "__generator": self._generator,
-            "__defaults": {p.name: p.default for p in self._parameters},
-        }
-        exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
-        return cast("Callable[..., R]", namespace["__wrapper"])
-
-    def _source(self) -> str:
-        names = [parameter.name for parameter in self._parameters]
-        values = f"({''.join(f'{name}, ' for name in names)})"
-        plain = f"__prefix + __encode({values})"
-        if self._generator is not None:
-            key = [f"    __key = __generator({self._arguments()})"]
-        elif any(p.kind not in _POSITIONAL + _KEYWORD for p in self._parameters):
-            key = [f"    __key = {plain}"]
-        else:
-            # 0.2 us instead of 1.1 for three arguments of plain types
-            texts = ",".join(f"{{{name}!r}}" for name in names)
-            atoms = " and ".join(f"type({name}) in __atoms" for name in names) or "True"
-            key = [
-                f"    if {atoms}:",
-                f"        __key = f'{{__prefix}}({texts})'",
-                "    else:",
-                f"        __key = {plain}",
-            ]
-        return "\n".join(
-            [
-                f"def __wrapper({self._declaration()}):",
-                *key,
-                f"    return __fetch(__key, {self._positional()}, {self._keywords()})",
-            ]
-        )
-
-    def _declaration(self) -> str:
-        """The parameter list, with the defaults' values taken from a dictionary."""
-        defaults = {
-            p.name: _Default(p.name)
-            for p in self._parameters
-            if p.default is not inspect.Parameter.empty
-        }
-        bare = [
-            p.replace(
-                annotation=inspect.Parameter.empty,
-                default=defaults.get(p.name, inspect.Parameter.empty),
-            )
-            for p in self._parameters
-        ]
-        return str(inspect.Signature(bare))[1:-1]
-
-    def _positional(self) -> str:
-        parts = [p.name for p in self._parameters if p.kind in _POSITIONAL]
-        rest = [f"*{p.name}" for p in self._parameters if p.kind is p.VAR_POSITIONAL]
-        return f"({''.join(f'{part}, ' for part in parts + rest)})"
-
-    def _keywords(self) -> str:
-        parts = [
-            f"{p.name!r}: {p.name}" for p in self._parameters if p.kind in _KEYWORD
-        ]
-        rest = [f"**{p.name}" for p in self._parameters if p.kind is p.VAR_KEYWORD]
-        return f"{{{', '.join(parts + rest)}}}"
-
-    def _arguments(self) -> str:
-        return f"*{self._positional()}, **{self._keywords()}"
-
-
-_KEYWORD = (inspect.Parameter.KEYWORD_ONLY,)
-
-
-class _Default:
-    """Prints as the expression that looks a default value up."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"__defaults[{self._name!r}]"
-
-
-def _anything(*args: Any, **kwargs: Any) -> None:
-    """Stands for the signature of a function that does not tell its own."""
-
-
-def _prefix(function: Callable[..., Any], namespace: str | None) -> str:
-    module = getattr(function, "__module__", None) or "?"
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    # repr: a namespace of any characters stays apart from what follows it.
-    part = "" if namespace is None else f"|{namespace!r}"
-    return f"{module}:{name}{part}"

@@ -7,64 +7,29 @@ promises in the documentation ("What the lease promises").
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.calls import Call, Made
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.errors import LeaseTimeout, UncacheableValue
 from holdover.regions.events import Listeners
 from holdover.regions.flights import (
     EVERYONE,
     FLIGHTS,
-    NOTHING,
     Flight,
     Landed,
     ticket,
 )
 from holdover.regions.freshness import Freshness
 from holdover.regions.leases import RENEWALS
-from holdover.regions.lifetime import LeaseTerms, Lifetime
+from holdover.regions.lifetime import LeaseTerms
 from holdover.regions.ordering import Chain
+from holdover.regions.patience import Polls, TakenLeases
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
 from holdover.regions.tier import Found, Tier
 from holdover.regions.timesource import TimeSource
-
-_SHORTEST_POLL = 0.002
-_LONGEST_POLL = 0.006
-_LONGEST_EARLY_POLL = 0.1
-_POLL_GROWTH = 1.5
-_REMEMBER_TAKEN_FOR = 1.0
-_MOST_REMEMBERED = 10_000
-
-
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """One request for a value.
-
-    Attributes:
-        user_key: The key as the user gave it.
-        key: The key as stored.
-        create: Makes the value; takes no arguments.
-        lifetime: How its age is judged.
-        own_lifetime: Whether the entry is to carry that lifetime with it.
-        should_cache: Says whether a created value is to be stored; None: always.
-        empty: Makes what is served at once if there is no value; None: wait instead.
-        order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
-        asked: The ticket that says when, in this process, it was asked.
-    """
-
-    user_key: str
-    key: str
-    create: Callable[[], Any]
-    lifetime: Lifetime
-    own_lifetime: bool = False
-    should_cache: Callable[[Any], bool] | None = None
-    empty: Callable[[], Any] | None = None
-    order: Callable[[], tuple[str, list[Any], dict[str, Any], str] | None] | None = None
-    asked: int = 0
 
 
 class Creation:
@@ -96,7 +61,7 @@ class Creation:
         self._raise_on_timeout = raise_on_timeout
         self._listeners = listeners
         self._time = time_source
-        self._taken: dict[str, tuple[float, int]] = {}  # key -> until when, over what
+        self._taken = TakenLeases(time_source)
 
     def answer(self, call: Call, found: Found) -> Any:
         """Give the caller a value, which may be an old one.
@@ -125,11 +90,11 @@ class Creation:
             newer = self._refresh_behind(call, found)
             return self._serve_old(call, newer or found)
         flight = None
-        if not self._is_known_taken(call.key, found):
+        if not self._taken.knows(call.key, found.entry):
             flight = FLIGHTS.lead((self._tier, call.key))
         if flight is None:
             return self._serve_old(call, found)
-        with _Landing(self._tier, call.key, flight):
+        with FLIGHTS.flying((self._tier, call.key), flight):
             grant = self._acquire(call, found, self._terms.ttl)
             if isinstance(grant, Lease):
                 return self._create(call, grant, flight, found)
@@ -149,19 +114,19 @@ class Creation:
 
     def _refresh_behind(self, call: Call, found: Found) -> Found | None:
         """Order one refresh, unless one is under way; give a newer value if seen."""
-        if self._is_known_taken(call.key, found):
+        if self._taken.knows(call.key, found.entry):
             return None
         flight = FLIGHTS.lead((self._tier, call.key))
         if flight is None:
             return None
-        with _Landing(self._tier, call.key, flight):
+        with FLIGHTS.flying((self._tier, call.key), flight):
             grant = self._acquire(call, found, self._terms.queue_ttl)
             if isinstance(grant, Lease):
                 self._order(call, grant, found)
         return grant if isinstance(grant, Found) else None
 
     def _order(self, call: Call, lease: Lease, found: Found) -> None:
-        self._remember_taken(call.key, found, lease.ttl)
+        self._taken.remember(call.key, found.entry, lease.ttl)
         job = Job(
             key=call.key,
             carry_out=lambda: self.fulfil(call, lease.token),
@@ -202,7 +167,7 @@ class Creation:
             self._tier.tell(events.OrderDropped, call.key, reason)
             return Outcome(done=False, reason="overtaken")
         flight = FLIGHTS.lead((self._tier, call.key)) or Flight()
-        with _Landing(self._tier, call.key, flight):
+        with FLIGHTS.flying((self._tier, call.key), flight):
             try:
                 made = self._create_under(call, lease, flight)
             except Exception as error:  # noqa: BLE001 - the creator's own
@@ -227,7 +192,7 @@ class Creation:
         while True:
             flight, is_mine = FLIGHTS.join((self._tier, call.key))
             if is_mine:
-                with _Landing(self._tier, call.key, flight):
+                with FLIGHTS.flying((self._tier, call.key), flight):
                     return self._lead(call, flight, found, deadline)
             left = max(0.0, deadline - self._time.steady())
             if not FLIGHTS.wait(flight, left):
@@ -245,7 +210,7 @@ class Creation:
 
     def _lead(self, call: Call, flight: Flight, found: Found, deadline: float) -> Any:
         """Create, or wait for the process that does, on behalf of all who joined."""
-        polls = _Polls(found.entry.cost)
+        polls = Polls(found.entry.cost)
         while True:
             looked = ticket()
             grant = self._acquire(call, found, self._terms.ttl)
@@ -273,7 +238,7 @@ class Creation:
         while True:
             flight, is_mine = FLIGHTS.join((self._tier, call.key, "unstored"))
             if is_mine:
-                with _Landing(self._tier, call.key, flight, "unstored"):
+                with FLIGHTS.flying((self._tier, call.key, "unstored"), flight):
                     return self._create_unstored(call, flight, found)
             if not FLIGHTS.wait(flight, self._terms.max_hold):
                 self._raise_timeout(call, self._terms.max_hold)
@@ -299,7 +264,7 @@ class Creation:
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
 
-    def _create_under(self, call: Call, lease: Lease, flight: Flight) -> _Made:
+    def _create_under(self, call: Call, lease: Lease, flight: Flight) -> Made:
         """Create and commit, or release the lease and let the error out."""
         started = ticket()
         try:
@@ -320,7 +285,7 @@ class Creation:
         self._tell_created(call, made)
         return made
 
-    def _commit(self, call: Call, lease: Lease, made: _Made) -> bool:
+    def _commit(self, call: Call, lease: Lease, made: Made) -> bool:
         """Store what was made; say whether late joiners may have it too."""
         entry = self._tier.entry(
             made.value,
@@ -351,14 +316,14 @@ class Creation:
         self._tell_created(call, made)
         return made.value
 
-    def _run(self, call: Call) -> _Made:
+    def _run(self, call: Call) -> Made:
         """Run the creator, and ask whether its value is to be kept."""
         started = self._time.steady()
         value = call.create()
         cost = self._time.steady() - started
         refuse_lazy(value)
         wanted = call.should_cache is None or bool(call.should_cache(value))
-        return _Made(value, cost, wanted)
+        return Made(value, cost, wanted)
 
     def _creator_failed(self, call: Call, found: Found, error: Exception) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
@@ -374,28 +339,14 @@ class Creation:
     ) -> Lease | Busy | Found | None:
         grant = self._tier.acquire(call.key, found.entry, call.lifetime, ttl)
         if isinstance(grant, Busy):
-            self._remember_taken(call.key, found, grant.expires_in)
+            self._taken.remember(call.key, found.entry, grant.expires_in)
         return grant
-
-    def _is_known_taken(self, key: str, found: Found) -> bool:
-        """Say whether the lease over what was found is known to be taken.
-
-        This is what lets a stale herd pay for one read each and nothing else.
-        """
-        until, fence = self._taken.get(key, (0.0, 0))
-        return fence == found.entry.fence and until > self._time.steady()
-
-    def _remember_taken(self, key: str, found: Found, expires_in: float) -> None:
-        if len(self._taken) >= _MOST_REMEMBERED:
-            self._taken.clear()
-        until = self._time.steady() + min(expires_in, _REMEMBER_TAKEN_FOR)
-        self._taken[key] = (until, found.entry.fence)
 
     def _tell_missed(self, call: Call) -> None:
         if self._listeners:
             self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
 
-    def _tell_created(self, call: Call, made: _Made) -> None:
+    def _tell_created(self, call: Call, made: Made) -> None:
         if self._listeners:
             self._listeners.tell(
                 events.Created(
@@ -405,58 +356,3 @@ class Creation:
                     stored=made.stored,
                 )
             )
-
-
-@dataclass(slots=True)
-class _Made:
-    """What a creator made: the value, its cost in seconds, and what becomes of it."""
-
-    value: Any
-    cost: float
-    wanted: bool
-    stored: bool = False
-
-
-class _Landing:
-    """Ends a flight, whatever happens: closes it, and wakes all who still wait."""
-
-    __slots__ = ("_flight", "_key")
-
-    def __init__(self, tier: Tier, key: str, flight: Flight, *more: str) -> None:
-        self._key = (tier, key, *more)
-        self._flight = flight
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        FLIGHTS.close(self._key, self._flight)
-        if not self._flight.has_landed:
-            self._flight.land(NOTHING)
-
-
-class _Polls:
-    """How long to pause before asking again whether another process is done.
-
-    2 ms at first, growing while its end is near; longer before that, if the cost of
-    the last creation says that it is not.
-    """
-
-    __slots__ = ("_cost", "_pause", "_waited")
-
-    def __init__(self, cost: float) -> None:
-        self._cost = cost
-        self._pause = _SHORTEST_POLL
-        self._waited = 0.0
-
-    def next_pause(self, most: float) -> float:
-        """Give the next pause, at most *most* seconds."""
-        still = self._cost - self._waited
-        if still > 2 * _LONGEST_POLL:
-            pause = min(still / 2, _LONGEST_EARLY_POLL)
-        else:
-            pause = self._pause
-            self._pause = min(self._pause * _POLL_GROWTH, _LONGEST_POLL)
-        pause = max(_SHORTEST_POLL, min(pause, most))
-        self._waited += pause
-        return pause

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 import struct
 import zlib
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ class Entry:
 
 ABSENT = Entry(None, created_at=0.0, kept_until=-math.inf)
 """What a missing or unreadable value is: an entry that was never usable."""
+
+
+def new_fence() -> int:
+    """Draw a fence that no other storing has."""
+    return secrets.randbits(63)
 
 
 def seal(entry: Entry, key: str, codec: Codec) -> bytes:

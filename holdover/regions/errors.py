@@ -7,6 +7,9 @@ dogpile.cache go on working.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from dogpile.cache import exception as dogpile
 
 __all__ = [
@@ -30,6 +33,14 @@ __all__ = [
     "UnregisteredFunction",
     "ValueTooLarge",
 ]
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Word an error: *name* is no *kind*, what was likely meant, and what there is."""
+    known = sorted(known)
+    near = get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 class HoldoverError(dogpile.DogpileCacheException):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +120,16 @@ class Flights:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
+
+    @contextmanager
+    def flying(self, key: object, flight: Flight) -> Iterator[None]:
+        """End *flight* after the block, whatever happens, and wake who still waits."""
+        try:
+            yield
+        finally:
+            self.close(key, flight)
+            if not flight.has_landed:
+                flight.land(NOTHING)
 
     def wait(self, flight: Flight, timeout: float) -> bool:
         """Wait for *flight*; False if it did not land in time, or never could.

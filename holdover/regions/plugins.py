@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from holdover.regions.errors import ConfigurationError, MissingDependency, UnknownName
+from holdover.regions.errors import (
+    ConfigurationError,
+    MissingDependency,
+    UnknownName,
+    unknown,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,7 @@ def load(kind: str, name: str, *, also_known: Iterable[str] = ()) -> Any:
     outside = {found.name: found for found in entry_points(group=f"holdover.{kind}s")}
     if name in outside:
         return outside[name].load()
-    known = sorted({*built_in, *outside, *also_known})
-    raise UnknownName(unknown(kind, name, known))
-
-
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """Say that *name* is unknown, what was likely meant, and what there is."""
-    known = list(known)
-    near = get_close_matches(str(name), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
+    raise UnknownName(unknown(kind, name, {*built_in, *outside, *also_known}))
 
 
 def check_choice(option: str, value: object, choices: Iterable[str]) -> None:

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
-from dogpile.cache.region import DefaultInvalidationStrategy, value_version
+from dogpile.cache.region import value_version
 
 from holdover.regions import events
 from holdover.regions.cached import CachedCallable, CachedFunction
-from holdover.regions.codecs import refuse_lazy
-from holdover.regions.configured import ConfiguredRegion, check_functions
-from holdover.regions.creation import Call
+from holdover.regions.calls import Call
+from holdover.regions.configured import check_functions
 from holdover.regions.envelope import Entry
 from holdover.regions.errors import (
-    BackendError,
-    ConfigurationError,
     InvalidOrder,
     RegionNotConfigured,
 )
@@ -24,16 +21,14 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.refresh.base import Outcome, RefreshOrder
-from holdover.regions.tier import Delivery, Tier
 from holdover.regions.worker import CATALOGUE
+from holdover.regions.writing import WritableRegion
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SWAPS = 1000  # tries against others who change the same key
 
-
-class Region(ConfiguredRegion):
+class Region(WritableRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it
@@ -90,6 +85,7 @@ class Region(ConfiguredRegion):
             create = lambda: creator(*args, **kwargs)  # noqa: E731 - a def would hide it
         call = self._call(key, create, expiration_time, should_cache_fn, empty)
         if lifetime is not None:
+            _ = self._entries  # dogpile.cache's backends cannot keep it
             call.lifetime, call.own_lifetime = lifetime, True
         return cast("T", self.fetch_call(call))
 
@@ -190,140 +186,6 @@ class Region(ConfiguredRegion):
             for key in keys
         ]
 
-    # -- writing ---------------------------------------------------------------
-
-    def set(  # type: ignore[override] # dogpile.cache's returns nothing
-        self,
-        key: str,
-        value: Any,
-        *,
-        lifetime: Lifetime | None = None,
-        strict: bool = False,
-    ) -> Delivery:
-        """Store *value*, whatever was there; creations under way are not stored.
-
-        Args:
-            key: The key.
-            value: What to store.
-            lifetime: Stored with the entry, and judging it from then on.
-            strict: Whether to raise if the backend cannot be reached.
-
-        Raises:
-            UncacheableValue: It is lazy, or the codec cannot encode it.
-            BackendError: Only if *strict*.
-        """
-        if self._tier is None:
-            super().set(key, value)
-            return Delivery()
-        entry = self._entry(value, lifetime)
-        return self._tier.store(self._address(key), entry, strict=strict)
-
-    def set_multi(self, mapping: Mapping[str, Any]) -> None:
-        """Store several values, as `set` does."""
-        if self._tier is None:
-            super().set_multi(mapping)
-            return
-        for key, value in mapping.items():
-            self.set(key, value)
-
-    def add(self, key: str, value: Any, *, lifetime: Lifetime | None = None) -> bool:
-        """Store *value* only if there is no fresh one, atomically.
-
-        Raises:
-            BackendError: The backend cannot be reached.
-        """
-        address, judged_by = self._address(key), lifetime or self._lifetime
-        for _ in range(_SWAPS):
-            found = self._entries.look(address, judged_by)
-            if found.freshness is Freshness.FRESH:
-                return False
-            if self._entries.swap(address, found.entry, self._entry(value, lifetime)):
-                return True
-        raise BackendError(f"{key!r} kept changing")
-
-    def change(
-        self,
-        key: str,
-        function: Callable[[Any], Any],
-        *,
-        lifetime: Lifetime | None = None,
-    ) -> Any:
-        """Replace a fresh value by ``function(value)``, atomically.
-
-        Args:
-            key: The key.
-            function: Makes the new value; may be called more than once.
-            lifetime: The new value's own; None leaves its expiry as it is.
-
-        Returns:
-            The new value, or ``NO_VALUE`` if there was no fresh one to change.
-
-        Raises:
-            BackendError: The backend cannot be reached.
-        """
-        address = self._address(key)
-        for _ in range(_SWAPS):
-            found = self._entries.look(address, self._lifetime)
-            if found.freshness is not Freshness.FRESH:
-                return NO_VALUE
-            changed = self._entry(function(found.entry.value), lifetime)
-            if lifetime is None:
-                changed.created_at = found.entry.created_at
-                changed.kept_until = found.entry.kept_until
-                changed.lifetime = found.entry.lifetime
-            if self._entries.swap(address, found.entry, changed):
-                return changed.value
-        raise BackendError(f"{key!r} kept changing")
-
-    def delete(  # type: ignore[override] # dogpile.cache's returns nothing
-        self, key: str, *, strict: bool = False
-    ) -> Delivery:
-        """Remove the value for *key*, for everyone who shares the backend.
-
-        Once this has returned without ``pending``, nobody gets a value whose creator
-        started earlier.
-
-        Raises:
-            BackendError: Only if *strict*, if the backend cannot be reached.
-        """
-        if self._tier is None:
-            super().delete(key)
-            return Delivery()
-        return self._tier.remove(self._address(key), strict=strict)
-
-    def delete_multi(self, keys: Iterable[str]) -> None:
-        """Remove several values, as `delete` does."""
-        if self._tier is None:
-            super().delete_multi(keys)
-            return
-        for key in keys:
-            self.delete(key)
-
-    def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:
-        """Invalidate all values of the region at once, for everyone who shares it.
-
-        Args:
-            hard: Whether old values are never served again; if not, they have merely
-                expired and are refreshed like others.
-            strict: Whether to raise if the backend cannot be reached.
-
-        Raises:
-            BackendError: Only if *strict*.
-        """
-        self._require_configured()
-        strategy = self.region_invalidator
-        if self._tier is None or type(strategy) is not DefaultInvalidationStrategy:
-            strategy.invalidate(hard)
-            return Delivery()
-        return self._tier.invalidate(hard=hard, strict=strict)
-
-    def key_is_locked(self, key: str) -> bool:
-        """Say whether somebody is creating *key* right now."""
-        self._require_configured()
-        if self._tier is None:
-            return bool(super().key_is_locked(key))
-        return self._tier.backend.is_locked(self._address(key))
-
     # -- decorating ------------------------------------------------------------
 
     def cache_on_arguments(
@@ -403,29 +265,6 @@ class Region(ConfiguredRegion):
 
     # -- small steps -----------------------------------------------------------
 
-    @property
-    def _entries(self) -> Tier:
-        """The entries in the backend.
-
-        Raises:
-            RegionNotConfigured: There is no backend yet.
-            ConfigurationError: The backend knows only dogpile.cache's verbs.
-        """
-        if self._tier is None:
-            raise ConfigurationError(
-                f"this needs a backend of Holdover, and region {self.name!r} has a "
-                f"{type(self.backend).__name__}"
-            )
-        return self._tier
-
-    def _address(self, key: str) -> str:
-        """From a user's key to the final one; dogpile.cache mangles by itself."""
-        if self._tier is None:
-            return key
-        if self.key_mangler is not None:
-            key = self.key_mangler(key)
-        return bounded(self._prefix + key)
-
     def _call(
         self,
         key: str,
@@ -453,16 +292,6 @@ class Region(ConfiguredRegion):
         if expiration_time is None:
             return self._lifetime
         return self._lifetime.expiring_in(expiration_time)
-
-    def _entry(self, value: Any, lifetime: Lifetime | None) -> Entry:
-        refuse_lazy(value)
-        tier = self._entries
-        return tier.entry(
-            value,
-            lifetime or self._lifetime,
-            clock=tier.tick(),
-            own_lifetime=lifetime is not None,
-        )
 
 
 def _nothing() -> None:

@@ -69,11 +69,12 @@ class Registry:
             ConfigurationError: Something is wrong; the message names the region.
             RegionAlreadyConfigured: One of them was configured before.
         """
-        shared = dict(regions.get(DEFAULTS, {}))
+        regions = _mapping(regions, "the configuration")
+        shared = _mapping(regions.get(DEFAULTS, {}), f"region {DEFAULTS!r}")
         for name, own in regions.items():
             if name == DEFAULTS:
                 continue
-            options = {**shared, **own}
+            options = {**shared, **_mapping(own, f"region {name!r}")}
             if "backend" not in options:
                 raise ConfigurationError(f"region {name!r}: no backend is given")
             try:
@@ -81,6 +82,12 @@ class Registry:
             except ConfigurationError as error:
                 error.args = (f"region {name!r}: {error}",)
                 raise
+
+
+def _mapping(given: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{what} must be a mapping of options, got {given!r}")
+    return given
 
 
 registry = Registry()

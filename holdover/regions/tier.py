@@ -7,8 +7,6 @@ remembered until it is.
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +22,7 @@ from holdover.regions.envelope import (
     Entry,
     Unreadable,
     fence_of,
+    new_fence,
     open_sealed,
     seal,
 )
@@ -32,10 +31,9 @@ from holdover.regions.events import Listeners
 from holdover.regions.freshness import Freshness, Standing, assess
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.timesource import TimeSource
+from holdover.regions.undelivered import WHOLE_REGION, Undelivered
 
 T = TypeVar("T")
-_MOST_UNDELIVERED = 10_000
-_WHOLE_REGION = None  # stands for every key among the undelivered removals
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,7 @@ class Tier:
         # Two, because a full disk fails every write and no read.
         self._reading = Breaker(time_source=time_source)
         self._writing = Breaker(time_source=time_source)
-        self._undelivered: set[str | None] = set()
-        self._lock = threading.Lock()  # guards changes of _undelivered
+        self._undelivered = Undelivered()
 
     # -- reading ---------------------------------------------------------------
 
@@ -187,7 +184,7 @@ class Tier:
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
         return self._deliver_or_remember(
-            _WHOLE_REGION, lambda: self._clock.advance(hard=hard), strict=strict
+            WHOLE_REGION, lambda: self._clock.advance(hard=hard), strict=strict
         )
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
@@ -223,7 +220,7 @@ class Tier:
             value,
             created_at=now,
             kept_until=FOREVER if lifetime.ttl is None else now + lifetime.ttl,
-            fence=secrets.randbits(63) if fence is None else fence,
+            fence=new_fence() if fence is None else fence,
             clock=clock,
             cost=cost,
             lifetime=lifetime if own_lifetime else None,
@@ -325,27 +322,19 @@ class Tier:
                 raise
             return Delivery()  # what was there before has been removed
         except BackendError:
-            self._remember(key)
+            self._undelivered.remember(key)
             if strict:
                 raise
             return Delivery(pending=True)
-        with self._lock:
-            self._undelivered.discard(key)
+        self._undelivered.delivered(key)
         return Delivery(existed=existed is True)
-
-    def _remember(self, key: str | None) -> None:
-        with self._lock:
-            self._undelivered.add(key)
-            if len(self._undelivered) > _MOST_UNDELIVERED:
-                self._undelivered = {_WHOLE_REGION}
 
     def _deliver(self, key: str) -> bool:
         """Try again what concerns *key*; say whether what is stored may be trusted."""
-        for one in (_WHOLE_REGION, key):
-            if one in self._undelivered:
-                again = self.invalidate(hard=True) if one is None else self.remove(one)
-                if again.pending:
-                    return False
+        for one in self._undelivered.concerning(key):
+            again = self.invalidate(hard=True) if one is None else self.remove(one)
+            if again.pending:
+                return False
         return True
 
     def tell(self, kind: type[events.Problem], key: str, reason: str) -> None:

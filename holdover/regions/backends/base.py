@@ -11,13 +11,12 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from dogpile.cache.api import NO_VALUE, CacheBackend
 
 from holdover.regions.envelope import Entry
-from holdover.regions.errors import BackendError, ConfigurationError
+from holdover.regions.errors import BackendError, ConfigurationError, unknown
 
 Stored = bytes | Entry
 
@@ -117,7 +116,8 @@ class Backend(CacheBackend):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         for name in arguments:
             if name not in self.known_arguments:
-                raise ConfigurationError(self._unknown_argument(name))
+                kind = f"argument of {type(self).__name__}"
+                raise ConfigurationError(unknown(kind, name, self.known_arguments))
 
     # -- reading and writing ---------------------------------------------------
 
@@ -237,12 +237,6 @@ class Backend(CacheBackend):
     set = set_serialized
     get_multi = get_serialized_multi
     set_multi = set_serialized_multi
-
-    def _unknown_argument(self, name: str) -> str:
-        near = get_close_matches(name, self.known_arguments, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(sorted(self.known_arguments))
-        return f"{type(self).__name__} has no argument {name!r}{hint} It knows: {known}"
 
 
 @contextmanager

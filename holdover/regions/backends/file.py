@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import secrets
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,10 +29,9 @@ from holdover.regions.backends.base import (
     Stored,
     translated,
 )
+from holdover.regions.backends.file_culling import LEASE, Culler
 from holdover.regions.backends.file_disk import (
     NEVER,
-    STRIPES,
-    TEMPORARY,
     StripeLocks,
     Usage,
     check_private,
@@ -44,17 +41,13 @@ from holdover.regions.backends.file_disk import (
     write_temporary,
 )
 from holdover.regions.backends.file_records import ClockFile, LeaseRecord
-from holdover.regions.envelope import TRAILER_SIZE, fence_of
+from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
 from holdover.regions.errors import BackendError, ConfigurationError, ValueTooLarge
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.timesource import SYSTEM_TIME
 
 DEFAULT_MAX_BYTES = 1 << 30
-_LEASE = ".lease"
-_ABANDONED_AFTER = 3600.0  # seconds: an unfinished temporary file of a dead process
-_CULL_TO = 0.9  # of max_bytes
-_KEEP_OF_STRIPE = 0.75
 
 
 class FileBackend(DefaultSerialization, Backend):
@@ -83,6 +76,9 @@ class FileBackend(DefaultSerialization, Backend):
         timeout = seconds(arguments.get("lock_timeout", 1.0), "lock_timeout")
         self._locks = StripeLocks(f"{self._root}/locks", timeout)
         self._usage = Usage(f"{self._root}/usage")
+        self._culler = Culler(
+            self._root, self._locks, self._usage, self._max_bytes, self._time
+        )
         self._clocks: dict[str, ClockFile] = {}
         self._clock_lock = threading.Lock()  # guards opening of clock files
         renew_after_fork(self)
@@ -113,8 +109,8 @@ class FileBackend(DefaultSerialization, Backend):
         path = self._path(key)
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
             self._replace(path, temporary, stored)
-            unlink(path + _LEASE)
-        self._keep_bound()
+            unlink(path + LEASE)
+        self._culler.keep_bound()
 
     def remove(self, key: str) -> bool:
         """See `Backend.remove`."""
@@ -131,8 +127,8 @@ class FileBackend(DefaultSerialization, Backend):
             if _fence_at(path) != seen:
                 return False
             self._replace(path, temporary, stored)
-            unlink(path + _LEASE)
-        self._keep_bound()
+            unlink(path + LEASE)
+        self._culler.keep_bound()
         return True
 
     # -- leases ----------------------------------------------------------------
@@ -146,26 +142,26 @@ class FileBackend(DefaultSerialization, Backend):
             if fence not in (None, seen) and (stored := read_file(path)) is not None:
                 return Changed(stored, tick)
             now = self._time.steady()
-            held = LeaseRecord.load(path + _LEASE)
+            held = LeaseRecord.load(path + LEASE)
             if held is not None and held.remaining(now) > 0:
                 return Busy(held.remaining(now))
             record = LeaseRecord(
                 token=secrets.token_hex(16),
-                fence=secrets.randbits(63),
+                fence=new_fence(),
                 lapses_at=now + ttl,
             )
-            record.save(path + _LEASE)
+            record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
 
     def renew(self, lease: Lease, *, ttl: float) -> bool:
         """See `Backend.renew`."""
         path = self._path(lease.key)
         with translated("renewing a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + _LEASE)
+            held = LeaseRecord.load(path + LEASE)
             if held is None or held.token != lease.token:
                 return False
             lapses_at = self._time.steady() + ttl
-            replace(held, lapses_at=lapses_at).save(path + _LEASE)
+            replace(held, lapses_at=lapses_at).save(path + LEASE)
             return True
 
     def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
@@ -173,7 +169,7 @@ class FileBackend(DefaultSerialization, Backend):
         path = self._path(key)
         tick = self._tick(region)
         with translated("adopting a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + _LEASE)
+            held = LeaseRecord.load(path + LEASE)
             if held is None or held.token != token:
                 return None
             record = replace(
@@ -181,7 +177,7 @@ class FileBackend(DefaultSerialization, Backend):
                 token=secrets.token_hex(16),
                 lapses_at=self._time.steady() + ttl,
             )
-            record.save(path + _LEASE)
+            record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
 
     def commit(
@@ -190,22 +186,22 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.commit`."""
         path = self._path(lease.key)
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
-            held = LeaseRecord.load(path + _LEASE)
+            held = LeaseRecord.load(path + LEASE)
             if held is None or held.fence != lease.fence:
                 return None
             self._replace(path, temporary, stored)
-            unlink(path + _LEASE)
-        self._keep_bound()
+            unlink(path + LEASE)
+        self._culler.keep_bound()
         return self._tick(region)
 
     def release(self, lease: Lease) -> bool:
         """See `Backend.release`."""
         path = self._path(lease.key)
         with translated("releasing a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + _LEASE)
+            held = LeaseRecord.load(path + LEASE)
             if held is None or held.token != lease.token:
                 return False
-            return unlink(path + _LEASE)
+            return unlink(path + LEASE)
 
     # -- the region clock ------------------------------------------------------
 
@@ -249,62 +245,12 @@ class FileBackend(DefaultSerialization, Backend):
 
     def purge(self) -> int:
         """See `Backend.purge`. Files that a killed process left unfinished go too."""
-        with translated("purging", OSError):
-            return sum(self._sweep(stripe, keep=None) for stripe in range(STRIPES))
+        return self._culler.purge()
 
     def is_locked(self, key: str) -> bool:
         """See `Backend.is_locked`."""
-        held = LeaseRecord.load(self._path(key) + _LEASE)
+        held = LeaseRecord.load(self._path(key) + LEASE)
         return held is not None and held.remaining(self._time.steady()) > 0
-
-    def _keep_bound(self) -> None:
-        """Cull some stripes if the values have outgrown `max_bytes`."""
-        with translated("culling", OSError):
-            total = self._usage.total()
-            if total <= self._max_bytes:
-                return
-            start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
-            for turn in range(STRIPES):
-                stripe = (start + turn) % STRIPES
-                before = self._usage.of(stripe)
-                self._sweep(stripe, keep=int(before * _KEEP_OF_STRIPE))
-                if self._usage.total() <= self._max_bytes * _CULL_TO:
-                    return
-
-    def _sweep(self, stripe: int, keep: int | None) -> int:
-        """Remove what has expired in a stripe, then the oldest beyond *keep* bytes."""
-        directory = f"{self._root}/{stripe:02x}"
-        if not os.path.isdir(directory):
-            return 0
-        with self._locks.hold(stripe):
-            removed, kept = self._sweep_expired(directory)
-            size = sum(found.st_size for _, found in kept)
-            kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
-            while keep is not None and size > keep:
-                path, found = kept.pop()
-                size -= found.st_size
-                removed += unlink(path)
-            self._usage.put(stripe, size)
-        return removed
-
-    def _sweep_expired(
-        self, directory: str
-    ) -> tuple[int, list[tuple[str, os.stat_result]]]:
-        """Remove expired values and abandoned files; give the values that stay."""
-        now = self._time.wall()
-        removed, kept = 0, []
-        with os.scandir(directory) as found_files:
-            for file in found_files:
-                found = file.stat(follow_symlinks=False)
-                if file.name.startswith(TEMPORARY) or file.name.endswith(_LEASE):
-                    # The host's own clock: the kernel stamped these, not a test's.
-                    if time.time() - found.st_ctime > _ABANDONED_AFTER:
-                        unlink(file.path)
-                elif found.st_mtime <= now:
-                    removed += unlink(file.path)
-                else:
-                    kept.append((file.path, found))
-        return removed, kept
 
     # -- steps -----------------------------------------------------------------
 
@@ -346,7 +292,7 @@ class FileBackend(DefaultSerialization, Backend):
         # The value first: what readers see is what an invalidation is about.
         before = _size(path)
         existed = unlink(path)
-        unlink(path + _LEASE)
+        unlink(path + LEASE)
         if existed:
             self._usage.add(_stripe(path), -before)
         return existed

@@ -23,7 +23,7 @@ from holdover.regions.backends.base import (
     Lease,
     Stored,
 )
-from holdover.regions.envelope import fence_of
+from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import SYSTEM_TIME
@@ -131,7 +131,7 @@ class MemoryBackend(Backend):
             held = self._leases.get(key)
             if held is not None and held.lapses_at > now:
                 return Busy(held.lapses_at - now)
-            holding = _Holding(secrets.token_hex(16), secrets.randbits(63), now + ttl)
+            holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl)
             self._leases[key] = holding
         return _lease(key, holding, tick, ttl)
 

@@ -1,0 +1,178 @@
+"""What a hit of a decorated function costs: ours, dogpile.cache's, and the floor.
+
+    python benchmarks/hits.py [--rounds 21] [--json]
+
+All subjects run interleaved in one process: each round times every subject for a few
+milliseconds, in shuffled order, so that a change in the machine's speed meets all of
+them alike. Read the ratios. "best" is the fastest round, "median" the middle one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dogpile.cache import make_region as dogpile_region
+
+from holdover import make_region
+
+VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
+SLICE = 0.01  # seconds per subject and round
+LIMIT = 0.5  # of dogpile.cache's cost, for each backend
+
+Call = Callable[[], object]
+
+
+@dataclass
+class Subject:
+    name: str
+    backend: str
+    call: Call
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        return min(self.times)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.times)
+
+
+def decorated(region) -> Call:
+    @region.cache_on_arguments()
+    def price(article, shop, name="x"):
+        return VALUE
+
+    price(1, 2, "abcdefgh")
+    return lambda: price(1, 2, "abcdefgh")
+
+
+def ours(backend: str, **arguments) -> Call:
+    region = make_region("bench")
+    return decorated(region.configure(f"holdover.{backend}", 3600, arguments))
+
+
+def dogpiles(backend: str, **arguments) -> Call:
+    region = dogpile_region()
+    return decorated(
+        region.configure(f"dogpile.cache.{backend}", 3600, arguments=arguments)
+    )
+
+
+def memory_floor() -> Call:
+    values = {(1, 2, "abcdefgh"): VALUE}
+    return lambda: values[1, 2, "abcdefgh"]
+
+
+def file_floor(folder: Path) -> Call:
+    path = str(folder / "floor")
+    Path(path).write_bytes(pickle.dumps(VALUE))
+
+    def read() -> object:
+        descriptor = os.open(path, os.O_RDONLY)
+        data = os.read(descriptor, 65_536)
+        os.close(descriptor)
+        return pickle.loads(data)
+
+    return read
+
+
+def subjects(folder: Path) -> list[Subject]:
+    return [
+        Subject("floor", "memory", memory_floor()),
+        Subject("holdover", "memory", ours("memory")),
+        Subject("dogpile.cache", "memory", dogpiles("memory")),
+        Subject("floor", "file", file_floor(folder)),
+        Subject("holdover", "file", ours("file", path=folder / "holdover")),
+        Subject(
+            "dogpile.cache", "file", dogpiles("dbm", filename=str(folder / "dogpile"))
+        ),
+    ]
+
+
+def time_one(subject: Subject) -> None:
+    """Time as many calls as fit into a slice, and note the microseconds of one."""
+    call, count = subject.call, 0
+    started = now = time.perf_counter()
+    while now - started < SLICE:
+        for _ in range(20):
+            call()
+        count += 20
+        now = time.perf_counter()
+    subject.times.append((now - started) / count * 1e6)
+
+
+def measure(measured: list[Subject], rounds: int) -> None:
+    for subject in measured:
+        assert subject.call() == VALUE, subject
+        time_one(subject)  # warms up
+        subject.times.clear()
+    for _ in range(rounds):
+        for subject in random.sample(measured, len(measured)):
+            time_one(subject)
+
+
+def table(measured: list[Subject]) -> list[dict[str, object]]:
+    by_name = {(one.backend, one.name): one for one in measured}
+    rows: list[dict[str, object]] = []
+    for one in measured:
+        floor = by_name[one.backend, "floor"]
+        peer = by_name[one.backend, "dogpile.cache"]
+        rows.append(
+            {
+                "backend": one.backend,
+                "subject": one.name,
+                "median_us": round(one.median, 2),
+                "best_us": round(one.best, 2),
+                "times_floor": round(one.best / floor.best, 2),
+                "of_dogpile": round(one.best / peer.best, 3),
+            }
+        )
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measured = subjects(Path(folder))
+        measure(measured, options.rounds)
+    rows = table(measured)
+    if options.json:
+        print(json.dumps({"python": sys.version.split()[0], "rows": rows}))
+    else:
+        show(rows)
+    costly = [
+        row
+        for row in rows
+        if row["subject"] == "holdover" and row["of_dogpile"] > LIMIT
+    ]
+    return 1 if costly else 0
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    print(
+        f"{'backend':8} {'subject':14} {'median':>9} {'best':>9} {'x floor':>8} {'of dogpile':>11}"
+    )
+    for row in rows:
+        print(
+            f"{row['backend']:8} {row['subject']:14} {row['median_us']:>7} us "
+            f"{row['best_us']:>6} us {row['times_floor']:>8} {row['of_dogpile']:>11}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

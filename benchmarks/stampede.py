@@ -1,0 +1,125 @@
+"""How soon waiters leave after the one creator has ended.
+
+    python benchmarks/stampede.py [--rounds 50] [--json]
+
+Cold: 32 threads of a process, or 8 processes, ask at the same moment for a value that
+takes 100 ms to make. Noted is, for every waiter, the time from the creator's end to the
+waiter's return.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from holdover import make_region
+
+THREADS, PROCESSES = 32, 8
+COST = 0.1
+FORK = multiprocessing.get_context("fork")
+
+
+def region(backend: str, folder: Path):
+    arguments = {"path": folder / "cache"} if backend == "file" else {}
+    return make_region("herd").configure(f"holdover.{backend}", 60, arguments)
+
+
+def threads_round(shared, key: str) -> tuple[int, list[float]]:
+    """One stampede of threads: how many creators ran, and each waiter's delay."""
+    barrier, ended, left = threading.Barrier(THREADS), [], []
+
+    def create() -> int:
+        time.sleep(COST)
+        ended.append(time.perf_counter())
+        return 1
+
+    def ask() -> None:
+        barrier.wait()
+        shared.get_or_create(key, create)
+        left.append(time.perf_counter())
+
+    askers = [threading.Thread(target=ask) for _ in range(THREADS)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    return len(ended), [at - ended[0] for at in left]
+
+
+def process_main(backend_folder: Path, rounds: int, barrier, results) -> None:
+    shared = region("file", backend_folder)
+    for number in range(rounds):
+        ended: list[float] = []
+
+        def create(ended: list[float] = ended) -> int:
+            time.sleep(COST)
+            ended.append(time.monotonic())
+            return 1
+
+        barrier.wait()
+        shared.get_or_create(f"key{number}", create)
+        results.put((number, ended, time.monotonic()))
+
+
+def processes_rounds(folder: Path, rounds: int) -> list[tuple[int, list[float]]]:
+    """Stampedes of processes: for each, how many creators ran, and the delays."""
+    barrier, results = FORK.Barrier(PROCESSES), FORK.Queue()
+    workers = [
+        FORK.Process(target=process_main, args=(folder, rounds, barrier, results))
+        for _ in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    answers = [results.get() for _ in range(PROCESSES * rounds)]
+    for worker in workers:
+        worker.join()
+    found = []
+    for number in range(rounds):
+        mine = [answer for answer in answers if answer[0] == number]
+        ends = [end for _, ended, _ in mine for end in ended]
+        found.append((len(ends), [left - ends[0] for _, _, left in mine]))
+    return found
+
+
+def summary(name: str, found: list[tuple[int, list[float]]]) -> dict[str, object]:
+    delays = sorted(delay * 1e3 for _, some in found for delay in some)
+    return {
+        "stampede": name,
+        "rounds": len(found),
+        "creators": sum(count for count, _ in found),
+        "p50_ms": round(delays[len(delays) // 2], 2),
+        "p99_ms": round(delays[int(len(delays) * 0.99)], 2),
+        "max_ms": round(delays[-1], 2),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for backend in ("memory", "file"):
+            shared = region(backend, Path(folder) / backend)
+            found = [threads_round(shared, f"k{n}") for n in range(options.rounds)]
+            rows.append(summary(f"{backend}, {THREADS} threads", found))
+        found = processes_rounds(Path(folder) / "processes", options.rounds)
+        rows.append(summary(f"file, {PROCESSES} processes", found))
+    for row in rows:
+        print(
+            json.dumps(row)
+            if options.json
+            else "  ".join(f"{k}: {v}" for k, v in row.items())
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

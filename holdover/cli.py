@@ -1,0 +1,61 @@
+"""The `holdover` command."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+try:
+    import click
+except ModuleNotFoundError:
+    raise SystemExit(
+        "holdover: the command line needs: pip install 'holdover[cli]'"
+    ) from None
+
+from holdover._version import __version__
+
+_DEMO_NEEDS = ("celery", "matplotlib", "rich", "waitress")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="holdover")
+def main() -> None:
+    """Serve the value you have while one worker makes the next one."""
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Take at most 20 s instead of 60.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("holdover-demo"),
+    show_default=True,
+    help="The folder for the plots.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the figures as one JSON object on the last line; the rest goes to "
+    "standard error.",
+)
+@click.option("--serve", is_flag=True, help="Leave the Holdover site up until Ctrl-C.")
+@click.option("--check", is_flag=True, help="Fail if an expectation did not hold.")
+def demo(*, quick: bool, output: Path, as_json: bool, serve: bool, check: bool) -> None:
+    """Search Python's source under load: with no cache, two others, and Holdover."""
+    for library in _DEMO_NEEDS:
+        if find_spec(library) is None:
+            raise click.ClickException(
+                f"the demonstration needs {library}: pip install 'holdover[demo]'"
+            )
+    from holdover.demo.errors import DemoError
+    from holdover.demo.run import Options, run
+
+    options = Options(
+        quick=quick, output=output, as_json=as_json, serve=serve, check=check
+    )
+    try:
+        status = run(options)
+    except (DemoError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    raise SystemExit(status)

@@ -1,0 +1,111 @@
+"""What is said at the end: tables for people, one object for programs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from holdover.demo.board import milliseconds
+from holdover.demo.expectations import Expectation
+from holdover.demo.figures import Figures
+from holdover.demo.phases import Plan, Result
+
+_ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
+    ("requests", lambda one: f"{one.requests:,}"),
+    ("median", lambda one: milliseconds(one.median)),
+    ("p99", lambda one: milliseconds(one.p99)),
+    ("max", lambda one: milliseconds(one.maximum)),
+    ("waited over 100 ms", lambda one: f"{one.slow:,}"),
+    ("creator runs", lambda one: f"{one.creator_runs:,}"),
+    ("duplicate creator runs", lambda one: f"{one.duplicate_runs:,}"),
+    ("stale served", lambda one: f"{one.stale_served:,}"),
+    ("oldest value served", lambda one: f"{one.oldest:.1f} s"),
+)
+_IDS_SHOWN = 3
+
+
+def show(
+    console: Console,
+    results: Sequence[Result],
+    expectations: Sequence[Expectation],
+    plots: Sequence[Path],
+) -> None:
+    """Print the tables, what was expected and where the plots are."""
+    console.print()
+    console.print(_table(results))
+    console.print(_tasks(results))
+    console.print(_verdicts(expectations))
+    console.print(Text("Latency over time: " + ", ".join(map(str, plots))))
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for result in results:
+        table.add_column(result.way.title, justify="right", no_wrap=True)
+    _add_part(table, "whole phase", [result.whole for result in results])
+    table.add_row()
+    _add_part(table, "after the first pass", [result.later for result in results])
+    return table
+
+
+def _add_part(table: Table, title: str, columns: Sequence[Figures]) -> None:
+    table.add_row(Text(title, style="bold"))
+    for label, cell in _ROWS:
+        table.add_row(f"  {label}", *(cell(figures) for figures in columns))
+
+
+def _tasks(results: Sequence[Result]) -> RenderableType:
+    """Name the Celery tasks, or the first few of them."""
+    lines = [
+        f"{result.way.title} refreshed {len(result.task_ids)} times, by Celery tasks "
+        f"{', '.join(result.task_ids[:_IDS_SHOWN])} and so on."
+        for result in results
+        if result.task_ids
+    ]
+    return Text("\n".join(["", *lines, ""]), style="dim")
+
+
+def _verdicts(expectations: Sequence[Expectation]) -> Group:
+    lines = [Text("Expected of Holdover after the first pass:", style="bold")]
+    for one in expectations:
+        word, colour = ("held", "green") if one.held else ("NOT HELD", "red")
+        lines.append(Text.assemble((f"  {word:10}", colour), f"{one.text}: {one.seen}"))
+    return Group(*lines, "")
+
+
+def as_json(
+    plan: Plan,
+    results: Sequence[Result],
+    expectations: Sequence[Expectation],
+    plots: Sequence[Path],
+    seconds: float,
+) -> dict[str, Any]:
+    """Give everything that was measured, ready for JSON; times in seconds."""
+    return {
+        "python": platform.python_version(),
+        "plan": asdict(plan),
+        "seconds": round(seconds, 1),
+        "phases": [_phase(result) for result in results],
+        "expectations": [asdict(one) for one in expectations],
+        "plots": [str(path) for path in plots],
+    }
+
+
+def _phase(result: Result) -> dict[str, Any]:
+    return {
+        "name": result.way.name,
+        "note": result.way.note,
+        "whole": asdict(result.whole),
+        "after_first_pass": asdict(result.later),
+        "foreground_runs": result.foreground_runs,
+        "refreshes": len(result.task_ids),
+        "task_ids": result.task_ids,
+    }

@@ -1,0 +1,103 @@
+"""Keeping the files of `holdover.file` within their bound, and free of leftovers."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+from holdover.regions.backends.base import translated
+from holdover.regions.backends.file_disk import (
+    STRIPES,
+    TEMPORARY,
+    StripeLocks,
+    Usage,
+    unlink,
+)
+from holdover.regions.timesource import TimeSource
+
+LEASE = ".lease"  # what the name of a key's lease record ends in
+
+_ABANDONED_AFTER = 3600.0  # seconds: an unfinished temporary file of a dead process
+_CULL_TO = 0.9  # of max_bytes
+_KEEP_OF_STRIPE = 0.75
+
+
+class Culler:
+    """Removes what has expired, and the oldest of what is too much.
+
+    Args:
+        root: The cache's directory.
+        locks: Its stripes' locks.
+        usage: Its count of bytes.
+        max_bytes: How many bytes of values may be kept.
+        time_source: The clocks to go by.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        locks: StripeLocks,
+        usage: Usage,
+        max_bytes: int,
+        time_source: TimeSource,
+    ) -> None:
+        self._root = root
+        self._locks = locks
+        self._usage = usage
+        self._max_bytes = max_bytes
+        self._time = time_source
+
+    def purge(self) -> int:
+        """Remove expired values and abandoned files; count the values."""
+        with translated("purging", OSError):
+            return sum(self._sweep(stripe, keep=None) for stripe in range(STRIPES))
+
+    def keep_bound(self) -> None:
+        """Cull some stripes if the values have outgrown `max_bytes`."""
+        with translated("culling", OSError):
+            total = self._usage.total()
+            if total <= self._max_bytes:
+                return
+            start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
+            for turn in range(STRIPES):
+                stripe = (start + turn) % STRIPES
+                before = self._usage.of(stripe)
+                self._sweep(stripe, keep=int(before * _KEEP_OF_STRIPE))
+                if self._usage.total() <= self._max_bytes * _CULL_TO:
+                    return
+
+    def _sweep(self, stripe: int, keep: int | None) -> int:
+        """Remove what has expired in a stripe, then the oldest beyond *keep* bytes."""
+        directory = f"{self._root}/{stripe:02x}"
+        if not os.path.isdir(directory):
+            return 0
+        with self._locks.hold(stripe):
+            removed, kept = self._sweep_expired(directory)
+            size = sum(found.st_size for _, found in kept)
+            kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
+            while keep is not None and size > keep:
+                path, found = kept.pop()
+                size -= found.st_size
+                removed += unlink(path)
+            self._usage.put(stripe, size)
+        return removed
+
+    def _sweep_expired(
+        self, directory: str
+    ) -> tuple[int, list[tuple[str, os.stat_result]]]:
+        """Remove expired values and abandoned files; give the values that stay."""
+        now = self._time.wall()
+        removed, kept = 0, []
+        with os.scandir(directory) as found_files:
+            for file in found_files:
+                found = file.stat(follow_symlinks=False)
+                if file.name.startswith(TEMPORARY) or file.name.endswith(LEASE):
+                    # The host's own clock: the kernel stamped these, not a test's.
+                    if time.time() - found.st_ctime > _ABANDONED_AFTER:
+                        unlink(file.path)
+                elif found.st_mtime <= now:
+                    removed += unlink(file.path)
+                else:
+                    kept.append((file.path, found))
+        return removed, kept

@@ -1,0 +1,340 @@
+"""The house's arrows point one way; its rooms are small; its front door is light."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import holdover
+
+ROOT = Path(holdover.__file__).parent
+LONGEST_FUNCTION = 40  # lines, without its docstring
+LONGEST_FILE = 350
+
+# DESIGN section 2, from the street to the cellar. A module may import what stands in
+# its own layer or further down, and no circle may come of it.
+LAYERS = {
+    "doors": {"wsgi", "contrib_django", "demo", "cli", "dogpile", "testing"},
+    "face": {"", "errors", "events", "_version"},  # the public names
+    "assembly": {
+        "regions.registry",
+        "regions.configured",
+        "regions.assembling",
+        "regions.embedded",
+    },
+    "hall": {
+        "regions.region",
+        "regions.cached",
+        "regions.creation",
+        "regions.worker",
+    },
+    "mechanics": {
+        "regions.tier",
+        "regions.flights",
+        "regions.leases",
+        "regions.clocks",
+        "regions.breaker",
+        "regions.background",
+        "regions.ordering",
+        "regions.functions",
+        "regions.forks",
+        "regions.plugins",
+    },
+    "ports": {
+        "regions.backends.base",
+        "regions.refresh.base",
+    },
+    "words": {
+        "regions.errors",
+        "regions.events",
+        "regions.lifetime",
+        "regions.freshness",
+        "regions.envelope",
+        "regions.keys",
+        "regions.codecs",
+        "regions.timesource",
+    },
+}
+ORDER = list(LAYERS)
+PACKAGES = {"regions", "regions.backends", "regions.refresh"}  # their __init__: a text
+
+# What an adapter may use besides its own rooms: words and ports, and these.
+FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
+    "regions.forks",
+    "regions.background",
+    "regions.plugins",
+}  # fmt: skip
+# Which of the mechanics and of the assembly may name an adapter.
+MAY_NAME_ADAPTERS = {
+    ("regions.assembling", "regions.refresh.thread"),  # behind every queue stand threads
+    ("regions.embedded", "regions.refresh.celery"),
+    ("regions.embedded", "regions.refresh.celery_process"),
+}
+
+# `testing` is for outside authors of adapters, so it sees what they see.
+FOR_TESTING = FOR_ADAPTERS
+
+# Public names are `holdover`, `holdover.errors` and `holdover.events`, `testing` too.
+PUBLIC = {"", "errors", "events", "testing", "_version"}
+
+OPTIONAL = [
+    "celery", "kombu", "rq", "redis", "pymemcache", "sqlalchemy", "django", "webob",
+    "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile", "hypothesis",
+    "pytest",
+]  # fmt: skip
+
+
+def modules():
+    """Give name below `holdover`, path and syntax tree of each module."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts).removesuffix("__init__").removesuffix(".")
+        yield name, path, ast.parse(path.read_text())
+
+
+MODULES = list(modules())
+NAMES = {name for name, _, _ in MODULES}
+
+
+def below(dotted):
+    """Give what stands below `holdover` in a dotted name; None if it is elsewhere."""
+    if dotted == "holdover":
+        return ""
+    return dotted.removeprefix("holdover.") if dotted.startswith("holdover.") else None
+
+
+def imports(name, tree):
+    """Give the modules of ours that a module imports, wherever it says so."""
+    package = name in PACKAGES or any(other.startswith(f"{name}.") for other in NAMES)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = f"holdover.{name}".split(".")
+                up = up[: len(up) - node.level + package]
+                base = ".".join([*up, *([base] if base else [])])
+            targets = [
+                f"{base}.{alias.name}"
+                if below(f"{base}.{alias.name}") in NAMES
+                else base
+                for alias in node.names
+            ]
+        else:
+            continue
+        yield from (below(target) for target in targets if below(target) is not None)
+
+
+ARROWS = sorted({(name, to) for name, _, tree in MODULES for to in imports(name, tree)})
+
+
+def door(name):
+    """Give the door to which a module belongs; None if to none."""
+    first = name.partition(".")[0]
+    return first if first in LAYERS["doors"] else None
+
+
+def layer(name):
+    """Give the layer of a module; None for adapters and the packages' texts."""
+    if door(name):
+        return "doors"
+    return next((one for one, held in LAYERS.items() if name in held), None)
+
+
+def is_adapter(name):
+    """Say whether a module is an adapter."""
+    return (
+        name.startswith(("regions.backends.", "regions.refresh."))
+        and layer(name) is None
+    )
+
+
+def own_rooms(adapter):
+    """Give the beginning of the names of the modules that belong to an adapter."""
+    package, _, last = adapter.rpartition(".")
+    return f"{package}.{last.partition('_')[0]}"
+
+
+def is_allowed(source, target):
+    """Say whether the design has an arrow from *source* to *target*."""
+    if target in PACKAGES:
+        return False  # nothing is in there
+    if door(source):
+        if door(source) == door(target):
+            return True
+        if source.partition(".")[0] == "testing":
+            return target in FOR_TESTING or target in PUBLIC
+        if door(source) == "demo":  # as a user would
+            return target in PUBLIC or bool(door(target))
+        return target in PUBLIC - {"testing"}
+    if is_adapter(source):
+        return target in FOR_ADAPTERS or own_rooms(source) == own_rooms(target)
+    if is_adapter(target):
+        return (source, target) in MAY_NAME_ADAPTERS or layer(source) == "face"
+    if layer(target) is None or layer(source) is None:
+        return False
+    return ORDER.index(layer(source)) <= ORDER.index(layer(target))
+
+
+def test_every_module_has_its_place():
+    """A new module is put into the table before anything can import it."""
+    lost = [
+        name
+        for name in NAMES
+        if layer(name) is None and not is_adapter(name) and name not in PACKAGES
+    ]
+    assert [] == lost
+
+
+@pytest.mark.parametrize("source", sorted({source for source, _ in ARROWS}))
+def test_arrows_point_one_way(source):
+    """Each module imports only what DESIGN section 2 lets it import."""
+    wrong = [
+        target for origin, target in ARROWS if origin == source
+        and not is_allowed(source, target)
+    ]  # fmt: skip
+    assert [] == wrong
+
+
+def test_no_import_circle():
+    """No module imports itself over any number of others, not even for its types."""
+    reached = {}
+    for source, target in ARROWS:
+        # What is public is imported lazily by the face; it leads nowhere by itself.
+        if layer(source) != "face":
+            reached.setdefault(source, set()).add(target)
+
+    def circles(name, path):
+        if name in path:
+            return [(*path[path.index(name) :], name)]
+        return [
+            circle
+            for target in reached.get(name, ())
+            for circle in circles(target, (*path, name))
+        ]
+
+    assert [] == [circle for name in sorted(reached) for circle in circles(name, ())]
+
+
+def test_the_core_knows_no_framework():
+    """Django and WebOb live behind their doors; the core does not know them."""
+    strangers = {"django", "webob", "click", "rich", "flask", "waitress"}
+    for name, _, tree in MODULES:
+        if not name.startswith("regions"):
+            continue
+        for node in ast.walk(tree):
+            found = []
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                found = [node.module or ""]
+            assert strangers.isdisjoint(one.partition(".")[0] for one in found), name
+
+
+# -- sizes ---------------------------------------------------------------------
+
+
+def lines_of(function):
+    """Count a function's lines, without its docstring and its decorators."""
+    total = function.end_lineno - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is None:
+        return total
+    return total - (first.end_lineno - first.lineno + 1)
+
+
+def test_functions_are_short():
+    """A function is one sentence: never more than forty lines."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    assert [] == [
+        (name, node.name, lines_of(node))
+        for name, _, tree in MODULES
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and lines_of(node) > LONGEST_FUNCTION
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [(name or "holdover", path) for name, path, _ in MODULES]
+)
+def test_files_are_short(name, path):
+    """A file that has grown too long is two files."""
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+# -- the front door ------------------------------------------------------------
+
+
+def loaded_by(statement):
+    """Run *statement* in a new process; give the modules that it has loaded."""
+    script = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, timeout=30
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_importing_holdover_loads_nothing():
+    """`import holdover` loads no optional library, not dogpile, not even the core."""
+    loaded = loaded_by("import holdover")
+    assert loaded.isdisjoint(OPTIONAL)
+    assert {"holdover", "holdover._version"} == {
+        name for name in loaded if name.startswith("holdover")
+    } - {name for name in loaded if name.startswith("__editable__")}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from holdover import make_region, registry, Region, Lifetime, ThreadRunner",
+        "import holdover; holdover.make_region().configure('holdover.memory')",
+        "import holdover.errors, holdover.events",
+    ],
+)
+def test_the_core_loads_no_optional_library(statement):
+    """Nobody pays for what he does not use: the core needs only dogpile.cache."""
+    assert loaded_by(statement).isdisjoint(set(OPTIONAL) - {"dogpile"})
+
+
+@pytest.mark.parametrize("name", holdover.__all__)
+def test_public_names(name):
+    """Each public name can be imported, is listed, and says what it is for."""
+    namespace = {}
+    exec(f"from holdover import {name}", namespace)
+    assert name in dir(holdover)
+    if name != "__version__":
+        assert inspect.getdoc(namespace[name])
+
+
+def test_public_methods_are_documented():
+    """So are the public methods of public classes that are our own."""
+    silent = [
+        f"{name}.{method}"
+        for name in holdover.__all__
+        if inspect.isclass(kind := getattr(holdover, name))
+        for method, value in vars(kind).items()
+        if not method.startswith("_")
+        and callable(value)
+        and not inspect.getdoc(value)
+    ]
+    assert [] == silent
+
+
+def test_an_unknown_name():
+    """A mistyped public name is Python's own error."""
+    with pytest.raises(AttributeError, match="no attribute 'make_regoin'"):
+        _ = holdover.make_regoin
+    with pytest.raises(ImportError):
+        exec("from holdover import nonsense")
+
+
+def test_star_import():
+    """``from holdover import *`` gives the public names."""
+    namespace = {}
+    exec("from holdover import *", namespace)
+    assert set(holdover.__all__) <= set(namespace)

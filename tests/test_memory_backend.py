@@ -1,0 +1,326 @@
+"""`holdover.memory` beyond the contract: bounded, evicting, forking, under threads."""
+
+import math
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from holdover.errors import ConfigurationError
+from holdover.regions.backends import memory as module
+from holdover.regions.backends.base import Lease
+from holdover.regions.backends.memory import DEFAULT_MAX_ENTRIES, MemoryBackend
+from holdover.regions.envelope import Entry
+
+REGION = "r"
+
+
+@pytest.fixture
+def new_backend(clock):
+    """Make a backend of so many entries."""
+    return lambda most: MemoryBackend({"max_entries": most, "time_source": clock})
+
+
+def entry(value="v", fence=1):
+    """Give an entry to store."""
+    return Entry(value, created_at=0.0, fence=fence)
+
+
+def write(backend, *keys, ttl=None):
+    """Write an entry under each key."""
+    for key in keys:
+        backend.write(key, entry(key), ttl=ttl)
+
+
+def read(backend, key):
+    """Read one entry, as a hit does."""
+    return backend.read(key, REGION)[0]
+
+
+def held(backend, keys):
+    """Give those of *keys* that are there, without marking them as read."""
+    return [key for key in keys if key in backend._slots]
+
+
+# -- the bound -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_the_bound_holds(new_backend, most):
+    """However much is written, in whatever way, no more entries are kept."""
+    backend = new_backend(most)
+    for number in range(3 * most):
+        write(backend, f"w{number}")
+        backend.compare_and_set(f"c{number}", entry(), seen=None, ttl=None)
+        lease = backend.acquire(f"l{number}", REGION, ttl=5.0, seen=None)
+        assert backend.commit(lease, entry(), REGION, ttl=None) is not None
+        assert len(backend) <= most
+    assert most == len(backend)
+
+
+def test_the_newest_is_there(new_backend):
+    """What was just written is never what is evicted for it."""
+    backend = new_backend(1)
+    for number in range(10):
+        write(backend, str(number))
+        assert read(backend, str(number)).value == str(number)
+
+
+def test_replacing_evicts_nothing(new_backend):
+    """Writing a key again takes no place from another."""
+    backend = new_backend(3)
+    write(backend, *"abc")
+    for _ in range(10):
+        write(backend, "b")
+    assert ["a", "b", "c"] == held(backend, "abc")
+
+
+def test_the_oldest_unread_goes_first(new_backend):
+    """Where nothing was read, eviction is in the order of writing."""
+    backend = new_backend(3)
+    write(backend, *"abcde")
+    assert ["c", "d", "e"] == held(backend, "abcde")
+
+
+def test_what_is_read_survives(new_backend):
+    """CLOCK: an entry that was read since the hand last came by is spared."""
+    backend = new_backend(3)
+    write(backend, *"abc")
+    read(backend, "a")
+    write(backend, "d")
+    assert ["a", "c", "d"] == held(backend, "abcd")
+
+
+def test_it_survives_only_once(new_backend):
+    """Spared once, an entry that is not read again goes like others."""
+    backend = new_backend(2)
+    write(backend, *"ab")
+    read(backend, "a")
+    write(backend, *"cde")
+    assert ["d", "e"] == held(backend, "abcde")
+
+
+def test_a_popular_entry_survives_a_scan(new_backend):
+    """One that is read again and again outlives any number of writes of others."""
+    backend = new_backend(10)
+    write(backend, "popular")
+    for number in range(200):
+        assert read(backend, "popular") is not None
+        write(backend, f"scan{number}")
+    assert read(backend, "popular") is not None
+
+
+def test_all_read_at_once(new_backend):
+    """Where every entry was read, the hand still finds one."""
+    backend = new_backend(3)
+    write(backend, *"abc")
+    for key in "abc":
+        read(backend, key)
+    write(backend, "d")
+    assert ["b", "c", "d"] == held(backend, "abcd")
+
+
+def test_an_expired_entry_is_not_spared(new_backend, clock):
+    """Being read does not save what is past its ttl."""
+    backend = new_backend(2)
+    write(backend, "short", ttl=5.0)
+    write(backend, "long")
+    read(backend, "short")
+    read(backend, "long")
+    clock.advance(5.0)
+    write(backend, "new")
+    assert ["long", "new"] == held(backend, ["short", "long", "new"])
+
+
+def test_purge_makes_room(new_backend, clock):
+    """Purging removes what is past its ttl and nothing else, and says how many."""
+    backend = new_backend(10)
+    write(backend, *"abc", ttl=5.0)
+    write(backend, *"de", ttl=6.0)
+    write(backend, "f")
+    assert backend.purge() == 0
+    clock.advance(5.0)
+    assert backend.purge() == 3
+    assert ["d", "e", "f"] == held(backend, "abcdef")
+    clock.advance(1e12)
+    assert backend.purge() == 2
+    assert len(backend) == 1
+
+
+def test_purge_drops_lapsed_leases(new_backend, clock):
+    """Leases that nobody came back for do not pile up; live ones stay."""
+    backend = new_backend(10)
+    backend.acquire("dead", REGION, ttl=5.0, seen=None)
+    alive = backend.acquire("alive", REGION, ttl=50.0, seen=None)
+    clock.advance(6.0)
+    backend.purge()
+    assert ["alive"] == list(backend._leases)
+    assert backend.commit(alive, entry(), REGION, ttl=None) is not None
+
+
+def test_eviction_does_not_touch_leases(new_backend):
+    """A creator whose key's old value was evicted may still store."""
+    backend = new_backend(1)
+    write(backend, "k")
+    lease = backend.acquire("k", REGION, ttl=5.0, seen=1)
+    write(backend, "other")
+    assert read(backend, "k") is None
+    assert backend.commit(lease, entry("new"), REGION, ttl=None) is not None
+    assert read(backend, "k").value == "new"
+
+
+# -- arguments -----------------------------------------------------------------
+
+
+def test_the_default_is_bounded():
+    """Without arguments it is bounded as well."""
+    assert MemoryBackend({})._max_entries == DEFAULT_MAX_ENTRIES > 0
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "10", None, True, math.inf])
+def test_wrong_bounds(bad):
+    """A bound that is no count is a typed error that names it."""
+    with pytest.raises(ConfigurationError, match="max_entries"):
+        MemoryBackend({"max_entries": bad})
+
+
+def test_unknown_arguments():
+    """A mistyped argument is told of, with what was likely meant."""
+    with pytest.raises(ConfigurationError, match="did you mean 'max_entries'"):
+        MemoryBackend({"max_entrys": 1})
+    with pytest.raises(ConfigurationError, match=r"(?s)'path'.*max_entries"):
+        MemoryBackend({"path": "/tmp"})
+
+
+def test_it_keeps_objects():
+    """What is read is the very object that was stored."""
+    backend, stored = MemoryBackend({}), entry(object())
+    backend.write("k", stored, ttl=None)
+    assert stored is backend.read("k", REGION)[0]
+
+
+# -- forks ---------------------------------------------------------------------
+
+
+FORKED = """
+import os, signal, sys
+from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.envelope import Entry
+backend = MemoryBackend({})
+backend.write("old", Entry("v", created_at=0.0, fence=1), ttl=None)
+theirs = backend.acquire("k", "r", ttl=50.0, seen=None)
+backend._lock.acquire()
+child = os.fork()
+if child == 0:
+    signal.alarm(5)
+    assert backend.read("old", "r")[0].value == "v"
+    assert not backend.is_locked("k")
+    assert backend.commit(theirs, Entry("x", created_at=0.0), "r", ttl=None) is None
+    assert isinstance(backend.acquire("k", "r", ttl=5.0, seen=None), Lease)
+    os._exit(0)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+backend._lock.release()
+assert isinstance(backend.acquire("k", "r", ttl=5.0, seen=None), Busy)
+sys.exit(status)
+"""
+
+
+def test_a_fork_forgets_leases():
+    """A child keeps the values, but neither its parent's leases nor a held lock."""
+    done = subprocess.run([sys.executable, "-c", FORKED], timeout=20, check=False)
+    assert done.returncode == 0
+
+
+# -- threads -------------------------------------------------------------------
+
+
+def in_threads(*works):
+    """Run each work in a thread of its own, together; raise what one of them raised."""
+    errors = []
+
+    def run(work):
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_hammering(new_backend):
+    """Any mixture of verbs, from many threads and while evicting, keeps its promises.
+
+    What is read under a key was written under it; the bound holds; nothing raises.
+    """
+    backend = new_backend(20)
+    keys = [f"k{number}" for number in range(40)]
+
+    def hammer(seed):
+        dice = random.Random(seed)
+        for _ in range(1_500):
+            key = dice.choice(keys)
+            match dice.randrange(6):
+                case 0:
+                    backend.write(key, entry(key, dice.getrandbits(60)), ttl=1.0)
+                case 1:
+                    backend.remove(key)
+                case 2:
+                    grant = backend.acquire(key, REGION, ttl=0.5, seen=None)
+                    if isinstance(grant, Lease):
+                        made = entry(key, grant.fence)
+                        backend.commit(grant, made, REGION, ttl=None)
+                case 3:
+                    backend.compare_and_set(key, entry(key), seen=None, ttl=None)
+                case 4 if dice.random() < 0.05:
+                    backend.purge()
+                    backend.advance(REGION, hard=True)
+                case _:
+                    found = read(backend, key)
+                    assert found is None or found.value == key
+            assert len(backend) <= 20
+
+    in_threads(*(lambda seed=seed: hammer(seed) for seed in range(8)))
+
+
+def at_every_step(work, look):
+    """Run *work*, and *look* before each line of the backend's that it runs."""
+
+    def trace(frame, event, _):
+        if frame.f_globals["__name__"] != module.__name__:
+            return None
+        if event == "line":
+            sys.settrace(None)
+            look()
+            sys.settrace(trace)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+
+
+def test_eviction_never_hides_what_it_spares(new_backend):
+    """While the hand moves, an entry that stays is there for every reader."""
+    backend = new_backend(3)
+    write(backend, "popular", *"ab")
+    seen = []
+    for key in "cdefgh":
+        read(backend, "popular")
+        at_every_step(
+            lambda key=key: write(backend, key),
+            lambda: seen.append("popular" in held(backend, ["popular"])),
+        )
+    assert len(seen) > 20
+    assert all(seen)
