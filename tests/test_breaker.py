@@ -48,7 +48,7 @@ def test_one_probe_per_pause(breaker, clock):
     clock.advance(0.99)
     assert not breaker.allows()
     clock.advance(0.02)
-    assert [True, False, False] == [breaker.allows() for _ in range(3)]
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
     clock.advance(1.0)
     assert breaker.allows()
 

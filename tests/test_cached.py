@@ -1,4 +1,4 @@
-"""A decorated function is called like the one that was written, and keyed by its call."""
+"""A decorated function is called as it was written, and keyed by its call."""
 
 import functools
 import inspect
@@ -55,34 +55,42 @@ def collect(function):
 
 
 def positional(a, b):
+    """Take two by position or name."""
     return a, b
 
 
 def positional_only(a, b, /):
+    """Take two by position."""
     return a, b
 
 
 def defaults(a, b=2, c="three"):
+    """Take what may be left out."""
     return a, b, c
 
 
 def keyword_only(a, *, b, c=3):
+    """Take some by name only."""
     return a, b, c
 
 
 def variadic(a, *args):
+    """Take any number."""
     return a, args
 
 
 def named(a, **kwargs):
+    """Take any names."""
     return a, kwargs
 
 
 def everything(a, b=2, /, c=3, *args, d, e=5, **kwargs):
+    """Take all kinds at once."""
     return a, b, c, args, d, e, kwargs
 
 
 def nothing():
+    """Take nothing."""
     return ()
 
 
@@ -205,8 +213,8 @@ def test_a_mutable_default_is_the_function_s_own(cached):
         seen.append(x)
         return list(seen)
 
-    assert [1] == grow(1)
-    assert [1, 2] == grow(2)
+    assert grow(1) == [1]
+    assert grow(2) == [1, 2]
     assert (
         grow.original.__defaults__[0]
         is inspect.signature(grow).parameters["seen"].default
@@ -265,8 +273,8 @@ def with_parameter(name, kind="{}"):
 
 INTERNALS = [
     "__key", "__fetch", "__prefix", "__atoms", "__encode", "__generator", "__defaults",
-    "__wrapper", "__builtins__", "__name__", "_", "__", "key", "args", "kwargs", "value",
-    "self", "cls", "type", "repr", "tuple", "dict", "str", "print", "ü", "match",
+    "__wrapper", "__builtins__", "__name__", "_", "__", "key", "args", "kwargs",
+    "value", "self", "cls", "type", "repr", "tuple", "dict", "str", "print", "ü", "match",
     "call", "region", "function", "f", "r", "b",
 ]  # fmt: skip
 
@@ -385,7 +393,7 @@ def test_functions_of_one_name_in_two_modules(cached):
         namespace = {"__name__": module}
         exec(f"def same(): return {module!r}", namespace)
         functions.append(cached(namespace["same"]))
-    assert ["one", "two"] == [function() for function in functions]
+    assert [function() for function in functions] == ["one", "two"]
 
 
 class First:
@@ -468,7 +476,7 @@ def test_unkeyable_arguments(cached):
     calls, noting = collect(positional)
     with pytest.raises(UnkeyableArgument, match=r"builtins\.object"):
         cached(noting)(1, object())
-    assert [] == calls
+    assert calls == []
 
 
 # -- handles -------------------------------------------------------------------
@@ -683,9 +691,9 @@ def test_expiration_time(region, clock, counter):
     """A function can have an expiry of its own, as number or timedelta; -1: never."""
     short = region.cache_on_arguments("s", expiration_time=2)(counter)
     never = region.cache_on_arguments("n", expiration_time=-1)(counter)
-    assert [1, 2] == [short(), never()]
+    assert [short(), never()] == [1, 2]
     clock.advance(2)
-    assert [3, 2] == [short(), never()]
+    assert [short(), never()] == [3, 2]
     clock.advance(1e6)
     assert never() == 2
 
@@ -721,7 +729,7 @@ def test_should_cache_fn(region, counter):
     wrapper = region.cache_on_arguments(should_cache_fn=lambda value: value > 2)(
         counter
     )
-    assert [1, 2, 3, 3] == [wrapper() for _ in range(4)]
+    assert [wrapper() for _ in range(4)] == [1, 2, 3, 3]
 
 
 def test_decorating_before_configuring(clock):

@@ -60,10 +60,9 @@ def test_untouched(ours, backend):
 
 
 @pytest.mark.parametrize(("hard", "expected"), [(True, HARD), (False, SOFT)])
-def test_an_invalidation_reaches_what_is_older(
-    ours, theirs, backend, clock, hard, expected
-):
+def test_an_invalidation_reaches_what_is_older(backend, clock, hard, expected):
     """It holds for all that was made before, in every process, and no later."""
+    ours, theirs = RegionClock(backend, "r"), RegionClock(backend, "r")
     before = made(ours)
     clock.advance(1)
     theirs.advance(hard=hard)
@@ -90,9 +89,9 @@ def test_soft_after_hard_and_hard_after_soft(ours, backend):
     ours.advance(hard=False)
     newest = made(ours)
     entries = (oldest, middle, newest)
-    assert [HARD, SOFT, CURRENT] == [standing(ours, backend, e) for e in entries]
+    assert [standing(ours, backend, e) for e in entries] == [HARD, SOFT, CURRENT]
     ours.advance(hard=True)
-    assert [HARD] * 3 == [standing(ours, backend, e) for e in entries]
+    assert [standing(ours, backend, e) for e in entries] == [HARD] * 3
 
 
 def test_an_entry_whose_creator_began_before(ours, backend):

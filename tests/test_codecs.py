@@ -74,14 +74,11 @@ def test_pickle_gives_back_what_it_got(value):
 
 @pytest.mark.parametrize(
     "value",
-    [lambda: None, Unpicklable(), open, nested(100_000), (lambda: (yield))()],
-    ids=["lambda", "raising", "open is fine", "deep", "generator"],
+    [lambda: None, Unpicklable(), nested(100_000), (x for x in ())],
+    ids=["lambda", "raising", "deep", "generator"],
 )
 def test_pickle_refuses_with_a_typed_error(value):
     """What cannot be pickled is `UncacheableValue`, whatever pickle itself raised."""
-    if value is open:
-        assert open is round_trip(PickleCodec(), value)
-        return
     with pytest.raises(UncacheableValue, match="pickle cannot encode a") as caught:
         PickleCodec().dumps(value)
     assert caught.value.__cause__ is not None
@@ -156,7 +153,18 @@ def test_json_and_numbers_that_json_does_not_have(value):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "\0", "\u2028", "\ud800", "\ud83d\ude00", "𝔘☃", -0.0, 5e-324, 2**70, {"": []}],
+    [
+        "",
+        "\0",
+        "\u2028",
+        "\ud800",
+        "\ud83d\ude00",
+        "\U0001d518☃",
+        -0.0,
+        5e-324,
+        2**70,
+        {"": []},
+    ],
     ids=ascii,
 )
 def test_json_edges(value):
@@ -171,7 +179,7 @@ def test_json_edges(value):
 def test_json_is_json():
     """What is stored can be read by any JSON parser."""
     stored = JsonCodec().dumps({"a": [1, None, "ü"]})
-    assert {"a": [1, None, "ü"]} == json.loads(stored.decode("ascii"))
+    assert json.loads(stored.decode("utf-8")) == {"a": [1, None, "ü"]}
 
 
 # -- dogpile.cache's hooks -----------------------------------------------------

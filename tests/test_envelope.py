@@ -211,7 +211,7 @@ def test_a_foreign_pickle_is_never_run():
     for hostile in (bytes(raw), sealed(key="other"), sealed(codec=JsonCodec())):
         with pytest.raises(Unreadable):
             open_sealed(hostile, KEY, spy)
-    assert [] == ran
+    assert ran == []
 
 
 def test_another_version(monkeypatch):

@@ -86,7 +86,7 @@ def test_exactly_one_owner(flights):
         thread.start()
     for thread in threads:
         thread.join()
-    assert [False] * 15 + [True] == sorted(is_mine for _, is_mine in joined)
+    assert sorted(is_mine for _, is_mine in joined) == [False] * 15 + [True]
     assert len({flight for flight, _ in joined}) == 1
 
 
@@ -135,7 +135,7 @@ def test_the_wait_is_bounded(flights):
     """A flight that never lands is waited for no longer than was said."""
     flight, _ = owned_elsewhere(flights, "k")
     assert not flights.wait(flight, 0.01)
-    assert {} == flights._waiting
+    assert flights._waiting == {}
 
 
 def test_a_closed_flight_takes_in_nobody(flights):
@@ -212,7 +212,7 @@ def test_a_wait_that_is_over_is_forgotten(flights):
     mine, _ = flights.join("a")
     theirs, there = owned_elsewhere(flights, "b")
     there(lambda: flights.wait(mine, 0.001))()
-    assert {} == flights._waiting
+    assert flights._waiting == {}
     assert not flights.wait(theirs, 0.001)
 
 

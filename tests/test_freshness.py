@@ -277,11 +277,11 @@ def test_lease_terms_are_checked_when_made(name, bad):
 def test_zero_in_policies():
     """0 means "never stale", "not kept", "do not wait"; elsewhere it is an error."""
     made = Lifetime(stale_while_revalidate=0, stale_if_error=0, keep_for=0)
-    assert (0.0, 0.0, 0.0) == (
+    assert (
         made.stale_while_revalidate,
         made.stale_if_error,
         made.keep_for,
-    )
+    ) == (0.0, 0.0, 0.0)
     assert LeaseTerms(wait=0).wait == 0.0
     with pytest.raises(InvalidLifetime, match="expiration_time"):
         Lifetime(expiration_time=0)

@@ -167,7 +167,7 @@ def test_no_two_different_arguments_share_a_text():
     texts = collections.defaultdict(list)
     for value in DIFFERENT:
         texts[encode(value)].append(value)
-    assert [] == [sharing for sharing in texts.values() if len(sharing) > 1]
+    assert [sharing for sharing in texts.values() if len(sharing) > 1] == []
 
 
 @pytest.mark.parametrize("wrap", [lambda v: (v,), lambda v: [[v]], lambda v: {"k": v}])

@@ -168,7 +168,7 @@ def test_no_thread_to_be_had(renewals, monkeypatch):
         context.setattr(threading.Thread, "start", refuse)
         with renewals.holding(backend, a_lease(), terms()):
             ran.append(True)
-    assert [True] == ran
+    assert ran == [True]
     with renewals.holding(backend, a_lease(), terms()):
         backend.wait()
 

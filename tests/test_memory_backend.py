@@ -74,14 +74,14 @@ def test_replacing_evicts_nothing(new_backend):
     write(backend, *"abc")
     for _ in range(10):
         write(backend, "b")
-    assert ["a", "b", "c"] == held(backend, "abc")
+    assert held(backend, "abc") == ["a", "b", "c"]
 
 
 def test_the_oldest_unread_goes_first(new_backend):
     """Where nothing was read, eviction is in the order of writing."""
     backend = new_backend(3)
     write(backend, *"abcde")
-    assert ["c", "d", "e"] == held(backend, "abcde")
+    assert held(backend, "abcde") == ["c", "d", "e"]
 
 
 def test_what_is_read_survives(new_backend):
@@ -90,7 +90,7 @@ def test_what_is_read_survives(new_backend):
     write(backend, *"abc")
     read(backend, "a")
     write(backend, "d")
-    assert ["a", "c", "d"] == held(backend, "abcd")
+    assert held(backend, "abcd") == ["a", "c", "d"]
 
 
 def test_it_survives_only_once(new_backend):
@@ -99,7 +99,7 @@ def test_it_survives_only_once(new_backend):
     write(backend, *"ab")
     read(backend, "a")
     write(backend, *"cde")
-    assert ["d", "e"] == held(backend, "abcde")
+    assert held(backend, "abcde") == ["d", "e"]
 
 
 def test_a_popular_entry_survives_a_scan(new_backend):
@@ -119,7 +119,7 @@ def test_all_read_at_once(new_backend):
     for key in "abc":
         read(backend, key)
     write(backend, "d")
-    assert ["b", "c", "d"] == held(backend, "abcd")
+    assert held(backend, "abcd") == ["b", "c", "d"]
 
 
 def test_an_expired_entry_is_not_spared(new_backend, clock):
@@ -131,7 +131,7 @@ def test_an_expired_entry_is_not_spared(new_backend, clock):
     read(backend, "long")
     clock.advance(5.0)
     write(backend, "new")
-    assert ["long", "new"] == held(backend, ["short", "long", "new"])
+    assert held(backend, ["short", "long", "new"]) == ["long", "new"]
 
 
 def test_purge_makes_room(new_backend, clock):
@@ -143,7 +143,7 @@ def test_purge_makes_room(new_backend, clock):
     assert backend.purge() == 0
     clock.advance(5.0)
     assert backend.purge() == 3
-    assert ["d", "e", "f"] == held(backend, "abcdef")
+    assert held(backend, "abcdef") == ["d", "e", "f"]
     clock.advance(1e12)
     assert backend.purge() == 2
     assert len(backend) == 1
@@ -156,7 +156,7 @@ def test_purge_drops_lapsed_leases(new_backend, clock):
     alive = backend.acquire("alive", REGION, ttl=50.0, seen=None)
     clock.advance(6.0)
     backend.purge()
-    assert ["alive"] == list(backend._leases)
+    assert list(backend._leases) == ["alive"]
     assert backend.commit(alive, entry(), REGION, ttl=None) is not None
 
 
@@ -188,7 +188,7 @@ def test_wrong_bounds(bad):
 
 def test_unknown_arguments():
     """A mistyped argument is told of, with what was likely meant."""
-    with pytest.raises(ConfigurationError, match="did you mean 'max_entries'"):
+    with pytest.raises(ConfigurationError, match="Did you mean 'max_entries'"):
         MemoryBackend({"max_entrys": 1})
     with pytest.raises(ConfigurationError, match=r"(?s)'path'.*max_entries"):
         MemoryBackend({"path": "/tmp"})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,41 +30,46 @@ class Pool:
 
     def after_fork(self) -> None:
         """Begin with no thread and an empty queue."""
-        self._lock = threading.Lock()  # guards the number of threads and of idle ones
+        self._changed = threading.Condition()  # guards all below
+        self._waiting: deque[Callable[[], Any]] = deque()
         self._threads = 0
         self._idle = 0
-        self._work: queue.Queue[Callable[[], Any]] = queue.Queue(self._backlog)
 
     def submit(self, work: Callable[[], Any]) -> bool:
-        """Have *work* done soon; False at once if too much is waiting."""
-        try:
-            self._work.put_nowait(work)
-        except queue.Full:
-            return False
-        with self._lock:
-            if self._idle >= self._work.qsize() or self._threads >= self._most:
-                return True
-            self._threads += 1
-        try:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
-        except RuntimeError:  # no more threads to be had, or the interpreter is ending
-            with self._lock:
-                self._threads -= 1
-            return self._threads > 0
-        return True
+        """Have *work* done soon; False at once if that cannot be promised."""
+        with self._changed:
+            if len(self._waiting) >= self._backlog:
+                return False
+            if self._idle <= len(self._waiting) and self._threads < self._most:
+                self._start_thread()
+            if not self._threads:
+                return False
+            self._waiting.append(work)
+            self._changed.notify()
+            return True
 
     def waiting(self) -> int:
         """Tell how much work no thread has taken yet."""
-        return self._work.qsize()
+        return len(self._waiting)
+
+    def _start_thread(self) -> None:
+        """Start one more, if there is one to be had; the caller holds the lock."""
+        with contextlib.suppress(RuntimeError):  # no more, or the interpreter is ending
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            self._threads += 1
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
-            work = self._work.get()
-            with self._lock:
-                self._idle -= 1
+            work = self._next()
             try:
                 work()
             except BaseException:  # one bad piece of work must not end the thread
                 log.exception("%s: unexpected error", self._name)
+
+    def _next(self) -> Callable[[], Any]:
+        with self._changed:
+            self._idle += 1
+            while not self._waiting:
+                self._changed.wait()
+            self._idle -= 1
+            return self._waiting.popleft()

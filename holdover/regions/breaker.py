@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
+from holdover.regions.forks import ForkSafeLock
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 
@@ -25,10 +24,11 @@ class Breaker:
         self._first_pause = pause
         self._longest = longest
         self._time = time_source
-        self._lock = threading.Lock()  # guards all below
+        self._lock = ForkSafeLock()  # guards all below
         self._failures = 0
         self._pause = pause
         self._probe_at = 0.0
+        self._probing = False
 
     def allows(self) -> bool:
         """Say whether to try; when open, True for one caller per pause."""
@@ -38,6 +38,7 @@ class Breaker:
             now = self._time.steady()
             if now < self._probe_at:
                 return False
+            self._probing = True
             self._probe_at = now + self._pause
             return True
 
@@ -46,14 +47,17 @@ class Breaker:
         if self._failures:
             with self._lock:
                 self._failures = 0
+                self._probing = False
                 self._pause = self._first_pause
 
     def failed(self) -> None:
         """Count a failure, and open if that was one too many."""
         with self._lock:
-            self._failures += 1
-            if self._failures < self._limit:
-                return
-            if self._failures > self._limit:
+            if self._failures >= self._limit and not self._probing:
+                return  # it was under way when others found out
+            if self._probing:
                 self._pause = min(self._pause * 2, self._longest)
-            self._probe_at = self._time.steady() + self._pause
+            self._probing = False
+            self._failures = min(self._failures + 1, self._limit)
+            if self._failures >= self._limit:
+                self._probe_at = self._time.steady() + self._pause

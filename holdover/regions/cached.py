@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from holdover.regions.codecs import is_plain
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
-from holdover.regions.functions import name_of
+from holdover.regions.keys import name_of
 from holdover.regions.signatures import KeyGenerator, Template
 
 if TYPE_CHECKING:
@@ -62,10 +62,13 @@ class Owner(Protocol):
     ) -> Outcome:
         """Carry out an order."""
 
-    def get(self, key: str) -> Any:
-        """Read."""
+    def recreate_call(self, call: Call) -> Any:
+        """Create anew."""
 
-    def set(self, key: str, value: Any) -> Any:
+    def get_call(self, call: Call) -> Any:
+        """Read what is fresh."""
+
+    def set_call(self, call: Call, value: Any) -> Any:
         """Write."""
 
     def delete(self, key: str) -> Any:
@@ -108,24 +111,17 @@ class CachedFunction(Generic[P, T]):
         region, function = self.region, self.function
         call = self._template.compiled(self._fetch)
         functools.update_wrapper(call, function)
-        key_for = self._template.compiled(lambda key, _args, _kwargs: key)
-
-        def refresh(key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-            value = function(*args, **kwargs)
-            region.set(key, value)
-            return value
 
         def set_(value: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            region.set(key_for(*args, **kwargs), value)
+            region.set_call(self._call_for(*args, **kwargs), value)
 
+        compiled = self._template.compiled
         handles = {
-            "get": self._template.compiled(lambda key, _a, _k: region.get(key)),
+            "get": compiled(lambda *call: region.get_call(self._call(*call))),
             "set": set_,
-            "refresh": self._template.compiled(refresh),
-            "invalidate": self._template.compiled(
-                lambda key, _a, _k: region.delete(key)
-            ),
-            "key_for": key_for,
+            "refresh": compiled(lambda *call: region.recreate_call(self._call(*call))),
+            "invalidate": compiled(lambda key, _args, _kwargs: region.delete(key)),
+            "key_for": compiled(lambda key, _args, _kwargs: key),
             "original": function,
         }
         for handle, value in handles.items():

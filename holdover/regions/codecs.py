@@ -76,7 +76,7 @@ class JsonCodec:
         """Encode as UTF-8 JSON text."""
         try:
             _check_plain(value)
-            return json.dumps(value, separators=(",", ":")).encode()
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise _uncacheable(value, "json", error) from error
 
@@ -111,13 +111,27 @@ class FunctionCodec:
 def is_plain(value: Any) -> bool:
     """Say whether JSON gives *value* back with its types unchanged."""
     kind = type(value)
-    if value is None or kind in (bool, int, float, str):
+    if value is None or kind in (bool, int, float):
         return True
+    if kind is str:
+        return value.isascii() or _is_unicode(value)
     if kind is list:
         return all(map(is_plain, value))
     if kind is dict:
-        return all(type(key) is str and is_plain(held) for key, held in value.items())
+        return all(
+            type(key) is str and is_plain(key) and is_plain(held)
+            for key, held in value.items()
+        )
     return False
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether *text* is free of lone surrogates, which JSON may join."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_plain(value: Any) -> None:

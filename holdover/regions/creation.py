@@ -11,20 +11,18 @@ from typing import Any, NoReturn
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
-from holdover.regions.calls import Call, Made
-from holdover.regions.codecs import refuse_lazy
-from holdover.regions.errors import LeaseTimeout, UncacheableValue
+from holdover.regions.calls import Call
+from holdover.regions.errors import LeaseTimeout
 from holdover.regions.events import Listeners
 from holdover.regions.flights import (
-    EVERYONE,
     FLIGHTS,
     Flight,
     Landed,
     ticket,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.leases import RENEWALS
 from holdover.regions.lifetime import LeaseTerms
+from holdover.regions.making import Maker
 from holdover.regions.ordering import Chain
 from holdover.regions.patience import Polls, TakenLeases
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
@@ -62,6 +60,7 @@ class Creation:
         self._listeners = listeners
         self._time = time_source
         self._taken = TakenLeases(time_source)
+        self._maker = Maker(tier, terms, listeners, time_source)
 
     def answer(self, call: Call, found: Found) -> Any:
         """Give the caller a value, which may be an old one.
@@ -82,6 +81,32 @@ class Creation:
             newer = self._refresh_behind(call, found)
             return self._serve_old(call, newer) if newer else call.empty()
         return self._create_or_wait(call, found)
+
+    def recreate(self, call: Call) -> Any:
+        """Create a value now, whatever is there, and store it unless overtaken.
+
+        Raises:
+            Exception: Whatever the creator raised, unchanged; what was there stays.
+        """
+        call.asked = ticket()
+        deadline = self._time.steady() + self._terms.wait
+        found = self._tier.look(call.key, call.lifetime)
+        polls = Polls(found.entry.cost)
+        while True:
+            grant = self._acquire(call, found, self._terms.ttl)
+            if isinstance(grant, Lease):
+                return self._maker.under(call, grant, Flight()).value
+            left = deadline - self._time.steady()
+            if grant is None or left <= 0:
+                return self._maker.unstored(call, Flight()).value
+            if isinstance(grant, Found):
+                found = grant
+            else:  # somebody else creates, who may have begun before we were asked
+                self._time.sleep(polls.next_pause(min(left, grant.expires_in)))
+
+    def fulfil(self, call: Call, token: str, task_id: str | None) -> Outcome:
+        """Carry out an order; see `Maker.fulfil`."""
+        return self._maker.fulfil(call, token, task_id)
 
     # -- an old value is at hand -----------------------------------------------
 
@@ -129,7 +154,7 @@ class Creation:
         self._taken.remember(call.key, found.entry, lease.ttl)
         job = Job(
             key=call.key,
-            carry_out=lambda: self.fulfil(call, lease.token),
+            carry_out=lambda: self._maker.fulfil(call, lease.token),
             order=self._order_for(call, lease),
         )
 
@@ -154,36 +179,6 @@ class Creation:
             clock=lease.clock,
             not_after=self._time.wall() + lease.ttl,
         )
-
-    # -- a worker at work ------------------------------------------------------
-
-    def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
-        """Carry out an order of which *token* is the proof, unless it was overtaken."""
-        # Promise 6: the token is swapped in the same step, so that the second delivery
-        # of a message finds another one.
-        lease = self._tier.adopt(call.key, token, self._terms.ttl)
-        if lease is None:
-            reason = "overtaken: its lease is no longer the one that was ordered with"
-            self._tier.tell(events.OrderDropped, call.key, reason)
-            return Outcome(done=False, reason="overtaken")
-        flight = FLIGHTS.lead((self._tier, call.key)) or Flight()
-        with FLIGHTS.flying((self._tier, call.key), flight):
-            try:
-                made = self._create_under(call, lease, flight)
-            except Exception as error:  # noqa: BLE001 - the creator's own
-                self._tier.tell(events.CreatorFailed, call.key, repr(error))
-                return Outcome(done=False, reason=f"creator failed: {error!r}")
-        if not made.stored:
-            return Outcome(done=False, reason="not stored", cost=made.cost)
-        self._listeners.tell(
-            events.Refreshed(
-                region=self._tier.region,
-                key=call.key,
-                cost=made.cost,
-                task_id=task_id,
-            )
-        )
-        return Outcome(done=True, reason="refreshed", cost=made.cost)
 
     # -- no usable value -------------------------------------------------------
 
@@ -254,76 +249,23 @@ class Creation:
             f"after {waited:g} s"
         )
 
-    # -- creating --------------------------------------------------------------
+    # -- creating in the foreground --------------------------------------------
 
     def _create(self, call: Call, lease: Lease, flight: Flight, found: Found) -> Any:
         """Create in this thread; if that fails, an old value may still serve."""
         try:
-            return self._create_under(call, lease, flight).value
+            return self._maker.under(call, lease, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
-
-    def _create_under(self, call: Call, lease: Lease, flight: Flight) -> Made:
-        """Create and commit, or release the lease and let the error out."""
-        started = ticket()
-        try:
-            with RENEWALS.holding(self._tier.backend, lease, self._terms):
-                made = self._run(call)
-        except BaseException:
-            self._tier.release(lease)
-            raise
-        # Closed before it is stored, so that nobody joins who might know of an
-        # invalidation that comes after the commit.
-        FLIGHTS.close((self._tier, call.key), flight)
-        for_everyone = made.wanted and self._commit(call, lease, made)
-        if not made.wanted:
-            self._tier.release(lease)
-        flight.land(
-            Landed(made.value, valid_before=EVERYONE if for_everyone else started)
-        )
-        self._tell_created(call, made)
-        return made
-
-    def _commit(self, call: Call, lease: Lease, made: Made) -> bool:
-        """Store what was made; say whether late joiners may have it too."""
-        entry = self._tier.entry(
-            made.value,
-            call.lifetime,
-            fence=lease.fence,
-            clock=lease.clock,
-            cost=made.cost,
-            own_lifetime=call.own_lifetime,
-        )
-        try:
-            done = self._tier.commit(lease, entry)
-        except UncacheableValue as error:
-            self._tier.tell(events.Uncacheable, call.key, str(error))
-            self._tier.release(lease)
-            return False
-        made.stored = done.stored
-        return done.for_everyone
 
     def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
         """Create without a lease: only for those who had asked before it began."""
-        started = ticket()
         try:
-            made = self._run(call)
+            return self._maker.unstored(call, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
             flight.land(Landed(error=error))
             return self._creator_failed(call, found, error)
-        flight.land(Landed(made.value, valid_before=started))
-        self._tell_created(call, made)
-        return made.value
-
-    def _run(self, call: Call) -> Made:
-        """Run the creator, and ask whether its value is to be kept."""
-        started = self._time.steady()
-        value = call.create()
-        cost = self._time.steady() - started
-        refuse_lazy(value)
-        wanted = call.should_cache is None or bool(call.should_cache(value))
-        return Made(value, cost, wanted)
 
     def _creator_failed(self, call: Call, found: Found, error: Exception) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
@@ -345,14 +287,3 @@ class Creation:
     def _tell_missed(self, call: Call) -> None:
         if self._listeners:
             self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
-
-    def _tell_created(self, call: Call, made: Made) -> None:
-        if self._listeners:
-            self._listeners.tell(
-                events.Created(
-                    region=self._tier.region,
-                    key=call.key,
-                    cost=made.cost,
-                    stored=made.stored,
-                )
-            )

@@ -9,6 +9,7 @@ never copied; the metadata follows, closed by a fixed trailer::
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import secrets
 import struct
@@ -83,7 +84,7 @@ def seal(entry: Entry, key: str, codec: Codec) -> bytes:
     """
     payload = codec.dumps(entry.value)
     echo = _echo(key)
-    tags = "\n".join(entry.tags).encode()
+    tags = json.dumps(entry.tags).encode() if entry.tags else b""
     body = b"".join((payload, echo, tags))
     own = entry.lifetime or Lifetime()
     trailer = _TRAILER.pack(
@@ -135,12 +136,12 @@ def open_sealed(raw: bytes, key: str, codec: Codec) -> Entry:
     own = (
         _own_lifetime(expiration, revalidate, error) if flags & _OWN_LIFETIME else None
     )
-    tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
     try:
+        tags = json.loads(raw[key_end : key_end + tags_length]) if tags_length else ()
         value = codec.loads(view[:payload_length])
     except Exception as problem:  # decoders of hostile bytes raise anything
         raise Unreadable(f"undecodable: {problem!r}") from problem
-    return Entry(value, created_at, kept_until, fence, clock, cost, own, tags)
+    return Entry(value, created_at, kept_until, fence, clock, cost, own, tuple(tags))
 
 
 def fence_of(stored: bytes | Entry) -> int:
@@ -170,10 +171,6 @@ def _echo(key: str) -> bytes:
     if len(encoded) <= _LONGEST_ECHO:
         return encoded
     return hashlib.blake2b(encoded, digest_size=32).digest()
-
-
-def _tags(joined: bytes) -> tuple[str, ...]:
-    return tuple(joined.decode(errors="replace").split("\n"))
 
 
 def _number(span: float | None) -> float:

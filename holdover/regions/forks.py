@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -20,6 +21,24 @@ _forkables: weakref.WeakSet[Forkable] = weakref.WeakSet()
 def renew_after_fork(thing: Forkable) -> None:
     """Have ``thing.after_fork()`` called in every child, for as long as it lives."""
     _forkables.add(thing)
+
+
+class ForkSafeLock:
+    """A lock that is free in the child of a fork, whoever held it in the parent."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin free."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _renew_all() -> None:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from holdover.regions.errors import UnregisteredFunction
+from holdover.regions.forks import ForkSafeLock
 
 T = TypeVar("T")
-
-
-def name_of(function: Callable[..., Any]) -> str | None:
-    """Give the name by which another process could find *function* again.
-
-    None for lambdas, closures, bound methods and callables without a name.
-    """
-    module = getattr(function, "__module__", None)
-    qualname = getattr(function, "__qualname__", None)
-    if not module or not qualname or "<" in qualname or hasattr(function, "__self__"):
-        return None
-    return f"{module}:{qualname}"
 
 
 class Catalogue(Generic[T]):
@@ -28,7 +15,7 @@ class Catalogue(Generic[T]):
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], T] = {}
-        self._lock = threading.Lock()  # guards changes
+        self._lock = ForkSafeLock()  # guards changes
 
     def register(self, region: str, name: str, entry: T) -> None:
         """Let *name* stand for *entry*; a reloaded module replaces its own."""

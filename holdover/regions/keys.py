@@ -10,14 +10,15 @@ import datetime as dt
 import decimal
 import enum
 import fractions
+import functools
 import hashlib
 import pathlib
+import types
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from holdover.regions.errors import UnkeyableArgument
-from holdover.regions.functions import name_of
 
 ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
 """Types whose ``repr`` is exact and alike for no two different values."""
@@ -29,6 +30,18 @@ _BY_REPR = frozenset(
     {complex, range, decimal.Decimal, fractions.Fraction, uuid.UUID,
      dt.date, dt.timedelta}
 )  # fmt: skip
+
+
+def name_of(function: Callable[..., Any]) -> str | None:
+    """Give the name by which another process could find *function* again.
+
+    None for lambdas, closures, bound methods and callables without a name.
+    """
+    module = getattr(function, "__module__", None)
+    qualname = getattr(function, "__qualname__", None)
+    if not module or not qualname or "<" in qualname or hasattr(function, "__self__"):
+        return None
+    return f"{module}:{qualname}"
 
 
 def bounded(key: str) -> str:
@@ -121,3 +134,28 @@ _CONTAINERS: dict[type, Callable[[Any], str]] = {
     set: _unordered("set"),
     frozenset: _unordered("frozenset"),
 }
+
+
+def identity_of(function: Callable[..., Any]) -> tuple[object, ...]:
+    """Tell functions apart that have no name of their own.
+
+    Two closures, partials or bound methods have the same identity if they run the same
+    code over the same captured values.
+    """
+    if isinstance(function, functools.partial):
+        held = [function.args, function.keywords]
+        return (*identity_of(function.func), *map(_trace, held))
+    if isinstance(function, types.MethodType):
+        return (*identity_of(function.__func__), _trace(function.__self__))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return (_trace(function),)
+    captured = [cell.cell_contents for cell in function.__closure__ or ()]
+    return (code, *map(_trace, captured))
+
+
+def _trace(value: Any) -> str:
+    try:
+        return encode(value)
+    except UnkeyableArgument:
+        return f"{type(value).__qualname__} at {id(value)}"

@@ -29,12 +29,19 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
         raise InvalidLifetime(
             f"{name} must be a number of seconds or a timedelta, got {value!r}"
         )
-    if math.isnan(value) or math.isinf(value):
-        raise InvalidLifetime(f"{name} must be finite, got {value!r}")
+    if not _is_finite(value):
+        raise InvalidLifetime(f"{name} must be finite, got {value!r:.40}")
     if value < 0 or (value == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
         raise InvalidLifetime(f"{name} must be {least} seconds, got {value!r}")
     return float(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
 
 
 def seconds_or_none(value: object, name: str, *, zero: bool = False) -> float | None:

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
-from dogpile.cache.region import value_version
 
 from holdover.regions import events
 from holdover.regions.cached import CachedCallable, CachedFunction
 from holdover.regions.calls import Call
 from holdover.regions.configured import check_functions
-from holdover.regions.envelope import Entry
 from holdover.regions.errors import (
+    ConfigurationError,
     InvalidOrder,
     RegionNotConfigured,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded
+from holdover.regions.keys import bounded, identity_of
+from holdover.regions.legacy import cached_value, for_dogpile, generate
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.signatures import prefix_of
 from holdover.regions.worker import CATALOGUE
 from holdover.regions.writing import WritableRegion
 
@@ -100,6 +101,28 @@ class Region(WritableRegion):
             return found.entry.value
         return self._creation.answer(call, found)
 
+    def recreate_call(self, call: Call) -> Any:
+        """Create a value now and store it. For decorated functions."""
+        if self._creation is not None:
+            return self._creation.recreate(call)
+        value = call.create()
+        super().set(call.user_key, value)
+        return value
+
+    def get_call(self, call: Call) -> Any:
+        """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
+        if self._tier is None:
+            return super().get(call.user_key, for_dogpile(call.lifetime))
+        found = self._tier.look(call.key, call.lifetime)
+        return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
+
+    def set_call(self, call: Call, value: Any) -> None:
+        """Store a value for a call. For decorated functions."""
+        if self._tier is None:
+            super().set(call.user_key, value)
+        else:
+            self._tier.store(call.key, self._entry(value, None, call.lifetime))
+
     def fulfil_call(
         self, call: Call, order: RefreshOrder, task_id: str | None
     ) -> Outcome:
@@ -139,13 +162,13 @@ class Region(WritableRegion):
         lifetime = self._lifetime_for(expiration_time)
         if self._tier is None:
             return super()._get_cache_value(
-                key, _for_dogpile(lifetime), ignore_expiration
+                key, for_dogpile(lifetime), ignore_expiration
             )
         found = self._tier.look(self._address(key), lifetime)
         if found.freshness is Freshness.FRESH or (
             ignore_expiration and found.freshness is not Freshness.GONE
         ):
-            return _cached_value(found.entry)
+            return cached_value(found.entry)
         return NO_VALUE
 
     def get_multi(
@@ -158,7 +181,7 @@ class Region(WritableRegion):
         if self._tier is None:
             lifetime = self._lifetime_for(expiration_time)
             return list(
-                super().get_multi(keys, _for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
+                super().get_multi(keys, for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
         return [self.get(key, expiration_time, ignore_expiration) for key in keys]
 
@@ -175,7 +198,7 @@ class Region(WritableRegion):
         that one key.
         """
         if self._tier is None:
-            spans = _for_dogpile(self._lifetime_for(expiration_time))
+            spans = for_dogpile(self._lifetime_for(expiration_time))
             return list(
                 super().get_or_create_multi(keys, creator, spans, should_cache_fn)
             )
@@ -230,8 +253,10 @@ class Region(WritableRegion):
                 )
                 return self._call(key, create, spans, should_cache_fn, empty)
 
-            generate = generator and _generate(generator, namespace, function, to_str)
-            cached = CachedFunction(self, function, namespace, generate, make_call)
+            make_key = generator and generate(generator, namespace, function, to_str)
+            cached = CachedFunction(self, function, namespace, make_key, make_call)
+            if namespace is None and cached.name is None:
+                self._refuse_namesake(function)
             check_functions(self._chain, [cached])
             self._cached.add(cached)
             if self.name is not None and cached.name is not None:
@@ -240,12 +265,27 @@ class Region(WritableRegion):
 
         return decorate
 
+    def _refuse_namesake(self, function: Callable[..., Any]) -> None:
+        """Refuse a second closure or lambda of a name: they would share their keys.
+
+        Raises:
+            ConfigurationError: It says how to part them.
+        """
+        name = prefix_of(function, None)
+        identity = identity_of(function)
+        if self._namesakes.setdefault(name, identity) != identity:
+            raise ConfigurationError(
+                f"region {self.name!r} caches another function that is also called "
+                f"{name!r}, and they would share their keys: give each a namespace, "
+                "cache_on_arguments(namespace=...)"
+            )
+
     # -- as dogpile.cache does it ----------------------------------------------
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
         return super().get_or_create(
-            call.user_key, call.create, _for_dogpile(call.lifetime), call.should_cache
+            call.user_key, call.create, for_dogpile(call.lifetime), call.should_cache
         )
 
     def _get_from_backend(self, key: str) -> Any:
@@ -254,7 +294,7 @@ class Region(WritableRegion):
         found = self._tier.look(bounded(self._prefix + key), self._lifetime)
         if found.freshness is Freshness.GONE:
             return NO_VALUE
-        return _cached_value(found.entry)
+        return cached_value(found.entry)
 
     def _set_cached_value_to_backend(self, key: str, value: CachedValue) -> None:
         if self._tier is None:
@@ -296,26 +336,3 @@ class Region(WritableRegion):
 
 def _nothing() -> None:
     """Stand in for a value that is not there yet."""
-
-
-def _for_dogpile(lifetime: Lifetime) -> float:
-    """An expiration time in dogpile.cache's words, where -1 means never."""
-    return -1 if lifetime.expiration_time is None else lifetime.expiration_time
-
-
-def _cached_value(entry: Entry) -> CachedValue:
-    return CachedValue(entry.value, {"ct": entry.created_at, "v": value_version})
-
-
-def _generate(
-    generator: Callable[..., Any],
-    namespace: str | None,
-    function: Callable[..., Any],
-    to_str: Callable[[Any], str],
-) -> Callable[..., str]:
-    """Apply a key generator in the way that dogpile.cache does."""
-    if to_str is str:
-        made = generator(namespace, function)
-    else:
-        made = generator(namespace, function, to_str)
-    return cast("Callable[..., str]", made)

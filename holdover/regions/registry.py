@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holdover.regions.errors import ConfigurationError
+from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
 
 DEFAULTS = "defaults"
@@ -36,7 +36,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._regions: dict[str, Region] = {}
-        self._lock = threading.Lock()  # guards changes of _regions
+        self._lock = ForkSafeLock()  # guards changes of _regions
 
     def region(self, name: str) -> Region:
         """Give the region of that name, making it if there is none yet."""

@@ -39,7 +39,7 @@ class Template:
         except ValueError:  # some built-in functions do not tell
             self._parameters = list(inspect.signature(_anything).parameters.values())
         self._generator = generator
-        self._prefix = _prefix(function, namespace)
+        self._prefix = prefix_of(function, namespace)
         self._own = _OWN
         while any(p.name.startswith(self._own) for p in self._parameters):
             self._own += "_"  # so that no parameter's name is one of ours
@@ -76,10 +76,8 @@ class Template:
         """The statements that make the key."""
         own = self._own
         if self._generator is not None:
-            return [
-                f"    {own}_key = {own}_generator("
-                f"*{self._positional()}, **{self._keywords()})"
-            ]
+            call = f"*{self._positional()}, **{self._keywords()}"
+            return [f"    {own}_key = {own}_generator({call})"]
         names = [parameter.name for parameter in self._parameters]
         values = f"({''.join(f'{name}, ' for name in names)})"
         in_general = f"{own}_key = {own}_prefix + {own}_encode({values})"
@@ -138,7 +136,8 @@ def _anything(*args: Any, **kwargs: Any) -> None:
     """Stands for the signature of a function that does not tell its own."""
 
 
-def _prefix(function: Callable[..., Any], namespace: str | None) -> str:
+def prefix_of(function: Callable[..., Any], namespace: str | None) -> str:
+    """Give what the keys of *function* begin with."""
     module = getattr(function, "__module__", None) or "?"
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     # repr: a namespace of any characters stays apart from what follows it.

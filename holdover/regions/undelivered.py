@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from holdover.regions.forks import ForkSafeLock
 
 WHOLE_REGION = None
 """Stands for every key of the region."""
@@ -18,7 +18,7 @@ class Undelivered:
 
     def __init__(self) -> None:
         self._keys: set[str | None] = set()
-        self._lock = threading.Lock()  # guards changes of _keys
+        self._lock = ForkSafeLock()  # guards changes of _keys
 
     def __bool__(self) -> bool:
         return bool(self._keys)

@@ -195,12 +195,15 @@ class WritableRegion(ConfiguredRegion):
             key = self.key_mangler(key)
         return bounded(self._prefix + key)
 
-    def _entry(self, value: Any, lifetime: Lifetime | None) -> Entry:
+    def _entry(
+        self, value: Any, lifetime: Lifetime | None, kept_by: Lifetime | None = None
+    ) -> Entry:
+        """Make an entry, with a *lifetime* of its own or judged by its readers'."""
         refuse_lazy(value)
         tier = self._entries
         return tier.entry(
             value,
-            lifetime or self._lifetime,
+            lifetime or kept_by or self._lifetime,
             clock=tier.tick(),
             own_lifetime=lifetime is not None,
         )

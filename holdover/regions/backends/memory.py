@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +35,10 @@ DEFAULT_MAX_ENTRIES = 10_000
 class _Slot:
     """One stored entry, and whether it was read since the hand last came by."""
 
-    __slots__ = ("expires_at", "stored", "used")
+    __slots__ = ("expires_at", "key", "stored", "used")
 
-    def __init__(self, stored: Stored, expires_at: float) -> None:
+    def __init__(self, key: str, stored: Stored, expires_at: float) -> None:
+        self.key = key
         self.stored = stored
         self.expires_at = expires_at
         self.used = False
@@ -71,12 +73,14 @@ class MemoryBackend(Backend):
         super().__init__(arguments)
         self._max_entries = _positive(arguments.get("max_entries", DEFAULT_MAX_ENTRIES))
         self._time = arguments.get("time_source", SYSTEM_TIME)
-        # In the order of the CLOCK hand: it takes from the front, and what it spares
-        # goes to the back. Read without the lock: a dict lookup is atomic.
+        # Read without the lock: a dict lookup is atomic.
         self._slots: dict[str, _Slot] = {}
+        # The hand takes slots from the front, and those that it spares go to the back.
+        # Slots that were removed stay here until the hand comes by.
+        self._ring: deque[_Slot] = deque()
         self._leases: dict[str, _Holding] = {}
         self._clocks: dict[str, ClockState] = {}
-        self._lock = threading.Lock()  # guards the three dictionaries' changes
+        self._lock = threading.Lock()  # guards changes of all four
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -131,6 +135,8 @@ class MemoryBackend(Backend):
             held = self._leases.get(key)
             if held is not None and held.lapses_at > now:
                 return Busy(held.lapses_at - now)
+            if len(self._leases) >= self._max_entries:
+                self._forget_lapsed(now)
             holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl)
             self._leases[key] = holding
         return _lease(key, holding, tick, ttl)
@@ -204,9 +210,7 @@ class MemoryBackend(Backend):
             expired = [key for key, s in self._slots.items() if s.expires_at <= now]
             for key in expired:
                 del self._slots[key]
-            lapsed = [key for key, h in self._leases.items() if h.lapses_at <= steady]
-            for key in lapsed:
-                del self._leases[key]
+            self._forget_lapsed(steady)
         return len(expired)
 
     def is_locked(self, key: str) -> bool:
@@ -219,27 +223,43 @@ class MemoryBackend(Backend):
 
     # -- under the lock --------------------------------------------------------
 
+    def _forget_lapsed(self, now: float) -> None:
+        lapsed = [key for key, held in self._leases.items() if held.lapses_at <= now]
+        for key in lapsed:
+            del self._leases[key]
+
     def _fence(self, key: str) -> int | None:
         slot = self._slots.get(key)
         return None if slot is None else fence_of(slot.stored)
 
     def _put(self, key: str, stored: Stored, ttl: float | None) -> None:
         expires_at = math.inf if ttl is None else self._time.wall() + ttl
-        if key not in self._slots:
-            while len(self._slots) >= self._max_entries:
-                self._evict_one()
-        self._slots[key] = _Slot(stored, expires_at)
+        slot = self._slots.get(key)
+        if slot is not None:
+            slot.stored, slot.expires_at = stored, expires_at
+            return
+        while len(self._slots) >= self._max_entries:
+            self._evict_one()
+        self._slots[key] = slot = _Slot(key, stored, expires_at)
+        self._ring.append(slot)
+        if len(self._ring) > 2 * self._max_entries:
+            self._ring = deque(one for one in self._ring if self._is_held(one))
 
     def _evict_one(self) -> None:
-        """Move the CLOCK hand to the first entry that nobody has used."""
+        """Move the CLOCK hand to the first slot that nobody has used."""
         now = self._time.wall()
         while True:
-            key = next(iter(self._slots))
-            slot = self._slots.pop(key)
+            slot = self._ring.popleft()
+            if not self._is_held(slot):
+                continue
             if not slot.used or slot.expires_at <= now:
+                del self._slots[slot.key]
                 return
             slot.used = False
-            self._slots[key] = slot
+            self._ring.append(slot)
+
+    def _is_held(self, slot: _Slot) -> bool:
+        return self._slots.get(slot.key) is slot
 
 
 def _lease(key: str, held: _Holding, tick: int, ttl: float) -> Lease:

@@ -1,0 +1,135 @@
+"""Running creators: under a lease, without one, or on a worker's order."""
+
+from __future__ import annotations
+
+from holdover.regions import events
+from holdover.regions.backends.base import Lease
+from holdover.regions.calls import Call, Made
+from holdover.regions.codecs import refuse_lazy
+from holdover.regions.errors import UncacheableValue
+from holdover.regions.events import Listeners
+from holdover.regions.flights import EVERYONE, FLIGHTS, Flight, Landed, ticket
+from holdover.regions.leases import RENEWALS
+from holdover.regions.lifetime import LeaseTerms
+from holdover.regions.refresh.base import Outcome
+from holdover.regions.tier import Tier
+from holdover.regions.timesource import TimeSource
+
+
+class Maker:
+    """Makes values for one region, and stores those that it may.
+
+    Args:
+        tier: The region's entries.
+        terms: How long leases last.
+        listeners: Whom to tell what happens.
+        time_source: The clocks to go by.
+    """
+
+    def __init__(
+        self,
+        tier: Tier,
+        terms: LeaseTerms,
+        listeners: Listeners,
+        time_source: TimeSource,
+    ) -> None:
+        self._tier = tier
+        self._terms = terms
+        self._listeners = listeners
+        self._time = time_source
+
+    def under(self, call: Call, lease: Lease, flight: Flight) -> Made:
+        """Create and commit, or release the lease and let the error out."""
+        started = ticket()
+        try:
+            with RENEWALS.holding(self._tier.backend, lease, self._terms):
+                made = self._run(call)
+        except BaseException:
+            self._tier.release(lease)
+            raise
+        # Closed before it is stored, so that nobody joins who might know of an
+        # invalidation that comes after the commit.
+        FLIGHTS.close((self._tier, call.key), flight)
+        for_everyone = made.wanted and self._commit(call, lease, made)
+        if not made.wanted:
+            self._tier.release(lease)
+        flight.land(
+            Landed(made.value, valid_before=EVERYONE if for_everyone else started)
+        )
+        self._tell_created(call, made)
+        return made
+
+    def _commit(self, call: Call, lease: Lease, made: Made) -> bool:
+        """Store what was made; say whether late joiners may have it too."""
+        entry = self._tier.entry(
+            made.value,
+            call.lifetime,
+            fence=lease.fence,
+            clock=lease.clock,
+            cost=made.cost,
+            own_lifetime=call.own_lifetime,
+        )
+        try:
+            done = self._tier.commit(lease, entry)
+        except UncacheableValue as error:
+            self._tier.tell(events.Uncacheable, call.key, str(error))
+            self._tier.release(lease)
+            return False
+        made.stored = done.stored
+        return done.for_everyone
+
+    def unstored(self, call: Call, flight: Flight) -> Made:
+        """Create without a lease: only for those who had asked before it began."""
+        started = ticket()
+        made = self._run(call)
+        flight.land(Landed(made.value, valid_before=started))
+        self._tell_created(call, made)
+        return made
+
+    def _run(self, call: Call) -> Made:
+        """Run the creator, and ask whether its value is to be kept."""
+        started = self._time.steady()
+        value = call.create()
+        cost = self._time.steady() - started
+        refuse_lazy(value)
+        wanted = call.should_cache is None or bool(call.should_cache(value))
+        return Made(value, cost, wanted)
+
+    def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
+        """Carry out an order of which *token* is the proof, unless it was overtaken."""
+        # Promise 6: the token is swapped in the same step, so that the second delivery
+        # of a message finds another one.
+        lease = self._tier.adopt(call.key, token, self._terms.ttl)
+        if lease is None:
+            reason = "overtaken: its lease is no longer the one that was ordered with"
+            self._tier.tell(events.OrderDropped, call.key, reason)
+            return Outcome(done=False, reason="overtaken")
+        flight = FLIGHTS.lead((self._tier, call.key)) or Flight()
+        with FLIGHTS.flying((self._tier, call.key), flight):
+            try:
+                made = self.under(call, lease, flight)
+            except Exception as error:  # noqa: BLE001 - the creator's own
+                self._tier.tell(events.CreatorFailed, call.key, repr(error))
+                return Outcome(done=False, reason=f"creator failed: {error!r}")
+        if not made.stored:
+            return Outcome(done=False, reason="not stored", cost=made.cost)
+        self._listeners.tell(
+            events.Refreshed(
+                region=self._tier.region,
+                key=call.key,
+                cost=made.cost,
+                task_id=task_id,
+            )
+        )
+        return Outcome(done=True, reason="refreshed", cost=made.cost)
+
+    def _tell_created(self, call: Call, made: Made) -> None:
+        if self._listeners:
+            self._listeners.tell(
+                events.Created(
+                    region=self._tier.region,
+                    key=call.key,
+                    cost=made.cost,
+                    stored=made.stored,
+                )
+            )
