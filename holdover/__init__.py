@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdover import errors, events
     from holdover.regions.lifetime import LeaseTerms, Lifetime
+    from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
     from holdover.regions.refresh.thread import ThreadRunner
     from holdover.regions.region import Region
@@ -28,6 +29,7 @@ __all__ = [
     "Lifetime",
     "Region",
     "Registry",
+    "Report",
     "ThreadRunner",
     "__version__",
     "errors",
@@ -42,6 +44,7 @@ _HOMES = {
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",
+    "Report": "holdover.regions.refresh.base",
     "Registry": "holdover.regions.registry",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "make_region": "holdover.regions.registry",

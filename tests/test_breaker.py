@@ -101,7 +101,7 @@ import os, signal, sys
 from holdover.regions.breaker import Breaker
 breaker = Breaker()
 breaker.failed()
-breaker._lock.acquire()
+breaker._lock.__enter__()
 child = os.fork()
 if child == 0:
     signal.alarm(3)

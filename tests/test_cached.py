@@ -274,8 +274,8 @@ def with_parameter(name, kind="{}"):
 INTERNALS = [
     "__key", "__fetch", "__prefix", "__atoms", "__encode", "__generator", "__defaults",
     "__wrapper", "__builtins__", "__name__", "_", "__", "key", "args", "kwargs",
-    "value", "self", "cls", "type", "repr", "tuple", "dict", "str", "print", "ü", "match",
-    "call", "region", "function", "f", "r", "b",
+    "value", "self", "cls", "type", "repr", "tuple", "dict", "str", "print", "ü",
+    "match",    "call", "region", "function", "f", "r", "b",
 ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """`holdover.file` beyond the contract: private, unhurt by what lies in its way."""
-# ruff: noqa: PTH - the backend's own paths are texts
+# The backend's own paths are texts, and `os` plants what `Path` cannot.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH110, PTH116, PTH119, PTH120
+# ruff: noqa: PTH123, PTH208, PTH211
 
 import contextlib
 import errno
@@ -378,16 +380,17 @@ def test_what_was_planted_is_harmless(new_backend, outside, monkeypatch, place, 
     if place == "temporary file":
         monkeypatch.setattr("secrets.token_hex", lambda size: "5" * 2 * size)
     begun = time.monotonic()
-    read, _ = use_every_verb(new_backend())
+    with contextlib.suppress(InsecureDirectory):  # it may be refused as a whole
+        read, _ = use_every_verb(new_backend())
+        assert set(read) <= {None, b"", b"v", b"c", b"s", b"w"}
     assert time.monotonic() - begun < 5.0
-    assert set(read) <= {None, b"", b"v", b"c", b"s", b"w"}
     assert os.listdir(outside) == ["secret"]
     assert (outside / "secret").read_bytes() == SECRET
 
 
 @pytest.mark.parametrize("kind", PLANTED)
 @pytest.mark.parametrize("place", ["value", "lease", "clock", "lock", "usage"])
-def test_callers_get_their_values_all_the_same(
+def test_callers_get_their_values_all_the_same(  # noqa: PLR0917 - two of them are cases
     new_region, new_backend, outside, counter, place, kind
 ):
     """Whatever lies in the way, a region answers; at worst it creates."""
@@ -410,7 +413,8 @@ def test_a_directory_that_is_a_link(new_backend, outside, place):
         path = os.path.dirname(backend._path("k"))
     shutil.rmtree(path)
     os.symlink(outside, path)
-    use_every_verb(new_backend())
+    with contextlib.suppress(InsecureDirectory):  # it may be refused as a whole
+        use_every_verb(new_backend())
     assert os.listdir(outside) == []
 
 
@@ -619,7 +623,7 @@ FILLED = """
 
 
 def test_a_limit_on_files(root):
-    """Where a write fails, reads go on, nothing unfinished stays, callers are served."""
+    """Where a write fails, reads go on, no half file stays, callers are served."""
     run(FAILING.replace("        FILL\n", FILE_LIMIT[1:]), root)
 
 
@@ -859,7 +863,7 @@ SUDDEN_DEATH = """
     ],
 )  # fmt: skip
 def test_sudden_death(root, what):
-    """Killed between any two steps, a process leaves the old or the new, and no lock."""
+    """Killed between any two steps, it leaves the old or the new, and no lock."""
     run(SUDDEN_DEATH, root, what)
 
 
@@ -1156,7 +1160,7 @@ CLOSED = """
         files = []
         for number in range(4):
             path = root.parent / f"file{number}"
-            path.write_bytes(b"not a clock, but somebody's file" * 2)
+            path.write_bytes(b"somebody's file, not a clock" * 2)
             files.append(os.open(path, os.O_RDWR))
         for region in reversed(regions) if round % 2 else regions:
             for _ in range(2):
@@ -1168,7 +1172,7 @@ CLOSED = """
         for number, descriptor in enumerate(files):
             assert os.fstat(descriptor).st_ino == os.stat(
                 root.parent / f"file{number}").st_ino
-            assert os.pread(descriptor, 100, 0) == b"not a clock, but somebody's file" * 2
+            assert os.pread(descriptor, 100, 0) == b"somebody's file, not a clock" * 2
     assert ours.read("nothing", regions[0])[0] is None
 """
 

@@ -34,7 +34,7 @@ def in_thread(work):
 def owned_elsewhere(flights, key):
     """Have another thread start the flight for *key*; give it and a way to it."""
     wanted, ready = threading.Event(), threading.Event()
-    box = {}
+    box = {"work": lambda: None}
 
     def run():
         box["flight"], _ = flights.join(key)

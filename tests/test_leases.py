@@ -1,11 +1,13 @@
 """A lease lives for as long as its creator does, and no longer than it may."""
 
+import contextlib
 import logging
 import queue
 import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -74,7 +76,7 @@ def test_renewed_every_third(renewals):
         renewed = [backend.wait() for _ in range(3)]
     assert [("k", ttl)] * 3 == [(key, span) for key, span, _ in renewed]
     moments = [begun, *(moment for _, _, moment in renewed)]
-    gaps = [b - a for a, b in zip(moments, moments[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert all(ttl / 3 - 0.001 <= gap < ttl for gap in gaps), gaps
 
 
@@ -90,13 +92,13 @@ def test_not_renewed_before_it_is_due(renewals):
 def test_not_renewed_afterwards(renewals, error):
     """Renewing ends with the block, however it is left."""
     backend = Recorder()
-    try:
-        with renewals.holding(backend, a_lease(), terms()):
-            backend.wait()
-            if error is not None:
-                raise error
-    except (ValueError, KeyboardInterrupt) as found:
-        assert error is type(found)
+    with (
+        contextlib.suppress(error or ()),
+        renewals.holding(backend, a_lease(), terms()),
+    ):
+        backend.wait()
+        if error is not None:
+            raise error
     while not backend.renewed.empty():
         backend.wait()
     assert backend.is_quiet()
@@ -139,7 +141,8 @@ def test_a_failing_backend_is_tried_again(renewals, caplog):
     ):
         for _ in range(4):
             backend.wait()
-    assert "could not be renewed: away" in caplog.text
+    assert "could not be renewed" in caplog.text
+    assert "away" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -28,6 +28,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.freshness import Standing
+from holdover.regions.keys import region_prefix
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
@@ -59,7 +60,7 @@ class ConfiguredRegion(CacheRegion):
         self._namesakes: dict[str, object] = {}
         self._chain = Chain([])
         self._makes_keys_itself = function_key_generator is None
-        self._prefix = f"{name}:" if name else ""
+        self._prefix = region_prefix(name)
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,

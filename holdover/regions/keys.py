@@ -5,6 +5,7 @@ Types count (``1``, ``"1"`` and ``True`` differ, nested too) and so does structu
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 import decimal
@@ -13,10 +14,12 @@ import fractions
 import functools
 import hashlib
 import pathlib
+import sys
 import types
 import uuid
+import zoneinfo
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from holdover.regions.errors import UnkeyableArgument
 
@@ -24,6 +27,7 @@ ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
 """Types whose ``repr`` is exact and alike for no two different values."""
 
 LONGEST_KEY = 512  # characters; longer ones are shortened to a digest
+_SHORTENED = "\x7f"  # ends every shortened key, and no other one
 _READABLE = 64
 
 _BY_REPR = frozenset(
@@ -46,10 +50,16 @@ def name_of(function: Callable[..., Any]) -> str | None:
 
 def bounded(key: str) -> str:
     """Shorten a long key, keeping its beginning readable and the whole distinct."""
-    if len(key) <= LONGEST_KEY:
+    if len(key) <= LONGEST_KEY and not key.endswith(_SHORTENED):
         return key
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
-    return f"{key[:_READABLE]}~{digest.hexdigest()}"
+    return f"{key[:_READABLE]}~{digest.hexdigest()}{_SHORTENED}"
+
+
+def region_prefix(name: str | None) -> str:
+    """Give what parts a region's keys from other regions' in the same backend."""
+    escaped = (name or "").replace("%", "%25").replace(":", "%3A")
+    return f"{escaped}:"
 
 
 def encode_arguments(values: tuple[Any, ...]) -> str:
@@ -71,12 +81,21 @@ def encode(value: Any) -> str:
     returns anything that can be encoded; a dataclass by its fields.
     """
     kind = type(value)
+    if kind is int:
+        return _integer(value)
     if kind in ATOMS:
         return repr(value)
     encoder = _CONTAINERS.get(kind)
     if encoder is not None:
         return encoder(value)
-    return f"{kind.__module__}.{kind.__qualname__}:{_inner(value, kind)}"
+    return f"{kind.__module__}:{kind.__qualname__}:{_inner(value, kind)}"
+
+
+def _integer(value: int) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python refuses to print very long ones in decimal
+        return hex(value)
 
 
 def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
@@ -87,22 +106,49 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
     if isinstance(value, enum.Enum):
         return repr(value.name or value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = ((field.name, getattr(value, field.name)) for field in _fields(value))
-        return _mapping(dict(held))
+        return _dataclass(value, kind)
     if kind in (dt.datetime, dt.time):
-        return f"{value.isoformat()} {value.tzname()!r} {value.fold}"
-    if callable(value) and (name := name_of(value)):
+        return f"{value.isoformat()} {_zone(value)} {value.fold}"
+    if isinstance(value, collections.OrderedDict):
+        return encode(list(value.items()))
+    if callable(value) and (name := name_of(value)) and _found_by(name) is value:
         return name
-    return _as_base(value, kind)
+    return _as_base(value, kind) or _refuse(kind)
+
+
+def _dataclass(value: Any, kind: type) -> str:
+    held = {field.name: getattr(value, field.name) for field in _fields(value)}
+    return _mapping(held) + _as_base(value, kind)
+
+
+def _zone(value: dt.datetime | dt.time) -> str:
+    """Tell time zones apart even where they happen to agree."""
+    zone = value.tzinfo
+    if isinstance(zone, zoneinfo.ZoneInfo):
+        return repr(zone.key or value.tzname())
+    return repr((type(zone).__qualname__, value.utcoffset(), value.tzname()))
+
+
+def _found_by(name: str) -> Any:
+    """Give what *name* stands for; a wrapper that copied the name is not it."""
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _as_base(value: Any, kind: type) -> str:
-    """Encode an instance of a class derived from a type that can be encoded."""
+    """Encode what an instance holds as one of a type that can be encoded, if it is."""
     for base in kind.__mro__[1:]:
         if base in ATOMS:
             return str(base.__repr__(value))  # type: ignore[call-arg] # unbound
         if base in _CONTAINERS:
             return _CONTAINERS[base](value)
+    return ""
+
+
+def _refuse(kind: type) -> NoReturn:
     raise UnkeyableArgument(
         f"no lasting key can be made from a {kind.__module__}.{kind.__qualname__}: "
         "pass what identifies it (an id, a name), or give its class a method "

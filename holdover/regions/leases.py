@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -69,12 +68,21 @@ class Renewals:
         with self._changed:
             heapq.heappush(self._due, (due_at, next(self._order), held))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="holdover-renewal", daemon=True
-                )
-                self._thread.start()
+                self._start_thread()
             elif self._due[0][2] is held:
                 self._changed.notify()
+
+    def _start_thread(self) -> None:
+        """Start the one thread; without it, leases last their ttl and no longer."""
+        thread = threading.Thread(
+            target=self._run, name="holdover-renewal", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("leases are not renewed: %s", error)
+        else:
+            self._thread = thread
 
     def _run(self) -> None:
         while True:
@@ -104,7 +112,7 @@ def _renewed(held: _Held) -> bool:
         return False
     try:
         return held.backend.renew(held.lease, ttl=held.ttl)
-    except BackendError as error:
+    except Exception as error:  # noqa: BLE001 - one backend's fault is not another's
         log.warning("a lease could not be renewed: %s", error)
         return True  # the backend may be back before the lease lapses
 

@@ -57,6 +57,7 @@ class Template:
             f"{own}_generator": self._generator,
             f"{own}_defaults": {p.name: p.default for p in self._parameters},
             f"{own}_type": type,
+            f"{own}_too_long": ValueError,  # from an int that Python will not print
         }
         exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
         return cast("Callable[..., R]", namespace[f"{own}_wrapper"])
@@ -88,7 +89,10 @@ class Template:
         texts = ",".join(f"{{{name}!r}}" for name in names)
         return [
             f"    if {' and '.join(plain) or 'True'}:",
-            f"        {own}_key = f'{{{own}_prefix}}({texts})'",
+            "        try:",
+            f"            {own}_key = f'{{{own}_prefix}}({texts})'",
+            f"        except {own}_too_long:",
+            f"            {in_general}",
             "    else:",
             f"        {in_general}",
         ]

@@ -239,6 +239,18 @@ class Backend(CacheBackend):
     set_multi = set_serialized_multi
 
 
+def positive(arguments: Mapping[str, Any], name: str, default: int) -> int:
+    """Take a whole number above 0 from a backend's arguments.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} must be an int above 0, got {value!r}")
+    return value
+
+
 @contextmanager
 def translated(doing: str, *errors: type[Exception]) -> Iterator[None]:
     """Turn a library's *errors* into `BackendError`, once, at the edge."""

@@ -27,11 +27,13 @@ from holdover.regions.backends.base import (
     Grant,
     Lease,
     Stored,
+    positive,
     translated,
 )
 from holdover.regions.backends.file_culling import LEASE, Culler
 from holdover.regions.backends.file_disk import (
     NEVER,
+    USAGE,
     StripeLocks,
     Usage,
     check_private,
@@ -42,7 +44,12 @@ from holdover.regions.backends.file_disk import (
 )
 from holdover.regions.backends.file_records import ClockFile, LeaseRecord
 from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
-from holdover.regions.errors import BackendError, ConfigurationError, ValueTooLarge
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    InsecureDirectory,
+    ValueTooLarge,
+)
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.timesource import SYSTEM_TIME
@@ -70,12 +77,12 @@ class FileBackend(DefaultSerialization, Backend):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
         self._root = _directory(arguments)
-        self._max_bytes = _bytes(arguments.get("max_bytes", DEFAULT_MAX_BYTES))
+        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
-        check_private(self._root)
+        self._is_checked = check_private(self._root)
         timeout = seconds(arguments.get("lock_timeout", 1.0), "lock_timeout")
         self._locks = StripeLocks(f"{self._root}/locks", timeout)
-        self._usage = Usage(f"{self._root}/usage")
+        self._usage = Usage(f"{self._root}/{USAGE}")
         self._culler = Culler(
             self._root, self._locks, self._usage, self._max_bytes, self._time
         )
@@ -92,6 +99,8 @@ class FileBackend(DefaultSerialization, Backend):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
+        if not self._is_checked:
+            self._check()
         try:
             stored = read_file(self._path(key))
             clock = self._clocks.get(region)
@@ -110,7 +119,7 @@ class FileBackend(DefaultSerialization, Backend):
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
             self._replace(path, temporary, stored)
             unlink(path + LEASE)
-        self._culler.keep_bound()
+        self._culler.keep_bound(path)
 
     def remove(self, key: str) -> bool:
         """See `Backend.remove`."""
@@ -128,7 +137,7 @@ class FileBackend(DefaultSerialization, Backend):
                 return False
             self._replace(path, temporary, stored)
             unlink(path + LEASE)
-        self._culler.keep_bound()
+        self._culler.keep_bound(path)
         return True
 
     # -- leases ----------------------------------------------------------------
@@ -157,8 +166,8 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.renew`."""
         path = self._path(lease.key)
         with translated("renewing a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + LEASE)
-            if held is None or held.token != lease.token:
+            held = _held_by(lease.token, path)
+            if held is None:
                 return False
             lapses_at = self._time.steady() + ttl
             replace(held, lapses_at=lapses_at).save(path + LEASE)
@@ -169,14 +178,11 @@ class FileBackend(DefaultSerialization, Backend):
         path = self._path(key)
         tick = self._tick(region)
         with translated("adopting a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + LEASE)
-            if held is None or held.token != token:
+            held = _held_by(token, path)
+            if held is None:
                 return None
-            record = replace(
-                held,
-                token=secrets.token_hex(16),
-                lapses_at=self._time.steady() + ttl,
-            )
+            lapses_at = self._time.steady() + ttl
+            record = replace(held, token=secrets.token_hex(16), lapses_at=lapses_at)
             record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
 
@@ -191,17 +197,14 @@ class FileBackend(DefaultSerialization, Backend):
                 return None
             self._replace(path, temporary, stored)
             unlink(path + LEASE)
-        self._culler.keep_bound()
+        self._culler.keep_bound(path)
         return self._tick(region)
 
     def release(self, lease: Lease) -> bool:
         """See `Backend.release`."""
         path = self._path(lease.key)
         with translated("releasing a lease", OSError), self._locked(path):
-            held = LeaseRecord.load(path + LEASE)
-            if held is None or held.token != lease.token:
-                return False
-            return unlink(path + LEASE)
+            return _held_by(lease.token, path) is not None and unlink(path + LEASE)
 
     # -- the region clock ------------------------------------------------------
 
@@ -249,7 +252,8 @@ class FileBackend(DefaultSerialization, Backend):
 
     def is_locked(self, key: str) -> bool:
         """See `Backend.is_locked`."""
-        held = LeaseRecord.load(self._path(key) + LEASE)
+        with translated("reading a lease", OSError):
+            held = LeaseRecord.load(self._path(key) + LEASE)
         return held is not None and held.remaining(self._time.steady()) > 0
 
     # -- steps -----------------------------------------------------------------
@@ -258,8 +262,17 @@ class FileBackend(DefaultSerialization, Backend):
         digest = _digest(key)
         return f"{self._root}/{digest[:2]}/{digest}"
 
+    def _check(self) -> None:
+        """Look at the directory once it is there: who made it in the meantime?"""
+        try:
+            self._is_checked = check_private(self._root)
+        except InsecureDirectory as error:
+            raise BackendError(str(error)) from error
+
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
+        if not self._is_checked:
+            self._check()
         with self._locks.hold(_stripe(path)):
             yield
 
@@ -319,6 +332,11 @@ def _fence_at(path: str) -> int | None:
     return None if tail is None else fence_of(tail)
 
 
+def _held_by(token: str, path: str) -> LeaseRecord | None:
+    held = LeaseRecord.load(path + LEASE)
+    return held if held is not None and held.token == token else None
+
+
 def _lease(key: str, record: LeaseRecord, tick: int, ttl: float) -> Lease:
     return Lease(key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl)
 
@@ -329,10 +347,7 @@ def _directory(arguments: Mapping[str, Any]) -> str:
         raise ConfigurationError(
             "holdover.file needs the argument 'path', the directory to keep files in"
         )
-    return str(os.path.realpath(os.fspath(path)))
-
-
-def _bytes(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"max_bytes must be an int above 0, got {value!r}")
-    return value
+    try:
+        return str(os.path.realpath(os.fsdecode(path)))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"path must be a directory, got {path!r}") from error

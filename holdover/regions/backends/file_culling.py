@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import random
 import time
@@ -14,7 +16,10 @@ from holdover.regions.backends.file_disk import (
     Usage,
     unlink,
 )
+from holdover.regions.errors import BackendError
 from holdover.regions.timesource import TimeSource
+
+log = logging.getLogger("holdover")
 
 LEASE = ".lease"  # what the name of a key's lease record ends in
 
@@ -51,35 +56,52 @@ class Culler:
     def purge(self) -> int:
         """Remove expired values and abandoned files; count the values."""
         with translated("purging", OSError):
-            return sum(self._sweep(stripe, keep=None) for stripe in range(STRIPES))
+            return sum(self._sweep(stripe) for stripe in range(STRIPES))
 
-    def keep_bound(self) -> None:
-        """Cull some stripes if the values have outgrown `max_bytes`."""
-        with translated("culling", OSError):
-            total = self._usage.total()
-            if total <= self._max_bytes:
+    def keep_bound(self, spare: str) -> None:
+        """Cull some stripes if the values have outgrown their bound.
+
+        Nobody's write fails for it: what cannot be culled now is culled later.
+
+        Args:
+            spare: The file that was just written, which stays.
+        """
+        try:
+            if self._usage.total() > self._max_bytes:
+                self._recount_nonsense()
+                self._cull(spare)
+        except (OSError, BackendError) as error:
+            log.warning("culling %s: %s", self._root, error)
+
+    def _recount_nonsense(self) -> None:
+        """Put right the counts that cannot be true, before anything is removed."""
+        for stripe, count in enumerate(self._usage.counts()):
+            if count > self._max_bytes:
+                self._sweep(stripe)
+
+    def _cull(self, spare: str) -> None:
+        start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
+        for turn in range(STRIPES):
+            if self._usage.total() <= self._max_bytes * (_CULL_TO if turn else 1):
                 return
-            start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
-            for turn in range(STRIPES):
-                stripe = (start + turn) % STRIPES
-                before = self._usage.of(stripe)
-                self._sweep(stripe, keep=int(before * _KEEP_OF_STRIPE))
-                if self._usage.total() <= self._max_bytes * _CULL_TO:
-                    return
+            self._sweep((start + turn) % STRIPES, keep=_KEEP_OF_STRIPE, spare=spare)
 
-    def _sweep(self, stripe: int, keep: int | None) -> int:
-        """Remove what has expired in a stripe, then the oldest beyond *keep* bytes."""
+    def _sweep(self, stripe: int, *, keep: float = 1.0, spare: str = "") -> int:
+        """Remove what has expired in a stripe, then the oldest beyond a share of it."""
         directory = f"{self._root}/{stripe:02x}"
         if not os.path.isdir(directory):
+            self._usage.put(stripe, 0)
             return 0
         with self._locks.hold(stripe):
             removed, kept = self._sweep_expired(directory)
             size = sum(found.st_size for _, found in kept)
+            goal = size * keep
             kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
-            while keep is not None and size > keep:
+            while size > goal and kept:
                 path, found = kept.pop()
-                size -= found.st_size
-                removed += unlink(path)
+                if path != spare:
+                    size -= found.st_size
+                    removed += unlink(path)
             self._usage.put(stripe, size)
         return removed
 
@@ -91,13 +113,18 @@ class Culler:
         removed, kept = 0, []
         with os.scandir(directory) as found_files:
             for file in found_files:
-                found = file.stat(follow_symlinks=False)
-                if file.name.startswith(TEMPORARY) or file.name.endswith(LEASE):
-                    # The host's own clock: the kernel stamped these, not a test's.
-                    if time.time() - found.st_ctime > _ABANDONED_AFTER:
-                        unlink(file.path)
-                elif found.st_mtime <= now:
-                    removed += unlink(file.path)
-                else:
-                    kept.append((file.path, found))
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                    found = file.stat(follow_symlinks=False)
+                    if file.name.startswith(TEMPORARY) or file.name.endswith(LEASE):
+                        _remove_abandoned(file.path, found)
+                    elif found.st_mtime <= now:
+                        removed += unlink(file.path)
+                    else:
+                        kept.append((file.path, found))
         return removed, kept
+
+
+def _remove_abandoned(path: str, found: os.stat_result) -> None:
+    # By the host's own clock: the kernel stamped these, not a test's.
+    if time.time() - found.st_ctime > _ABANDONED_AFTER:
+        unlink(path)

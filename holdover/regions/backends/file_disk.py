@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from holdover.regions.errors import BackendError, InsecureDirectory
 
 STRIPES = 256
+USAGE = "usage"
 TEMPORARY = ".tmp-"
+_MOST = 2**63  # what a count may say
 NEVER = 2.0**33  # the year 2242, as a file's expiry stamp
 
 _CHUNK = 65_536
@@ -29,17 +31,20 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _SPINS_BEFORE_SLEEPING = 20
 
 
-def check_private(path: str) -> None:
+def check_private(path: str) -> bool:
     """Refuse a directory in which somebody else could plant files.
 
+    Returns:
+        Whether it is there.
+
     Raises:
-        InsecureDirectory: It belongs to another user, others may write to it, or it
-            is not a directory.
+        InsecureDirectory: It belongs to another user, others may write to it, it holds
+            links, or it is not a directory.
     """
     try:
         found = os.stat(path)
     except OSError:
-        return  # not there yet, or out of reach: the operations will tell
+        return False  # not there yet, or out of reach: the operations will tell
     if not stat.S_ISDIR(found.st_mode):
         raise InsecureDirectory(f"{path} is not a directory")
     if found.st_uid != os.geteuid():
@@ -52,6 +57,22 @@ def check_private(path: str) -> None:
             f"{path} can be written by other users (mode "
             f"{stat.S_IMODE(found.st_mode):o}): chmod 700 it"
         )
+    _refuse_links(path)
+    return True
+
+
+def _refuse_links(path: str) -> None:
+    try:
+        with os.scandir(path) as inside:
+            links = [
+                one.name
+                for one in inside
+                if one.is_symlink() and one.name != USAGE and one.is_dir()
+            ]
+    except OSError:
+        return  # the operations will tell
+    if links:
+        raise InsecureDirectory(f"{path} holds links to other directories: {links}")
 
 
 def make_private(path: str) -> None:
@@ -232,21 +253,18 @@ class Usage:
 
     def total(self) -> int:
         """Bytes in all stripes together."""
-        return sum(self._counts())
-
-    def of(self, stripe: int) -> int:
-        """Bytes in one stripe."""
-        return self._counts()[stripe]
+        return sum(self.counts())
 
     def add(self, stripe: int, size: int) -> None:
         """Count *size* more (or, below zero, fewer) bytes."""
-        self._change(stripe, lambda before: max(0, before + size))
+        self._change(stripe, lambda before: before + size)
 
     def put(self, stripe: int, size: int) -> None:
         """Correct a count."""
         self._change(stripe, lambda _before: size)
 
-    def _counts(self) -> tuple[int, ...]:
+    def counts(self) -> tuple[int, ...]:
+        """Bytes in each stripe."""
         data = read_file(self._path) or b""
         return self._COUNTS.unpack(
             data[: self._COUNTS.size].ljust(self._COUNTS.size, b"\0")
@@ -260,6 +278,7 @@ class Usage:
             try:
                 found = os.pread(descriptor, self._COUNT.size, offset)
                 (before,) = self._COUNT.unpack(found.ljust(self._COUNT.size, b"\0"))
-                os.pwrite(descriptor, self._COUNT.pack(change(before)), offset)
+                after = max(0, min(change(before), _MOST))
+                os.pwrite(descriptor, self._COUNT.pack(after), offset)
             finally:
                 os.close(descriptor)

@@ -23,9 +23,9 @@ from holdover.regions.backends.base import (
     Grant,
     Lease,
     Stored,
+    positive,
 )
 from holdover.regions.envelope import fence_of, new_fence
-from holdover.regions.errors import ConfigurationError
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -71,7 +71,7 @@ class MemoryBackend(Backend):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        self._max_entries = _positive(arguments.get("max_entries", DEFAULT_MAX_ENTRIES))
+        self._max_entries = positive(arguments, "max_entries", DEFAULT_MAX_ENTRIES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
         # Read without the lock: a dict lookup is atomic.
         self._slots: dict[str, _Slot] = {}
@@ -264,9 +264,3 @@ class MemoryBackend(Backend):
 
 def _lease(key: str, held: _Holding, tick: int, ttl: float) -> Lease:
     return Lease(key=key, token=held.token, fence=held.fence, clock=tick, ttl=ttl)
-
-
-def _positive(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"max_entries must be an int above 0, got {value!r}")
-    return value
