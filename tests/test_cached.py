@@ -243,12 +243,23 @@ def test_odd_defaults(cached, default):
     def give(x, y=default):
         return y
 
-    if default is ...:
-        with pytest.raises(UnkeyableArgument):
-            give(1)
-        return
     assert default is give(1)
     assert give.key_for(1, default) == give.key_for(1)
+
+
+def test_a_default_without_a_key(cached):
+    """``object()`` as a default stands for "not given", and has a key; others not."""
+    not_given = object()
+
+    @cached
+    def give(x, y=not_given):
+        return y is not_given
+
+    assert give(1) is True
+    assert give.key_for(1, not_given) == give.key_for(1)
+    assert give.key_for(1, "<default of y>") != give.key_for(1)
+    with pytest.raises(UnkeyableArgument):
+        give(1, object())
 
 
 def test_annotations_are_not_run(cached):

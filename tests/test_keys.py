@@ -428,9 +428,9 @@ def test_atoms_are_encoded_by_their_repr(kind):
 # -- length --------------------------------------------------------------------
 
 
-@given(st.text(max_size=LONGEST_KEY))
+@given(st.text(max_size=LONGEST_KEY).filter(lambda key: not key.endswith("\x7f")))
 def test_short_keys_are_left_alone(key):
-    """A key that fits is used as it is."""
+    """A key that fits, and does not look like a shortened one, is used as it is."""
     assert key == bounded(key)
 
 

@@ -18,7 +18,7 @@ import sys
 import types
 import uuid
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from holdover.regions.errors import UnkeyableArgument
@@ -62,16 +62,35 @@ def region_prefix(name: str | None) -> str:
     return f"{escaped}:"
 
 
-def encode_arguments(values: tuple[Any, ...]) -> str:
+def encode_arguments(
+    values: tuple[Any, ...], stand_ins: Mapping[int, str] | None = None
+) -> str:
     """Give the text of a call's arguments.
+
+    Args:
+        values: The arguments.
+        stand_ins: Texts for objects that mean "not given", by their ``id``.
 
     Raises:
         UnkeyableArgument: One of them has no lasting text.
     """
     try:
-        return f"({','.join(map(encode, values))})"
+        if stand_ins:
+            texts = [stand_ins.get(id(value)) or encode(value) for value in values]
+        else:
+            texts = [encode(value) for value in values]
+        return f"({','.join(texts)})"
     except RecursionError:
         raise UnkeyableArgument("an argument contains itself") from None
+
+
+def has_key(value: Any) -> bool:
+    """Say whether *value* can be encoded."""
+    try:
+        encode(value)
+    except (UnkeyableArgument, RecursionError):
+        return False
+    return True
 
 
 def encode(value: Any) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
-from holdover.regions.keys import ATOMS, encode_arguments
+from holdover.regions.keys import ATOMS, encode_arguments, has_key
 
 R = TypeVar("R")
 
@@ -52,7 +53,7 @@ class Template:
         namespace = {
             f"{own}_fetch": fetch,
             f"{own}_atoms": ATOMS,
-            f"{own}_encode": encode_arguments,
+            f"{own}_encode": partial(encode_arguments, stand_ins=self._stand_ins()),
             f"{own}_prefix": self._prefix,
             f"{own}_generator": self._generator,
             f"{own}_defaults": {p.name: p.default for p in self._parameters},
@@ -61,6 +62,14 @@ class Template:
         }
         exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
         return cast("Callable[..., R]", namespace[f"{own}_wrapper"])
+
+    def _stand_ins(self) -> dict[int, str]:
+        """Texts for defaults such as ``object()``, which mean "not given"."""
+        return {
+            id(p.default): f"<default of {p.name}>"
+            for p in self._parameters
+            if p.default is not inspect.Parameter.empty and not has_key(p.default)
+        }
 
     def _source(self) -> str:
         own = self._own

@@ -37,6 +37,7 @@ from holdover.regions.backends.file_disk import (
     StripeLocks,
     Usage,
     check_private,
+    directory_named,
     read_file,
     read_tail,
     unlink,
@@ -46,7 +47,6 @@ from holdover.regions.backends.file_records import ClockFile, LeaseRecord
 from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
 from holdover.regions.errors import (
     BackendError,
-    ConfigurationError,
     InsecureDirectory,
     ValueTooLarge,
 )
@@ -76,7 +76,7 @@ class FileBackend(DefaultSerialization, Backend):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        self._root = _directory(arguments)
+        self._root = directory_named(arguments)
         self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
         self._is_checked = check_private(self._root)
@@ -281,6 +281,8 @@ class FileBackend(DefaultSerialization, Backend):
         """Have the value in a temporary file, which is gone afterwards."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
+        if not self._is_checked:
+            self._check()
         with translated("writing a cache file", OSError):
             if len(stored) > self._max_bytes:
                 with self._locked(path):
@@ -339,15 +341,3 @@ def _held_by(token: str, path: str) -> LeaseRecord | None:
 
 def _lease(key: str, record: LeaseRecord, tick: int, ttl: float) -> Lease:
     return Lease(key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl)
-
-
-def _directory(arguments: Mapping[str, Any]) -> str:
-    path = arguments.get("path")
-    if not path:
-        raise ConfigurationError(
-            "holdover.file needs the argument 'path', the directory to keep files in"
-        )
-    try:
-        return str(os.path.realpath(os.fsdecode(path)))
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"path must be a directory, got {path!r}") from error

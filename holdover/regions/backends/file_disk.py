@@ -13,10 +13,15 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from holdover.regions.errors import BackendError, InsecureDirectory
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    InsecureDirectory,
+)
 
 STRIPES = 256
 USAGE = "usage"
@@ -24,11 +29,27 @@ TEMPORARY = ".tmp-"
 _MOST = 2**63  # what a count may say
 NEVER = 2.0**33  # the year 2242, as a file's expiry stamp
 
-_CHUNK = 65_536
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _SPINS_BEFORE_SLEEPING = 20
+
+
+def directory_named(arguments: Mapping[str, Any]) -> str:
+    """Take the directory from a backend's arguments.
+
+    Raises:
+        ConfigurationError: There is none, or it is no path.
+    """
+    path = arguments.get("path")
+    if not path:
+        raise ConfigurationError(
+            "holdover.file needs the argument 'path', the directory to keep files in"
+        )
+    try:
+        return str(os.path.realpath(os.fsdecode(path)))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"path must be a directory, got {path!r}") from error
 
 
 def check_private(path: str) -> bool:
@@ -83,36 +104,26 @@ def make_private(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        return
-    os.chmod(path, 0o700)
+        _refuse_foreign(path)
+    else:
+        os.chmod(path, 0o700)
+
+
+def _refuse_foreign(path: str) -> None:
+    """Refuse a directory that somebody else was quicker to make, or a link to one."""
+    found = os.lstat(path)
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(f"{path} is not a directory of this process's user")
 
 
 def read_file(path: str) -> bytes | None:
-    """Read a whole file; None if it is not there or not a plain file."""
-    descriptor = _open_plain(path)
-    if descriptor is None:
-        return None
-    try:
-        data = os.read(descriptor, _CHUNK)
-        return data if len(data) < _CHUNK else _read_rest(descriptor, data)
-    except IsADirectoryError:
-        return None
-    finally:
-        os.close(descriptor)
+    """Read a whole file; None if it is not there or not a plain file of ours."""
+    return _read(path, lambda size: (0, size))
 
 
-def read_tail(path: str, size: int) -> bytes | None:
-    """Read the last *size* bytes of a file (fewer if it is shorter)."""
-    descriptor = _open_plain(path)
-    if descriptor is None:
-        return None
-    try:
-        length = os.fstat(descriptor).st_size
-        return os.pread(descriptor, size, max(0, length - size))
-    except IsADirectoryError:
-        return None
-    finally:
-        os.close(descriptor)
+def read_tail(path: str, length: int) -> bytes | None:
+    """Read the last *length* bytes of a file (fewer if it is shorter)."""
+    return _read(path, lambda size: (max(0, size - length), length))
 
 
 def write_temporary(directory: str, data: bytes, expires_at: float) -> str:
@@ -154,8 +165,30 @@ def unlink(path: str) -> bool:
     return True
 
 
+def _read(path: str, part: Callable[[int], tuple[int, int]]) -> bytes | None:
+    descriptor = _open_plain(path)
+    if descriptor is None:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        # The owner is asked every time (0.7 us): if the directory is removed, another
+        # user may be quicker to make it again, and what he plants would be unpickled.
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+            return None
+        offset, length = part(found.st_size)
+        data = os.pread(descriptor, length, offset)
+        while len(data) < length:
+            more = os.pread(descriptor, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+    finally:
+        os.close(descriptor)
+
+
 def _open_plain(path: str) -> int | None:
-    """Open for reading what is a file of ours; links and the like are nothing."""
+    """Open for reading; links, sockets and the like are nothing."""
     try:
         return os.open(path, _READ)
     except FileNotFoundError:
@@ -165,15 +198,6 @@ def _open_plain(path: str) -> int | None:
             if stat.S_ISREG(os.lstat(path).st_mode):
                 raise
         return None
-
-
-def _read_rest(descriptor: int, data: bytes) -> bytes:
-    parts = [data]
-    missing = os.fstat(descriptor).st_size - len(data)
-    while missing > 0 and (part := os.read(descriptor, missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
