@@ -164,9 +164,8 @@ def main() -> int:
 
 
 def show(rows: list[dict[str, object]]) -> None:
-    print(
-        f"{'backend':8} {'subject':14} {'median':>9} {'best':>9} {'x floor':>8} {'of dogpile':>11}"
-    )
+    head = ("backend", "subject", "median", "best", "x floor", "of dogpile")
+    print("{:8} {:14} {:>10} {:>9} {:>8} {:>11}".format(*head))
     for row in rows:
         print(
             f"{row['backend']:8} {row['subject']:14} {row['median_us']:>7} us "

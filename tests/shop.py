@@ -5,6 +5,7 @@ Its region is configured by the environment, so that both sides have the same on
 
 import os
 import time
+from pathlib import Path
 
 from holdover import LeaseTerms, make_region
 
@@ -15,7 +16,7 @@ runs = os.environ.get("SHOP_RUNS", os.devnull)
 @region.cache_on_arguments()
 def price(article, *, currency="EUR", cost=0.0):
     """Note the run where other processes see it, take *cost* seconds, and return."""
-    with open(runs, "a") as log:
+    with Path(runs).open("a") as log:
         log.write(f"{os.getpid()}\n")
     time.sleep(cost)
     return [article, currency, os.getpid()]

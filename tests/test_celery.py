@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -61,7 +62,7 @@ def shop(tmp_path, monkeypatch):
     """The module with its region, fresh, on files of this test."""
     monkeypatch.setenv("SHOP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SHOP_RUNS", str(tmp_path / "runs"))
-    monkeypatch.syspath_prepend(os.path.dirname(__file__))
+    monkeypatch.syspath_prepend(Path(__file__).parent)
     monkeypatch.delitem(sys.modules, "shop", raising=False)
     import shop
 
@@ -71,7 +72,6 @@ def shop(tmp_path, monkeypatch):
 @pytest.fixture
 def serve(shop, tmp_path):
     """Give the shop's region a runner."""
-
     runners = []
 
     def configure(runner, **settings):
@@ -249,7 +249,7 @@ class TestOwnApp:
 class TestMessages:
     def test_a_message_is_carried_out_once(self, ordered, tmp_path):
         """Of two deliveries the second finds another token and drops out."""
-        shop, recorder = ordered
+        _, recorder = ordered
         [message] = recorder.messages
         first, second = carry_out(message, "1"), carry_out(message, "2")
         assert (first.done, second.done) == (True, False)
@@ -328,7 +328,7 @@ class TestMessages:
         assert len(runs(tmp_path)) == 1
 
     def test_a_failing_creator_frees_the_lease(self, ordered, heard, monkeypatch):
-        """If the creator fails in the worker, the old value stays and others may try."""
+        """If the creator fails in the worker, others may try at once."""
         shop, recorder = ordered
         told = heard(shop.region)
         monkeypatch.setattr(shop, "runs", "/no/such/directory/runs")

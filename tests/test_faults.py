@@ -1,4 +1,4 @@
-"""Creators that die, hang or are overtaken; messages that come twice, late or forged."""
+"""Creators that die, hang or are overtaken, and forks in the middle of it."""
 
 import multiprocessing
 import os
@@ -16,6 +16,7 @@ TERMS = LeaseTerms(ttl=TTL, wait=10.0)
 
 
 def file_region(path, **settings):
+    """Configure a region on files, with short leases."""
     settings.setdefault("lease", TERMS)
     return make_region("faults").configure(
         "holdover.file", 60, {"path": path}, **settings
@@ -167,7 +168,7 @@ def test_two_keys_that_need_each_other(tmp_path):
 
     def create(mine, other):
         both.wait()
-        return mine + shared.get_or_create(other, lambda: other.lower())
+        return mine + shared.get_or_create(other, other.lower)
 
     answers = {}
 

@@ -10,6 +10,7 @@ from holdover import CeleryRunner, Registry, ThreadRunner, errors, make_region
 
 
 def configured(**settings):
+    """Configure a region in memory."""
     return make_region("misuse").configure("holdover.memory", 10, **settings)
 
 
@@ -84,6 +85,47 @@ def test_a_generator_as_a_value():
         configured().get_or_create("k", lambda: (n for n in [1]))
 
 
+@pytest.mark.parametrize("key", [5, None, b"k", ("k",)])
+def test_a_key_that_is_no_text(key):
+    """A key of another type is refused, and shown."""
+    region = configured()
+    for use in (
+        lambda: region.get(key),
+        lambda: region.set(key, 1),
+        lambda: region.delete(key),
+        lambda: region.get_or_create(key, int),
+    ):
+        with pytest.raises(errors.InvalidArgument, match="key must be a str"):
+            use()
+
+
+def test_a_creator_that_cannot_be_called():
+    """A creator that is no function is refused."""
+    with pytest.raises(errors.InvalidArgument, match="creator must be callable"):
+        configured().get_or_create("k", None)
+
+
+def test_a_decorator_without_parentheses():
+    """The commonest slip of the pen is told of by name."""
+    with pytest.raises(errors.InvalidArgument, match="with parentheses"):
+        configured().cache_on_arguments(int)
+
+
+def test_lazy_functions_are_refused_when_decorated():
+    """A generator function or an async def can never be cached."""
+    region = configured()
+
+    def generate():
+        yield 1
+
+    async def wait():
+        return 1
+
+    for function, kind in ((generate, "a generator function"), (wait, "an async def")):
+        with pytest.raises(errors.LazyValue, match=kind):
+            region.cache_on_arguments()(function)
+
+
 def test_use_before_configuration():
     """A region that is not configured says so, whatever is asked of it."""
     region = make_region("early")
@@ -99,7 +141,7 @@ def test_use_before_configuration():
         lambda: region.get("k"),
         lambda: region.set("k", 1),
         lambda: region.delete("k"),
-        lambda: region.invalidate(),
+        region.invalidate,
         lambda: region.get_or_create("k", int),
         lambda: region.get_or_create_multi(["k"], lambda *k: k),
         lambda: region.add("k", 1),

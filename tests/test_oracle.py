@@ -96,6 +96,7 @@ def check(findings, calls):
 
 @pytest.fixture
 def oracle(tmp_path):
+    """An oracle over this test's own file."""
     return Oracle(str(tmp_path / "oracle"), KEYS)
 
 

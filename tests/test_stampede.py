@@ -50,6 +50,7 @@ class Creator:
 
 @pytest.fixture(params=["memory", "file"])
 def region(request, tmp_path):
+    """Make a region on each backend in turn."""
     arguments = {"path": tmp_path / "cache"} if request.param == "file" else {}
 
     def make(**settings):
@@ -69,8 +70,7 @@ def test_cold_threads_get_one_creation(region):
 
 @pytest.mark.parametrize("runner", [None, "thread"])
 def test_a_stale_herd_is_served_and_refreshed_once(region, runner):
-    """32 threads with an old value: it is refreshed once, and with a runner all have
-    theirs before the new one is there."""
+    """32 threads with an old value: it is refreshed once; with a runner, behind all."""
     shared, creator = region(runner=runner), Creator()
     shared.get_or_create("k", creator)
     shared.invalidate(hard=False)
@@ -120,6 +120,7 @@ def in_processes(ask):
 
 
 def file_region(path, **settings):
+    """Configure a region on files."""
     return make_region("herd").configure(
         "holdover.file", 60, {"path": path}, **settings
     )

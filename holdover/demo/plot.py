@@ -72,6 +72,7 @@ def _draw_phase(panel: Axes, result: Result, expiration_time: float) -> None:
     )
     panel.axhline(SLOW * 1000, color=_FAINT, lw=0.8, ls="--", label="100 ms")
     panel.set_yscale("log")
+    panel.yaxis.set_major_formatter("{x:,g}")
     panel.set_xlim(left=0)
     panel.grid(visible=True, axis="y", color=_FAINT, alpha=0.25, lw=0.5)
     panel.spines[["top", "right"]].set_visible(False)

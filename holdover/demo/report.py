@@ -74,11 +74,12 @@ def _tasks(results: Sequence[Result]) -> RenderableType:
 
 
 def _verdicts(expectations: Sequence[Expectation]) -> Group:
-    lines = [Text("Expected of Holdover after the first pass:", style="bold")]
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 2))
     for one in expectations:
         word, colour = ("held", "green") if one.held else ("NOT HELD", "red")
-        lines.append(Text.assemble((f"  {word:10}", colour), f"{one.text}: {one.seen}"))
-    return Group(*lines, "")
+        table.add_row(Text(word, style=colour), f"{one.text}: {one.seen}")
+    title = Text("Expected of Holdover after the first pass:", style="bold")
+    return Group(title, table, "")
 
 
 def as_json(
@@ -103,9 +104,13 @@ def _phase(result: Result) -> dict[str, Any]:
     return {
         "name": result.way.name,
         "note": result.way.note,
-        "whole": asdict(result.whole),
-        "after_first_pass": asdict(result.later),
+        "whole": _rounded(result.whole),
+        "after_first_pass": _rounded(result.later),
         "foreground_runs": result.foreground_runs,
         "refreshes": len(result.task_ids),
         "task_ids": result.task_ids,
     }
+
+
+def _rounded(figures: Figures) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in asdict(figures).items()}

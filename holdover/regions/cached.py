@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
-from holdover.regions.codecs import is_plain
+from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
 from holdover.regions.keys import name_of
 from holdover.regions.signatures import KeyGenerator, Template
@@ -94,6 +94,7 @@ class CachedFunction(Generic[P, T]):
         generator: KeyGenerator | None,
         make_call: Callable[[str, Callable[[], T]], Call],
     ) -> None:
+        refuse_lazy_function(function)
         self.region = region
         self.function = function
         self.name = _name(function, namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,6 +32,25 @@ class Codec(Protocol):
 
     def loads(self, payload: memoryview) -> Any:
         """Decode exactly *payload*; may raise anything if the bytes are no good."""
+
+
+def refuse_lazy_function(function: Callable[..., Any]) -> None:
+    """Refuse a creator whose every value could be read only once.
+
+    Raises:
+        LazyValue: It is a generator function or an ``async def``.
+    """
+    checks = {
+        "a generator function": inspect.isgeneratorfunction,
+        "an async def": inspect.iscoroutinefunction,
+        "an async generator function": inspect.isasyncgenfunction,
+    }
+    for kind, is_kind in checks.items():
+        if is_kind(function):
+            raise LazyValue(
+                f"{getattr(function, '__qualname__', function)} is {kind}: what it "
+                "returns can be used only once and so cannot be cached"
+            )
 
 
 def refuse_lazy(value: Any) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "ConfigurationError",
     "HoldoverError",
     "InsecureDirectory",
+    "InvalidArgument",
     "InvalidLifetime",
     "InvalidOrder",
     "LazyValue",
@@ -89,6 +90,10 @@ class LazyValue(UncacheableValue):
 
 class UnkeyableArgument(HoldoverError, TypeError):
     """An argument from which no lasting key can be made."""
+
+
+class InvalidArgument(HoldoverError, TypeError):
+    """A key that is no text, a creator that cannot be called, and the like."""
 
 
 class RecursiveCreation(HoldoverError, RuntimeError):

@@ -13,6 +13,7 @@ from holdover.regions.calls import Call
 from holdover.regions.configured import check_functions
 from holdover.regions.errors import (
     ConfigurationError,
+    InvalidArgument,
     InvalidOrder,
     RegionNotConfigured,
 )
@@ -80,6 +81,8 @@ class Region(WritableRegion):
             LazyValue: The creator returned a generator or the like.
             Exception: Whatever the creator raised, unchanged.
         """
+        if not callable(creator):
+            raise InvalidArgument(f"creator must be callable, got {creator!r}")
         create = creator
         if creator_args:
             args, kwargs = creator_args
@@ -237,9 +240,15 @@ class Region(WritableRegion):
             empty: See `get_or_create`.
 
         Raises:
+            LazyValue: The function is a generator or an ``async def``.
             UnimportableFunction: The region's runner could not find the function.
             InvalidLifetime: *expiration_time* is no span of time.
         """
+        if namespace is not None and not isinstance(namespace, str):
+            raise InvalidArgument(
+                f"namespace must be a str, got {namespace!r}: the decorator is written "
+                "@region.cache_on_arguments(), with parentheses"
+            )
         if expiration_time is not None and not callable(expiration_time):
             self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
         generator = function_key_generator

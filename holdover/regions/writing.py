@@ -12,7 +12,11 @@ from dogpile.cache.region import DefaultInvalidationStrategy
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.configured import ConfiguredRegion
 from holdover.regions.envelope import Entry, new_fence
-from holdover.regions.errors import BackendError, ConfigurationError
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidArgument,
+)
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
@@ -193,7 +197,12 @@ class WritableRegion(ConfiguredRegion):
             return key
         if self.key_mangler is not None:
             key = self.key_mangler(key)
-        return bounded(self._prefix + key)
+        try:
+            return bounded(self._prefix + key)
+        except TypeError:
+            raise InvalidArgument(
+                f"a key must be a str, got {type(key).__name__} {key!r}"
+            ) from None
 
     def _entry(
         self, value: Any, lifetime: Lifetime | None, kept_by: Lifetime | None = None
