@@ -24,9 +24,10 @@ def file_region(path, **settings):
 
 
 @pytest.fixture
-def doomed(tmp_path):
+def start_doomed(tmp_path):
     """Start a process that creates "k" and never ends by itself; give its pid."""
     started = FORK.Event()
+    processes = []
 
     def run():
         def never():
@@ -35,17 +36,22 @@ def doomed(tmp_path):
 
         file_region(tmp_path / "cache").get_or_create("k", never)
 
-    process = FORK.Process(target=run, daemon=True)
-    process.start()
-    assert started.wait(10)
-    yield process.pid
-    process.kill()
-    process.join()
+    def start():
+        process = FORK.Process(target=run, daemon=True)
+        processes.append(process)
+        process.start()
+        assert started.wait(10)
+        return process.pid
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.join()
 
 
-def test_a_killed_creator_is_replaced(tmp_path, doomed):
+def test_a_killed_creator_is_replaced(tmp_path, start_doomed):
     """After SIGKILL the next creator starts within the lease's ttl and one poll."""
-    shared = file_region(tmp_path / "cache")
+    shared, doomed = file_region(tmp_path / "cache"), start_doomed()
     assert shared.key_is_locked("k")
     os.kill(doomed, signal.SIGKILL)
     killed = time.monotonic()
@@ -60,25 +66,12 @@ def test_a_killed_creator_is_replaced(tmp_path, doomed):
     assert began[0] <= TTL + 0.25
 
 
-def test_stale_is_served_while_nobody_creates(tmp_path):
+def test_stale_is_served_while_nobody_creates(tmp_path, start_doomed):
     """While a dead creator's lease has not lapsed, the old value is served at once."""
     shared = file_region(tmp_path / "cache")
     shared.set("k", "old")
     shared.invalidate(hard=False)
-    started = FORK.Event()
-
-    def run():
-        def never():
-            started.set()
-            time.sleep(60)
-
-        file_region(tmp_path / "cache").get_or_create("k", never)
-
-    process = FORK.Process(target=run, daemon=True)
-    process.start()
-    assert started.wait(10)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    os.kill(start_doomed(), signal.SIGKILL)
     asked = time.monotonic()
     assert shared.get_or_create("k", lambda: "new") == "old"
     assert time.monotonic() - asked < TTL / 2
