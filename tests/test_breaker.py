@@ -101,7 +101,7 @@ import os, signal, sys
 from holdover.regions.breaker import Breaker
 breaker = Breaker()
 breaker.failed()
-breaker._lock.__enter__()
+breaker._lock.held.acquire()
 child = os.fork()
 if child == 0:
     signal.alarm(3)

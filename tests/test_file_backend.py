@@ -1111,31 +1111,33 @@ def test_a_held_lock_costs_one_stripe(new_backend):
 
 
 FORKED = """
-    import os, signal, sys, threading
-    from holdover.regions.backends.base import Busy, Lease
+    import os, signal, sys
+    from pathlib import Path
+    from holdover.regions.backends.base import Busy
     from holdover.regions.backends.file import FileBackend
-    backend = FileBackend({"path": sys.argv[1], "lock_timeout": 1.0})
-    backend.write("k", b"v", ttl=None)
-    backend.clock("r")
-    theirs = backend.acquire("leased", "r", ttl=60.0, seen=None)
-    for lock in backend._locks._thread_locks:
-        lock.acquire()
-    backend._clock_lock.acquire()
-    child = os.fork()
-    if child == 0:
-        signal.alarm(10)
-        backend.write("k", b"child's", ttl=None)
-        backend.advance("r", hard=True)
-        assert isinstance(backend.acquire("leased", "r", ttl=5.0, seen=None), Busy)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert backend.read("k", "r")[0] == b"child's"
-    sys.exit(status)
+    root = Path(sys.argv[1]) / "cache"
+    backend = FileBackend({"path": root, "lock_timeout": 0.2})
+    backend.acquire("leased", "r", ttl=60.0, seen=None)
+    with backend._locks.hold(0):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            assert isinstance(backend.acquire("leased", "r", ttl=5.0, seen=None), Busy)
+            backend.advance("r", hard=True)
+            print("forked", flush=True)
+            signal.pause()
+    try:
+        for other in (backend, FileBackend({"path": root, "lock_timeout": 0.2})):
+            with other._locks.hold(0):
+                pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 """
 
 
 def test_a_fork_while_locks_are_held(root):
-    """A child has free locks; leases are its parent's all the same."""
+    """A child keeps nobody out of what its parent had locked when it forked."""
     run(FORKED, root)
 
 

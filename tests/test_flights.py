@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from holdover.errors import RecursiveCreation
-from holdover.regions.flights import EVERYONE, NOTHING, Flights, Landed, ticket
+from holdover.regions.flights import EVERYONE, NOTHING, Flight, Flights, Landed, ticket
 
 SOON = 5.0  # seconds: longer than any of these waits should take
 
@@ -16,6 +16,19 @@ SOON = 5.0  # seconds: longer than any of these waits should take
 def flights():
     """The flights of a process of its own."""
     return Flights()
+
+
+def join(flights, key):
+    """Board as one who would wait; give the flight, and whether it is the caller's."""
+    mine = Flight()
+    flight = flights.enter(key, mine, may_wait=True)
+    return flight, flight is mine
+
+
+def lead(flights, key):
+    """Board as one who would not wait; give the flight, or None if it is another's."""
+    mine = Flight()
+    return mine if flights.enter(key, mine, may_wait=False) is mine else None
 
 
 def in_thread(work):
@@ -37,7 +50,7 @@ def owned_elsewhere(flights, key):
     box = {"work": lambda: None}
 
     def run():
-        box["flight"], _ = flights.join(key)
+        box["flight"], _ = join(flights, key)
         ready.set()
         wanted.wait(SOON)
         box["result"] = box["work"]()
@@ -66,9 +79,9 @@ def until(claim):
 
 def test_the_first_owns_and_the_others_join(flights):
     """Who starts a flight does its work; the others share it."""
-    flight, is_mine = flights.join("k")
+    flight, is_mine = join(flights, "k")
     assert is_mine
-    others = [in_thread(lambda: flights.join("k"))() for _ in range(3)]
+    others = [in_thread(lambda: join(flights, "k"))() for _ in range(3)]
     assert [(flight, False)] * 3 == others
 
 
@@ -79,7 +92,7 @@ def test_exactly_one_owner(flights):
 
     def come():
         barrier.wait()
-        joined.append(flights.join("k"))
+        joined.append(join(flights, "k"))
 
     threads = [threading.Thread(target=come) for _ in range(16)]
     for thread in threads:
@@ -92,15 +105,15 @@ def test_exactly_one_owner(flights):
 
 def test_keys_are_apart(flights):
     """Each key has a flight of its own, and one thread may own several."""
-    assert flights.join("a")[0] is not flights.join("b")[0]
-    assert flights.join(("a", "more"))[1]
+    assert join(flights, "a")[0] is not join(flights, "b")[0]
+    assert join(flights, ("a", "more"))[1]
 
 
 def test_landing_wakes_everyone(flights):
     """All who wait are woken, and see what was brought."""
-    flight, _ = flights.join("k")
+    flight, _ = join(flights, "k")
     waiting = [
-        in_thread(lambda: (flights.wait(flights.join("k")[0], SOON), flight.landed))
+        in_thread(lambda: (flights.wait(join(flights, "k")[0], SOON), flight.landed))
         for _ in range(8)
     ]
     until(lambda: len(flights._waiting) == 8)
@@ -112,7 +125,7 @@ def test_landing_wakes_everyone(flights):
 
 def test_a_landed_flight_needs_no_wait(flights):
     """Who waits for what is over goes on at once, even its owner."""
-    flight, _ = flights.join("k")
+    flight, _ = join(flights, "k")
     flight.land(NOTHING)
     assert flights.wait(flight, 0.0)
 
@@ -122,7 +135,7 @@ def test_what_a_flight_brings():
     assert ticket() < Landed("v").valid_before == EVERYONE
     assert ticket() > NOTHING.valid_before
     assert NOTHING.error is None
-    assert Flights().join("k")[0].landed is NOTHING
+    assert join(Flights(), "k")[0].landed is NOTHING
 
 
 def test_tickets_tell_earlier_from_later():
@@ -140,37 +153,37 @@ def test_the_wait_is_bounded(flights):
 
 def test_a_closed_flight_takes_in_nobody(flights):
     """Who comes after closing starts a flight of his own; closing twice is harmless."""
-    first, _ = flights.join("k")
+    first, _ = join(flights, "k")
     flights.close("k", first)
     flights.close("k", first)
-    second, is_theirs = in_thread(lambda: flights.join("k"))()
+    second, is_theirs = in_thread(lambda: join(flights, "k"))()
     assert is_theirs
     assert second is not first
     flights.close("k", first)
-    assert (second, False) == flights.join("k")
+    assert (second, False) == join(flights, "k")
 
 
 def test_lead(flights):
-    """`lead` starts a flight or says that one is under way; it never joins."""
-    flight = flights.lead("k")
+    """Who would not wait starts a flight, or is told that one is under way."""
+    flight = lead(flights, "k")
     assert flight is not None
-    assert flights.lead("k") is None
-    assert (flight, False) == in_thread(lambda: flights.join("k"))()
+    assert lead(flights, "k") is None
+    assert (flight, False) == in_thread(lambda: join(flights, "k"))()
     flights.close("k", flight)
-    assert flights.lead("k") is not None
+    assert lead(flights, "k") is not None
 
 
 @pytest.mark.parametrize("key", ["the key", (object(), "the key")])
 def test_recursion(flights, key):
     """Who owns a flight cannot join it: the error names the key."""
-    flights.join(key)
+    join(flights, key)
     with pytest.raises(RecursiveCreation, match="creator of 'the key'"):
-        flights.join(key)
+        join(flights, key)
 
 
 def test_two_that_wait_for_each_other(flights):
     """The one who would close the circle does not wait."""
-    mine, _ = flights.join("a")
+    mine, _ = join(flights, "a")
     theirs, there = owned_elsewhere(flights, "b")
     result = there(lambda: flights.wait(mine, SOON))
     until(lambda: flights._waiting)
@@ -181,7 +194,7 @@ def test_two_that_wait_for_each_other(flights):
 
 def test_a_longer_circle(flights):
     """It is seen over any number of hands."""
-    mine, _ = flights.join("a")
+    mine, _ = join(flights, "a")
     b, there_b = owned_elsewhere(flights, "b")
     c, there_c = owned_elsewhere(flights, "c")
     there_c(lambda: flights.wait(mine, SOON))
@@ -204,28 +217,67 @@ def test_a_chain_is_no_circle(flights):
 
 def test_waiting_for_oneself(flights):
     """A thread that waits for its own flight is told at once that it never lands."""
-    assert not flights.wait(flights.join("k")[0], SOON)
+    assert not flights.wait(join(flights, "k")[0], SOON)
 
 
 def test_a_wait_that_is_over_is_forgotten(flights):
     """Who has given up waiting no longer counts as waiting."""
-    mine, _ = flights.join("a")
+    mine, _ = join(flights, "a")
     theirs, there = owned_elsewhere(flights, "b")
     there(lambda: flights.wait(mine, 0.001))()
     assert flights._waiting == {}
     assert not flights.wait(theirs, 0.001)
 
 
+def test_boarding_ends_the_flight(flights):
+    """After the block the key is free again, and who waited is woken."""
+    with flights.board("k") as seat:
+        assert seat.is_mine
+        assert join_elsewhere(flights, "k") is seat.flight
+    assert seat.flight.has_landed
+    assert join(flights, "k")[1]
+
+
+def test_boarding_anothers_flight_does_not_end_it(flights):
+    """Only its owner ends a flight."""
+    theirs, _ = owned_elsewhere(flights, "k")
+    with flights.board("k") as seat:
+        assert not seat.is_mine
+        assert seat.flight is theirs
+    assert not theirs.has_landed
+    assert lead(flights, "k") is None
+
+
+def test_an_exception_from_outside_leaves_no_flight(flights, monkeypatch):
+    """A signal that strikes right after a flight was registered does not leak it."""
+    enter = flights.enter
+
+    def struck(*args, **kwargs):
+        enter(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(flights, "enter", struck)
+        with pytest.raises(KeyboardInterrupt), flights.board("k"):
+            pass
+    assert join(flights, "k")[1]
+
+
+def join_elsewhere(flights, key):
+    """Have another thread board; give the flight it got."""
+    return in_thread(lambda: join(flights, key)[0])()
+
+
 FORKED = """
 import os, sys, threading
-from holdover.regions.flights import Flights
+from holdover.regions.flights import Flight, Flights
 flights = Flights()
-flights.join("k")
+flights.enter("k", Flight(), may_wait=True)
 flights._lock.acquire()
 child = os.fork()
 if child == 0:
-    assert flights.join("k")[1]
-    assert flights.lead("other") is not None
+    mine = Flight()
+    assert flights.enter("k", mine, may_wait=True) is mine
     os._exit(0)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -47,6 +47,7 @@ LAYERS = {
         "regions.legacy",
         "regions.forks",
         "regions.patience",
+        "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
         "regions.undelivered",

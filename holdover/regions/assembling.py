@@ -50,8 +50,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
+        if not isinstance(self.lease, LeaseTerms):
+            raise ConfigurationError(
+                f"lease must be LeaseTerms or a mapping of them, got {self.lease!r}"
+            )
         plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
-        if self.on_miss == "empty" and self.runner in (None, "inline"):
+        if self.on_miss == "empty" and self.runner in (None, "inline", [], ()):
             raise ConfigurationError(
                 'on_miss="empty" needs a runner to create the value meanwhile: '
                 'runner="thread" or "celery"'
@@ -93,6 +97,8 @@ def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
                 f"backend must be a name or a backend object, got {backend!r}"
             )
         return backend
+    if not isinstance(arguments, Mapping):
+        raise ConfigurationError(f"arguments must be a mapping, got {arguments!r}")
     return _backend_maker(backend)(dict(arguments))
 
 
@@ -125,6 +131,10 @@ def build_codec(
         return None
     if codec is None or isinstance(codec, str):
         return cast("Codec", plugins.load("codec", codec or "pickle")())
+    if not all(hasattr(codec, part) for part in ("tag", "dumps", "loads")):
+        raise ConfigurationError(
+            f"codec must be a name, or have tag, dumps and loads; got {codec!r}"
+        )
     return codec
 
 

@@ -34,7 +34,7 @@ class Breaker:
         """Say whether to try; when open, True for one caller per pause."""
         if self._failures < self._limit:
             return True
-        with self._lock:
+        with self._lock.held:
             now = self._time.steady()
             if now < self._probe_at:
                 return False
@@ -45,14 +45,14 @@ class Breaker:
     def succeeded(self) -> None:
         """Close: all is well again."""
         if self._failures:
-            with self._lock:
+            with self._lock.held:
                 self._failures = 0
                 self._probing = False
                 self._pause = self._first_pause
 
     def failed(self) -> None:
         """Count a failure, and open if that was one too many."""
-        with self._lock:
+        with self._lock.held:
             if self._failures >= self._limit and not self._probing:
                 return  # it was under way when others found out
             if self._probing:

@@ -8,6 +8,9 @@ from typing import Any
 
 from holdover.regions.lifetime import Lifetime
 
+Described = tuple[str, list[Any], dict[str, Any], str]
+"""A call as data: the function's registered name, args, kwargs and the user's key."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Call:
@@ -32,7 +35,7 @@ class Call:
     own_lifetime: bool = False
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
-    order: Callable[[], tuple[str, list[Any], dict[str, Any], str] | None] | None = None
+    order: Callable[[], Described | None] | None = None
     asked: int = 0
 
 

@@ -50,6 +50,8 @@ class ConfiguredRegion(CacheRegion):
         *,
         time_source: TimeSource = SYSTEM_TIME,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise ConfigurationError(f"a region's name is a text, got {name!r}")
         self._rules: Settings | None = None
         self._lifetime = Lifetime()
         self._tier: Tier | None = None
@@ -182,6 +184,8 @@ class ConfiguredRegion(CacheRegion):
         Returns:
             A function that ends it.
         """
+        if not callable(listener):
+            raise ConfigurationError(f"a listener is a function, got {listener!r}")
         self._listeners.add(listener)
         return lambda: self._listeners.remove(listener)
 

@@ -7,11 +7,11 @@ promises in the documentation ("What the lease promises").
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
-from holdover.regions.calls import Call
+from holdover.regions.calls import Call, Described
 from holdover.regions.errors import LeaseTimeout
 from holdover.regions.events import Listeners
 from holdover.regions.flights import (
@@ -24,9 +24,10 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import LeaseTerms
 from holdover.regions.making import Maker
 from holdover.regions.ordering import Chain
+from holdover.regions.outcomes import Found
 from holdover.regions.patience import Polls, TakenLeases
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
-from holdover.regions.tier import Found, Tier
+from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
 
@@ -86,6 +87,7 @@ class Creation:
         """Create a value now, whatever is there, and store it unless overtaken.
 
         Raises:
+            RecursiveCreation: The creator itself asked for it.
             Exception: Whatever the creator raised, unchanged; what was there stays.
         """
         call.asked = ticket()
@@ -93,12 +95,14 @@ class Creation:
         found = self._tier.look(call.key, call.lifetime)
         polls = Polls(found.entry.cost)
         while True:
-            grant = self._acquire(call, found, self._terms.ttl)
-            if isinstance(grant, Lease):
-                return self._maker.under(call, grant, Flight()).value
-            left = deadline - self._time.steady()
-            if grant is None or left <= 0:
-                return self._maker.unstored(call, Flight()).value
+            with FLIGHTS.board((self._tier, call.key)) as seat:
+                flight = seat.flight if seat.is_mine else Flight()
+                grant = self._acquire(call, found, self._terms.ttl)
+                left = deadline - self._time.steady()
+                if isinstance(grant, Lease):
+                    return self._maker.under(call, grant, flight).value
+                if grant is None or left <= 0:
+                    return self._maker.unstored(call, flight).value
             if isinstance(grant, Found):
                 found = grant
             else:  # somebody else creates, who may have begun before we were asked
@@ -114,15 +118,14 @@ class Creation:
         if self._chain:
             newer = self._refresh_behind(call, found)
             return self._serve_old(call, newer or found)
-        flight = None
-        if not self._taken.knows(call.key, found.entry):
-            flight = FLIGHTS.lead((self._tier, call.key))
-        if flight is None:
+        if self._taken.knows(call.key, found.entry):
             return self._serve_old(call, found)
-        with FLIGHTS.flying((self._tier, call.key), flight):
+        with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
+            if not seat.is_mine:
+                return self._serve_old(call, found)
             grant = self._acquire(call, found, self._terms.ttl)
             if isinstance(grant, Lease):
-                return self._create(call, grant, flight, found)
+                return self._create(call, grant, seat.flight, found)
         # Only now, with the flight over: what is there may be gone for this caller.
         return self._serve_old(call, grant if isinstance(grant, Found) else found)
 
@@ -141,21 +144,25 @@ class Creation:
         """Order one refresh, unless one is under way; give a newer value if seen."""
         if self._taken.knows(call.key, found.entry):
             return None
-        flight = FLIGHTS.lead((self._tier, call.key))
-        if flight is None:
-            return None
-        with FLIGHTS.flying((self._tier, call.key), flight):
-            grant = self._acquire(call, found, self._terms.queue_ttl)
+        with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
+            if not seat.is_mine:
+                return None
+            order = self._describe(call)
+            travels = order is not None and self._chain.takes_orders
+            ttl = self._terms.queue_ttl if travels else self._terms.ttl
+            grant = self._acquire(call, found, ttl, queued=True)
             if isinstance(grant, Lease):
-                self._order(call, grant, found)
+                self._order(call, grant, found, order)
         return grant if isinstance(grant, Found) else None
 
-    def _order(self, call: Call, lease: Lease, found: Found) -> None:
+    def _order(
+        self, call: Call, lease: Lease, found: Found, described: Described | None
+    ) -> None:
         self._taken.remember(call.key, found.entry, lease.ttl)
         job = Job(
             key=call.key,
             carry_out=lambda: self._maker.fulfil(call, lease.token),
-            order=self._order_for(call, lease),
+            order=self._order_for(described, lease),
         )
 
         def give_up(reason: str) -> None:
@@ -164,11 +171,15 @@ class Creation:
 
         self._chain.dispatch(job, give_up)
 
-    def _order_for(self, call: Call, lease: Lease) -> RefreshOrder | None:
-        named = call.order() if call.order is not None else None
-        if named is None:
+    def _describe(self, call: Call) -> Described | None:
+        return call.order() if call.order is not None else None
+
+    def _order_for(
+        self, described: Described | None, lease: Lease
+    ) -> RefreshOrder | None:
+        if described is None:
             return None
-        function, args, kwargs, key = named
+        function, args, kwargs, key = described
         return RefreshOrder(
             region=self._tier.region,
             function=function,
@@ -185,16 +196,15 @@ class Creation:
     def _create_or_wait(self, call: Call, found: Found) -> Any:
         deadline = self._time.steady() + self._terms.wait
         while True:
-            flight, is_mine = FLIGHTS.join((self._tier, call.key))
-            if is_mine:
-                with FLIGHTS.flying((self._tier, call.key), flight):
-                    return self._lead(call, flight, found, deadline)
-            left = max(0.0, deadline - self._time.steady())
-            if not FLIGHTS.wait(flight, left):
-                return self._lose_patience(call, found)
-            landed = flight.landed
+            with FLIGHTS.board((self._tier, call.key)) as seat:
+                if seat.is_mine:
+                    return self._lead(call, seat.flight, found, deadline)
+                left = max(0.0, deadline - self._time.steady())
+                if not FLIGHTS.wait(seat.flight, left):
+                    return self._lose_patience(call, found)
+                landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed.error)
+                return self._creator_failed(call, found, landed)
             if call.asked < landed.valid_before:
                 return landed.value
             # We asked after that value's creator had started, and something was
@@ -229,25 +239,23 @@ class Creation:
         if found.freshness is Freshness.FALLBACK:
             return self._serve_old(call, found)
         if self._raise_on_timeout:
-            self._raise_timeout(call, self._terms.wait)
+            raise LeaseTimeout(
+                f"region {self._tier.region!r}: nobody had created {call.key!r} "
+                f"after {self._terms.wait:g} s"
+            )
+        deadline = self._time.steady() + self._terms.wait
         while True:
-            flight, is_mine = FLIGHTS.join((self._tier, call.key, "unstored"))
-            if is_mine:
-                with FLIGHTS.flying((self._tier, call.key, "unstored"), flight):
-                    return self._create_unstored(call, flight, found)
-            if not FLIGHTS.wait(flight, self._terms.max_hold):
-                self._raise_timeout(call, self._terms.max_hold)
-            landed = flight.landed
+            with FLIGHTS.board((self._tier, call.key, "unstored")) as seat:
+                if seat.is_mine:
+                    return self._create_unstored(call, seat.flight, found)
+                left = max(0.0, deadline - self._time.steady())
+                if not FLIGHTS.wait(seat.flight, left):
+                    return self._create_unstored(call, Flight(), found)
+                landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed.error)
+                return self._creator_failed(call, found, landed)
             if call.asked < landed.valid_before:
                 return landed.value
-
-    def _raise_timeout(self, call: Call, waited: float) -> NoReturn:
-        raise LeaseTimeout(
-            f"region {self._tier.region!r}: nobody had created {call.key!r} "
-            f"after {waited:g} s"
-        )
 
     # -- creating in the foreground --------------------------------------------
 
@@ -256,30 +264,36 @@ class Creation:
         try:
             return self._maker.under(call, lease, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
-            flight.land(Landed(error=error))
-            return self._creator_failed(call, found, error)
+            landed = Landed(error=error, traceback=error.__traceback__)
+            flight.land(landed)
+            return self._creator_failed(call, found, landed)
 
     def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
         """Create without a lease: only for those who had asked before it began."""
         try:
             return self._maker.unstored(call, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
-            flight.land(Landed(error=error))
-            return self._creator_failed(call, found, error)
+            landed = Landed(error=error, traceback=error.__traceback__)
+            flight.land(landed)
+            return self._creator_failed(call, found, landed)
 
-    def _creator_failed(self, call: Call, found: Found, error: Exception) -> Any:
+    def _creator_failed(self, call: Call, found: Found, landed: Landed) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
+        error = landed.error or RuntimeError("no error")
         if found.freshness is Freshness.GONE:
-            raise error
+            # From where it left the creator, since many may raise this same object.
+            raise error.with_traceback(landed.traceback)
         self._tier.tell(events.CreatorFailed, call.key, repr(error))
         return self._serve_old(call, found)
 
     # -- small steps -----------------------------------------------------------
 
     def _acquire(
-        self, call: Call, found: Found, ttl: float
+        self, call: Call, found: Found, ttl: float, *, queued: bool = False
     ) -> Lease | Busy | Found | None:
-        grant = self._tier.acquire(call.key, found.entry, call.lifetime, ttl)
+        grant = self._tier.acquire(
+            call.key, found.entry, call.lifetime, ttl, queued=queued
+        )
         if isinstance(grant, Busy):
             self._taken.remember(call.key, found.entry, grant.expires_in)
         return grant

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from importlib import import_module
+from pathlib import Path
 from typing import BinaryIO
 
 from holdover.regions.refresh.base import Report
@@ -21,10 +21,12 @@ from holdover.regions.worker import carry_out
 
 def main() -> None:
     """Take orders from standard input until it ends."""
-    # What creators print must not get between the reports.
-    reports = os.dup(1)
+    # What creators print must not get between the reports, nor may a program that they
+    # run read the orders.
+    reports, orders = os.dup(1), os.fdopen(os.dup(0), "rb")
     os.dup2(2, 1)
-    orders = sys.stdin.buffer
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     hello = json.loads(orders.readline())
     os.nice(hello["nice"])
     for module in hello["include"]:
@@ -38,7 +40,8 @@ def main() -> None:
 
 def _take_orders(orders: BinaryIO, runner: CeleryRunner) -> None:
     for line in orders:
-        runner.publish(json.loads(line))
+        with contextlib.suppress(ValueError):  # half a line: its parent was killed
+            runner.publish(json.loads(line))
 
 
 def _tell(reports: int, report: Report) -> None:

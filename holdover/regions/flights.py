@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from holdover.regions.errors import RecursiveCreation
 from holdover.regions.forks import renew_after_fork
@@ -30,6 +29,7 @@ class Landed:
     Attributes:
         value: The value, if there is one for the caller.
         error: The creator's own exception, shared by all who took part.
+        traceback: The error's traceback as it left the creator.
         valid_before: The value is for calls that had drawn their ticket before this
             one. Whoever asked later may know of an invalidation that the value does
             not, and looks again.
@@ -37,6 +37,7 @@ class Landed:
 
     value: Any = None
     error: Exception | None = None
+    traceback: TracebackType | None = None
     valid_before: float = EVERYONE
 
 
@@ -85,51 +86,36 @@ class Flights:
         self._flights: dict[object, Flight] = {}
         self._waiting: dict[int, Flight] = {}  # thread -> the flight it waits for
 
-    def join(self, key: object) -> tuple[Flight, bool]:
-        """Join the flight for *key*, or start one.
+    def board(self, key: object, *, may_wait: bool = True) -> Boarding:
+        """Join the flight for *key*, or start one, for the length of a ``with`` block.
 
-        Returns:
-            The flight, and whether the caller owns it: he does the work, and must
-            close and land it.
+        Args:
+            key: What the flight is for.
+            may_wait: Whether the caller would wait for another's flight; if so, one of
+                his own would be waited for without end, and is an error.
+        """
+        return Boarding(self, key, may_wait=may_wait)
+
+    def enter(self, key: object, mine: Flight, *, may_wait: bool) -> Flight:
+        """Register *mine* for *key*, unless there is one; give the one there is.
 
         Raises:
-            RecursiveCreation: The calling thread itself owns that flight.
+            RecursiveCreation: It is owned by the calling thread, who would wait for it.
         """
         with self._lock:
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = Flight()
-                return flight, True
-            if flight.owner == threading.get_ident():
-                raise RecursiveCreation(
-                    f"the creator of {_shown(key)} asked for that same key: it would "
-                    "wait for itself"
-                )
-            return flight, False
-
-    def lead(self, key: object) -> Flight | None:
-        """Start a flight for *key*; None if one is under way."""
-        with self._lock:
-            if key in self._flights:
-                return None
-            flight = self._flights[key] = Flight()
-            return flight
+            flight = self._flights.setdefault(key, mine)
+        if may_wait and flight is not mine and flight.owner == threading.get_ident():
+            raise RecursiveCreation(
+                f"the creator of {_shown(key)} asked for that same key: it would "
+                "wait for itself"
+            )
+        return flight
 
     def close(self, key: object, flight: Flight) -> None:
         """Take in nobody any more. Closing twice does no harm."""
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-
-    @contextmanager
-    def flying(self, key: object, flight: Flight) -> Iterator[None]:
-        """End *flight* after the block, whatever happens, and wake who still waits."""
-        try:
-            yield
-        finally:
-            self.close(key, flight)
-            if not flight.has_landed:
-                flight.land(NOTHING)
 
     def wait(self, flight: Flight, timeout: float) -> bool:
         """Wait for *flight*; False if it did not land in time, or never could.
@@ -155,6 +141,46 @@ class Flights:
                 return True
             following = self._waiting.get(following.owner)
         return False
+
+
+class Boarding:
+    """A caller's part in a flight: its owner ends it when the block ends.
+
+    The flight is made before it is registered, and ended by whoever made it, so that an
+    exception from outside (a signal, a time limit) cannot leave it behind at any step.
+
+    Attributes:
+        flight: The flight.
+        is_mine: Whether the caller owns it, and does the work.
+    """
+
+    __slots__ = ("_flights", "_key", "_may_wait", "_mine", "flight")
+
+    def __init__(self, flights: Flights, key: object, *, may_wait: bool) -> None:
+        self._flights = flights
+        self._key = key
+        self._may_wait = may_wait
+        self.flight = self._mine = Flight()
+
+    @property
+    def is_mine(self) -> bool:
+        """See the class."""
+        return self.flight is self._mine
+
+    def __enter__(self) -> Self:
+        try:
+            self.flight = self._flights.enter(
+                self._key, self._mine, may_wait=self._may_wait
+            )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flights.close(self._key, self._mine)
+        if not self._mine.has_landed:
+            self._mine.land(NOTHING)
 
 
 def _shown(key: object) -> str:

@@ -24,7 +24,12 @@ def renew_after_fork(thing: Forkable) -> None:
 
 
 class ForkSafeLock:
-    """A lock that is free in the child of a fork, whoever held it in the parent."""
+    """A lock that is free in the child of a fork, whoever held it in the parent.
+
+    Use it as ``with lock.held:``. What is entered there is the plain lock, since
+    between two steps of a method of ours an exception from outside could leave it
+    locked.
+    """
 
     def __init__(self) -> None:
         self.after_fork()
@@ -32,13 +37,7 @@ class ForkSafeLock:
 
     def after_fork(self) -> None:
         """Begin free."""
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.held = threading.Lock()
 
 
 def _renew_all() -> None:

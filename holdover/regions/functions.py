@@ -19,7 +19,7 @@ class Catalogue(Generic[T]):
 
     def register(self, region: str, name: str, entry: T) -> None:
         """Let *name* stand for *entry*; a reloaded module replaces its own."""
-        with self._lock:
+        with self._lock.held:
             self._entries[region, name] = entry
 
     def find(self, region: str, name: str) -> T:

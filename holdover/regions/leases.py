@@ -67,7 +67,7 @@ class Renewals:
         due_at = now + held.ttl / _RENEWALS_PER_TTL
         with self._changed:
             heapq.heappush(self._due, (due_at, next(self._order), held))
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._start_thread()
             elif self._due[0][2] is held:
                 self._changed.notify()

@@ -10,6 +10,7 @@ from typing import Any
 from holdover.regions.errors import InvalidLifetime
 
 DAY = 86_400.0
+_LONGEST_TERM = 30 * DAY
 
 
 def seconds(value: object, name: str, *, zero: bool = False) -> float:
@@ -117,6 +118,11 @@ class LeaseTerms:
     max_hold: float = 300.0
 
     def __post_init__(self) -> None:
-        for name in ("ttl", "queue_ttl", "max_hold"):
-            object.__setattr__(self, name, seconds(getattr(self, name), name))
-        object.__setattr__(self, "wait", seconds(self.wait, "wait", zero=True))
+        for name in ("ttl", "wait", "queue_ttl", "max_hold"):
+            value = seconds(getattr(self, name), name, zero=name == "wait")
+            if value > _LONGEST_TERM:
+                raise InvalidLifetime(
+                    f"{name} must be at most {_LONGEST_TERM:g} seconds (30 days), "
+                    f"got {value!r}"
+                )
+            object.__setattr__(self, name, value)

@@ -104,11 +104,12 @@ class Maker:
             reason = "overtaken: its lease is no longer the one that was ordered with"
             self._tier.tell(events.OrderDropped, call.key, reason)
             return Outcome(done=False, reason="overtaken")
-        flight = FLIGHTS.lead((self._tier, call.key)) or Flight()
-        with FLIGHTS.flying((self._tier, call.key), flight):
+        with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
             try:
-                made = self.under(call, lease, flight)
-            except Exception as error:  # noqa: BLE001 - the creator's own
+                made = self.under(
+                    call, lease, seat.flight if seat.is_mine else Flight()
+                )
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
                 self._tier.tell(events.CreatorFailed, call.key, repr(error))
                 return Outcome(done=False, reason=f"creator failed: {error!r}")
         if not made.stored:

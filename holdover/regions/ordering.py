@@ -10,19 +10,22 @@ from holdover.regions.background import Pool
 from holdover.regions.breaker import Breaker
 from holdover.regions.refresh.base import Job, Runner
 
-# Publishing may block for as long as a broker is allowed to; a visitor never waits
-# for that. One thread keeps the messages of a process in order.
-PUBLISHER = Pool("holdover-publisher", threads=1, backlog=1000)
-
 GiveUp = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+def _publisher() -> Pool:
+    return Pool("holdover-publisher", threads=1, backlog=1000)
+
+
+@dataclass(frozen=True)
 class _Link:
     """A runner, and the breaker that keeps calls away while it fails."""
 
     runner: Runner
     breaker: Breaker = field(default_factory=Breaker)
+    # Publishing may block for as long as a broker is allowed to; a visitor never waits
+    # for that, nor do the orders of another queue.
+    publisher: Pool = field(default_factory=_publisher)
 
     def suits(self, job: Job) -> bool:
         """Say whether this runner could carry out *job* at all."""
@@ -43,6 +46,11 @@ class Chain:
     def __bool__(self) -> bool:
         return bool(self._links)
 
+    @property
+    def takes_orders(self) -> bool:
+        """Whether an order that can travel would."""
+        return bool(self._links) and self._links[0].runner.takes_orders
+
     def dispatch(self, job: Job, give_up: GiveUp) -> None:
         """Hand *job* to the first runner that takes it.
 
@@ -58,7 +66,7 @@ class Chain:
             if not link.suits(job) or not link.breaker.allows():
                 continue
             if link.runner.takes_orders:
-                if PUBLISHER.submit(partial(self._publish, job, give_up, index)):
+                if link.publisher.submit(partial(self._publish, job, give_up, index)):
                     return
                 reason = "too many orders wait to be published"
                 continue

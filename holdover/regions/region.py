@@ -89,7 +89,7 @@ class Region(WritableRegion):
             create = lambda: creator(*args, **kwargs)  # noqa: E731 - a def would hide it
         call = self._call(key, create, expiration_time, should_cache_fn, empty)
         if lifetime is not None:
-            _ = self._entries  # dogpile.cache's backends cannot keep it
+            self._check_lifetime(lifetime)
             call.lifetime, call.own_lifetime = lifetime, True
         return cast("T", self.fetch_call(call))
 

@@ -42,7 +42,7 @@ class Registry:
         """Give the region of that name, making it if there is none yet."""
         if not name or not isinstance(name, str):
             raise ConfigurationError(f"a region's name is a text, got {name!r}")
-        with self._lock:
+        with self._lock.held:
             if name not in self._regions:
                 self._regions[name] = Region(name)
             return self._regions[name]

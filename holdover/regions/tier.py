@@ -8,7 +8,6 @@ remembered until it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from holdover.regions import events
@@ -28,53 +27,21 @@ from holdover.regions.envelope import (
 )
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
-from holdover.regions.freshness import Freshness, Standing, assess
+from holdover.regions.freshness import Standing, assess
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import (
+    MISSING,
+    NOT_STORED,
+    Committed,
+    Delivery,
+    Found,
+)
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import WHOLE_REGION, Undelivered
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a write or an invalidation.
-
-    Attributes:
-        pending: The backend could not be reached. This process treats what is
-            concerned as missing until the invalidation has been delivered; other
-            processes do not know of it yet.
-        existed: Whether there was a value before, where the backend tells.
-    """
-
-    pending: bool = False
-    existed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A stored entry and how usable it is."""
-
-    freshness: Freshness
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What became of a created value.
-
-    Attributes:
-        stored: Whether it was stored.
-        for_everyone: Whether nothing was invalidated since its lease was won, so that
-            those who asked later may have it too.
-    """
-
-    stored: bool
-    for_everyone: bool
-
-
-NOT_STORED = Committed(stored=False, for_everyone=False)
-MISSING = Found(Freshness.GONE, ABSENT)
+UNKNOWN_TICK = 0  # older than every floor
 
 
 class Tier:
@@ -107,9 +74,10 @@ class Tier:
         self._now = time_source.wall
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
-        # Two, because a full disk fails every write and no read.
+        # Three, because a full disk fails every write, no read and no removal.
         self._reading = Breaker(time_source=time_source)
         self._writing = Breaker(time_source=time_source)
+        self._removing = Breaker(time_source=time_source)
         self._undelivered = Undelivered()
 
     # -- reading ---------------------------------------------------------------
@@ -148,11 +116,11 @@ class Tier:
     # -- writing ---------------------------------------------------------------
 
     def tick(self) -> int:
-        """Read the region clock for an entry about to be made; 0 if out of reach."""
+        """Read the region clock for an entry that is about to be made."""
         try:
             return self._try(self._reading, self._clock.tick)
         except BackendError:
-            return 0
+            return UNKNOWN_TICK
 
     def store(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
         """Write unconditionally.
@@ -161,11 +129,14 @@ class Tier:
             UncacheableValue: The codec cannot encode the value.
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
-        stored = self._seal(key, entry)
-        ttl = self._ttl(entry)
-        return self._deliver_or_remember(
-            key, lambda: self.backend.write(key, stored, ttl=ttl), strict=strict
-        )
+        stored, ttl = self._seal(key, entry), self._ttl(entry)
+
+        def write() -> None:
+            if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
+                raise BackendError("the region clock could not be read")
+            self.backend.write(key, stored, ttl=ttl)
+
+        return self._deliver_or_remember(self._writing, key, write, strict=strict)
 
     def remove(self, key: str, *, strict: bool = False) -> Delivery:
         """Remove the value and end any lease.
@@ -174,7 +145,7 @@ class Tier:
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
         return self._deliver_or_remember(
-            key, lambda: self.backend.remove(key), strict=strict
+            self._removing, key, lambda: self.backend.remove(key), strict=strict
         )
 
     def invalidate(self, *, hard: bool, strict: bool = False) -> Delivery:
@@ -183,8 +154,12 @@ class Tier:
         Raises:
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
+        hard = hard or WHOLE_REGION in self._undelivered  # or that one would be lost
         return self._deliver_or_remember(
-            WHOLE_REGION, lambda: self._clock.advance(hard=hard), strict=strict
+            self._removing,
+            WHOLE_REGION,
+            lambda: self._clock.advance(hard=hard),
+            strict=strict,
         )
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
@@ -237,7 +212,13 @@ class Tier:
     # -- leases ----------------------------------------------------------------
 
     def acquire(
-        self, key: str, seen: Entry, lifetime: Lifetime, ttl: float
+        self,
+        key: str,
+        seen: Entry,
+        lifetime: Lifetime,
+        ttl: float,
+        *,
+        queued: bool = False,
     ) -> Lease | Busy | Found | None:
         """Try to win the lease; None if the backend cannot say."""
         if self._undelivered and not self._deliver(key):
@@ -250,6 +231,7 @@ class Tier:
                 self.region,
                 ttl=ttl,
                 seen=_fence_seen(seen),
+                queued=queued,
             )
             if isinstance(grant, Changed):
                 return self._judge(grant.stored, grant.tick, key, lifetime)
@@ -280,7 +262,8 @@ class Tier:
             reason = "the key changed while its value was being created"
             self.tell(events.LeaseLost, lease.key, reason)
             return NOT_STORED
-        return Committed(stored=True, for_everyone=tick == lease.clock)
+        unmoved = tick == lease.clock and not self._undelivered
+        return Committed(stored=True, for_everyone=unmoved)
 
     def release(self, lease: Lease) -> None:
         """End the lease without a value; if that fails, it lapses."""
@@ -310,13 +293,15 @@ class Tier:
 
     def _deliver_or_remember(
         self,
+        breaker: Breaker,
         key: str | None,
         operation: Callable[[], object],
         *,
         strict: bool,
     ) -> Delivery:
+        begun = self._undelivered.moment()
         try:
-            existed = self._try(self._writing, operation)
+            existed = self._try(breaker, operation)
         except ValueTooLarge:
             if strict:
                 raise
@@ -326,7 +311,7 @@ class Tier:
             if strict:
                 raise
             return Delivery(pending=True)
-        self._undelivered.delivered(key)
+        self._undelivered.delivered(key, begun)
         return Delivery(existed=existed is True)
 
     def _deliver(self, key: str) -> bool:

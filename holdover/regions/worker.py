@@ -38,5 +38,5 @@ def carry_out(message: object, task_id: str | None = None) -> Outcome:
         order = RefreshOrder.from_message(message)
         return CATALOGUE.find(order.region, order.function).fulfil(order, task_id)
     except HoldoverError as error:
-        log.warning("a refresh message was dropped: %s", error)
+        log.warning("a refresh message was dropped: %.200s", error)
         return Outcome(done=False, reason=str(error))

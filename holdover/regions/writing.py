@@ -20,7 +20,8 @@ from holdover.regions.errors import (
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.tier import Delivery, Tier
+from holdover.regions.outcomes import Delivery
+from holdover.regions.tier import Tier
 
 _SWAPS = 1000  # tries against others who change the same key
 
@@ -209,6 +210,8 @@ class WritableRegion(ConfiguredRegion):
     ) -> Entry:
         """Make an entry, with a *lifetime* of its own or judged by its readers'."""
         refuse_lazy(value)
+        if lifetime is not None:
+            self._check_lifetime(lifetime)
         tier = self._entries
         return tier.entry(
             value,
@@ -216,6 +219,12 @@ class WritableRegion(ConfiguredRegion):
             clock=tier.tick(),
             own_lifetime=lifetime is not None,
         )
+
+    def _check_lifetime(self, lifetime: object) -> None:
+        """Refuse what is no lifetime, and any where it could not be kept."""
+        if not isinstance(lifetime, Lifetime):
+            raise InvalidArgument(f"lifetime must be a Lifetime, got {lifetime!r}")
+        _ = self._entries  # dogpile.cache's backends cannot keep one
 
     def _changed(self, old: Entry, value: Any, lifetime: Lifetime | None) -> Entry:
         """Make an entry from an old one; what invalidates that reaches it too."""

@@ -146,7 +146,15 @@ class Backend(CacheBackend):
     # -- leases ----------------------------------------------------------------
 
     @abstractmethod
-    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
+    def acquire(
+        self,
+        key: str,
+        region: str,
+        *,
+        ttl: float,
+        seen: int | None,
+        queued: bool = False,
+    ) -> Grant:
         """Try to win the right to create *key*.
 
         Args:
@@ -155,6 +163,8 @@ class Backend(CacheBackend):
             ttl: Seconds until the lease lapses unless renewed.
             seen: The fence of the value that the caller has seen, None if none. If
                 another value is there now, that is the answer.
+            queued: Whether the lease will wait in a queue for a worker. Until it is
+                adopted, whoever would create at once may overtake it.
         """
 
     @abstractmethod

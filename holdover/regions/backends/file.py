@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,7 +49,6 @@ from holdover.regions.errors import (
     InsecureDirectory,
     ValueTooLarge,
 )
-from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -87,13 +85,6 @@ class FileBackend(DefaultSerialization, Backend):
             self._root, self._locks, self._usage, self._max_bytes, self._time
         )
         self._clocks: dict[str, ClockFile] = {}
-        self._clock_lock = threading.Lock()  # guards opening of clock files
-        renew_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Begin with free locks."""
-        self._locks.after_fork()
-        self._clock_lock = threading.Lock()
 
     # -- reading and writing ---------------------------------------------------
 
@@ -103,19 +94,16 @@ class FileBackend(DefaultSerialization, Backend):
             self._check()
         try:
             stored = read_file(self._path(key))
-            clock = self._clocks.get(region)
-            tick = clock.tick() if clock is not None else None
-            # Whoever removed the whole directory removed the clock's file too; that
-            # shows first as a missing value.
-            if tick is None or stored is None:
-                tick = self._tick(region)
+            tick = self._clock_file(region).tick()
         except OSError as error:
             raise BackendError(f"reading a cache file: {error}") from error
-        return stored, tick
+        return stored, self.clock(region).tick if tick is None else tick
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
         path = self._path(key)
+        if len(stored) > self._max_bytes:  # type: ignore[arg-type] # bytes
+            self.remove(key)
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
             self._replace(path, temporary, stored)
             unlink(path + LEASE)
@@ -142,7 +130,15 @@ class FileBackend(DefaultSerialization, Backend):
 
     # -- leases ----------------------------------------------------------------
 
-    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
+    def acquire(
+        self,
+        key: str,
+        region: str,
+        *,
+        ttl: float,
+        seen: int | None,
+        queued: bool = False,
+    ) -> Grant:
         """See `Backend.acquire`."""
         path = self._path(key)
         tick = self._tick(region)
@@ -152,12 +148,14 @@ class FileBackend(DefaultSerialization, Backend):
                 return Changed(stored, tick)
             now = self._time.steady()
             held = LeaseRecord.load(path + LEASE)
-            if held is not None and held.remaining(now) > 0:
-                return Busy(held.remaining(now))
+            remaining = 0.0 if held is None else held.remaining(now)
+            if held is not None and remaining > 0 and (queued or not held.queued):
+                return Busy(remaining)
             record = LeaseRecord(
                 token=secrets.token_hex(16),
                 fence=new_fence(),
                 lapses_at=now + ttl,
+                queued=queued,
             )
             record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
@@ -182,7 +180,9 @@ class FileBackend(DefaultSerialization, Backend):
             if held is None:
                 return None
             lapses_at = self._time.steady() + ttl
-            record = replace(held, token=secrets.token_hex(16), lapses_at=lapses_at)
+            record = replace(
+                held, token=secrets.token_hex(16), lapses_at=lapses_at, queued=False
+            )
             record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
 
@@ -221,28 +221,29 @@ class FileBackend(DefaultSerialization, Backend):
         return advanced
 
     def _tick(self, region: str) -> int:
-        """Read the tick of the file that all processes use, making it if need be."""
-        clock = self._clocks.get(region)
-        if clock is not None and (tick := clock.tick()) is not None:
-            with translated("the region clock", OSError):
-                if clock.is_current():
-                    return tick
-        return self.clock(region).tick
+        """Read the tick alone, making the clock if need be."""
+        with translated("the region clock", OSError):
+            tick = self._clock_file(region).tick()
+        return self.clock(region).tick if tick is None else tick
 
     @contextmanager
     def _opened_clock(self, region: str) -> Iterator[tuple[ClockFile, ClockState]]:
-        """Hold the clock's lock, with its file open, current and valid."""
-        path = f"{self._root}/clocks/{_digest(region)}"
-        with translated("the region clock", OSError), self._locked(path):
-            with self._clock_lock:
-                clock = self._clocks.setdefault(region, ClockFile(path))
-                state = clock.load()
-                if state is None:
-                    state = ClockState.seeded(self._time.wall())
-                    clock.save(state)
-                if clock.tick() is None or not clock.is_current():
-                    clock.reopen()
+        """Hold the clock's lock, with its file there and valid."""
+        clock = self._clock_file(region)
+        with translated("the region clock", OSError), self._locked(clock.path):
+            state = clock.load()
+            if state is None:
+                state = ClockState.seeded(self._time.wall())
+            if clock.tick() != state.tick:
+                clock.save(state)
             yield clock, state
+
+    def _clock_file(self, region: str) -> ClockFile:
+        clock = self._clocks.get(region)
+        if clock is None:
+            path = f"{self._root}/clocks/{_digest(region)}"
+            clock = self._clocks[region] = ClockFile(path)
+        return clock
 
     # -- housekeeping ----------------------------------------------------------
 
@@ -285,8 +286,6 @@ class FileBackend(DefaultSerialization, Backend):
             self._check()
         with translated("writing a cache file", OSError):
             if len(stored) > self._max_bytes:
-                with self._locked(path):
-                    self._discard(path)
                 raise ValueTooLarge(
                     f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
                 )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import secrets
 import stat
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from holdover.regions.errors import (
     ConfigurationError,
     InsecureDirectory,
 )
+from holdover.regions.forks import renew_after_fork
 
 STRIPES = 256
 USAGE = "usage"
@@ -216,33 +217,35 @@ class StripeLocks:
     def __init__(self, directory: str, timeout: float) -> None:
         self._directory = directory
         self._timeout = timeout
-        self.after_fork()
+        self._open: set[io.FileIO] = set()
+        renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin with free thread locks: their holders are not in the child."""
-        # Threads queue here, so that only one per stripe and process tries flock.
-        self._thread_locks = [threading.Lock() for _ in range(STRIPES)]
+        """Let go of the parent's locks, which a child would otherwise keep locked."""
+        for file in self._open:
+            file.close()
+        self._open = set()
 
     @contextmanager
     def hold(self, stripe: int) -> Iterator[None]:
-        """Keep everyone else out of *stripe*.
+        """Keep everyone else out of *stripe*, in this process or another.
 
         Raises:
             BackendError: It was not free within the timeout.
         """
         deadline = time.monotonic() + self._timeout
-        lock = self._thread_locks[stripe]
-        if not lock.acquire(timeout=self._timeout):
-            raise BackendError(f"a lock was not free for {self._timeout} s")
-        try:
-            descriptor = open_private(f"{self._directory}/{stripe:02x}", os.O_RDWR)
+        descriptor = open_private(f"{self._directory}/{stripe:02x}", os.O_RDWR)
+        # A file object, since that is closed, and so unlocked, even if an exception
+        # from outside (a signal, a time limit) strikes between two steps.
+        with io.FileIO(descriptor, "r+") as file:
+            self._open.add(file)
             try:
                 self._lock_file(descriptor, deadline)
                 yield
             finally:
-                os.close(descriptor)  # which also unlocks
-        finally:
-            lock.release()
+                self._open.discard(file)
+                # Closing alone would not unlock what a fork's child has inherited.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _lock_file(self, descriptor: int, deadline: float) -> None:
         # Not a blocking flock: that could not time out, and would stop a whole

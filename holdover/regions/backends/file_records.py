@@ -10,6 +10,7 @@ from pathlib import Path
 
 from holdover.regions.backends.base import ClockState
 from holdover.regions.backends.file_disk import open_private, read_file
+from holdover.regions.errors import BackendError
 
 _CRC = struct.Struct("<I")
 
@@ -36,9 +37,10 @@ class LeaseRecord:
     token: str
     fence: int
     lapses_at: float
+    queued: bool
     boot: bytes = BOOT_ID
 
-    _FORM = struct.Struct("<4s32sQd36s")
+    _FORM = struct.Struct("<4s32sQd?36s")
     _MAGIC = b"HLDL"
 
     def remaining(self, now: float) -> float:
@@ -48,7 +50,12 @@ class LeaseRecord:
     def save(self, path: str) -> None:
         """Write the record in place; the caller holds the stripe's lock."""
         body = self._FORM.pack(
-            self._MAGIC, self.token.encode(), self.fence, self.lapses_at, self.boot
+            self._MAGIC,
+            self.token.encode(),
+            self.fence,
+            self.lapses_at,
+            self.queued,
+            self.boot,
         )
         _overwrite(path, body)
 
@@ -58,52 +65,48 @@ class LeaseRecord:
         body = _checked(read_file(path), cls._FORM.size)
         if body is None:
             return None
-        magic, token, fence, lapses_at, boot = cls._FORM.unpack(body)
+        magic, token, fence, lapses_at, queued, boot = cls._FORM.unpack(body)
         if magic != cls._MAGIC:
             return None
         return cls(
             token=token.decode("ascii", "replace"),
             fence=fence,
             lapses_at=lapses_at,
+            queued=queued,
             boot=boot,
         )
 
 
 class ClockFile:
-    """A region's clock in a file, whose tick costs one ``pread`` to see.
+    """A region's clock in a file, whose tick costs one ``stat`` to see.
 
-    Changed in place and only under the clock lock, because readers keep it open.
+    The file's modification time is the tick, in microseconds, and a mark in its last
+    three digits. So it is always the file that now goes by the name that is asked, and
+    nothing is kept open. Whoever writes the content moves the time without the mark, so
+    that readers wait until it is stamped; the content is overwritten in place, because
+    that works on a full disk.
     """
 
     _FORM = struct.Struct("<8s3Q")
-    _TICK = struct.Struct("<8sQ")
     _MAGIC = b"HLDCLOCK"
+    _NANOSECONDS = 1000  # per tick
+    _MARK = 777
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._descriptor = -1
-        self._retired = -1
+        self.path = path
 
     def tick(self) -> int | None:
-        """Read the tick; None if the file must first be made or opened."""
+        """Read the tick; None if there is no file of ours, or it is being written."""
         try:
-            magic, tick = self._TICK.unpack(os.pread(self._descriptor, 16, 0))
-        except (OSError, struct.error):
+            found = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
             return None
-        # A process that closes all its descriptors may have reused this number.
-        return tick if magic == self._MAGIC else None
-
-    def is_current(self) -> bool:
-        """Say whether the open file is still the one that others open by name."""
-        try:
-            ours, theirs = os.fstat(self._descriptor), os.stat(self._path)
-        except OSError:
-            return False
-        return os.path.samestat(ours, theirs)
+        tick, mark = divmod(found.st_mtime_ns, self._NANOSECONDS)
+        return tick if mark == self._MARK and found.st_uid == os.geteuid() else None
 
     def load(self) -> ClockState | None:
         """Read the whole state, under the lock; None if there is none."""
-        body = _checked(read_file(self._path), self._FORM.size)
+        body = _checked(read_file(self.path), self._FORM.size)
         if body is None:
             return None
         magic, tick, hard_floor, soft_floor = self._FORM.unpack(body)
@@ -112,27 +115,22 @@ class ClockFile:
         return ClockState(tick=tick, hard_floor=hard_floor, soft_floor=soft_floor)
 
     def save(self, state: ClockState) -> None:
-        """Write the state, under the lock."""
+        """Write the state, under the lock.
+
+        Raises:
+            BackendError: The file system keeps no exact times.
+        """
         body = self._FORM.pack(
             self._MAGIC, state.tick, state.hard_floor, state.soft_floor
         )
-        _overwrite(self._path, body)
-
-    def reopen(self) -> None:
-        """Open the file that now goes by the name."""
-        opened = open_private(self._path, os.O_RDWR)
-        # Another thread may be reading through the old descriptor at this moment, so
-        # it is closed one change later; and not if its number is no longer ours.
-        if _is_clock(self._retired):
-            os.close(self._retired)
-        self._retired, self._descriptor = self._descriptor, opened
-
-
-def _is_clock(descriptor: int) -> bool:
-    try:
-        return os.pread(descriptor, 8, 0) == ClockFile._MAGIC  # noqa: SLF001 - same room
-    except OSError:
-        return False
+        _overwrite(self.path, body)
+        stamp = state.tick * self._NANOSECONDS + self._MARK
+        os.utime(self.path, ns=(stamp, stamp), follow_symlinks=False)
+        if self.tick() != state.tick:
+            raise BackendError(
+                f"the file system of {self.path} keeps no times to the nanosecond, "
+                "which holdover.file needs"
+            )
 
 
 def _overwrite(path: str, body: bytes) -> None:

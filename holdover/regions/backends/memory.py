@@ -39,7 +39,7 @@ class _Slot:
 
     def __init__(self, key: str, stored: Stored, expires_at: float) -> None:
         self.key = key
-        self.stored = stored
+        self.stored: Stored | None = stored  # None once it was removed
         self.expires_at = expires_at
         self.used = False
 
@@ -51,6 +51,7 @@ class _Holding:
     token: str
     fence: int
     lapses_at: float
+    queued: bool
 
 
 class MemoryBackend(Backend):
@@ -103,13 +104,18 @@ class MemoryBackend(Backend):
         """See `Backend.write`."""
         with self._lock:
             self._leases.pop(key, None)
-            self._put(key, stored, ttl)
+            dropped = self._put(key, stored, ttl)
+        del dropped  # only here: a value's own end may call the region again
 
     def remove(self, key: str) -> bool:
         """See `Backend.remove`."""
         with self._lock:
             self._leases.pop(key, None)
-            return self._slots.pop(key, None) is not None
+            slot = self._slots.pop(key, None)
+        if slot is None:
+            return False
+        slot.stored = None  # the ring may keep the slot for a while
+        return True
 
     def compare_and_set(
         self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
@@ -119,25 +125,36 @@ class MemoryBackend(Backend):
             if self._fence(key) != seen:
                 return False
             self._leases.pop(key, None)
-            self._put(key, stored, ttl)
-            return True
+            dropped = self._put(key, stored, ttl)
+        del dropped
+        return True
 
     # -- leases ----------------------------------------------------------------
 
-    def acquire(self, key: str, region: str, *, ttl: float, seen: int | None) -> Grant:
+    def acquire(
+        self,
+        key: str,
+        region: str,
+        *,
+        ttl: float,
+        seen: int | None,
+        queued: bool = False,
+    ) -> Grant:
         """See `Backend.acquire`."""
         tick = self.clock(region).tick
         now = self._time.steady()
         with self._lock:
             slot = self._slots.get(key)
-            if slot is not None and fence_of(slot.stored) != seen:
-                return Changed(slot.stored, tick)
+            stored = None if slot is None else slot.stored
+            if stored is not None and fence_of(stored) != seen:
+                return Changed(stored, tick)
             held = self._leases.get(key)
-            if held is not None and held.lapses_at > now:
+            taken = held is not None and held.lapses_at > now
+            if held is not None and taken and (queued or not held.queued):
                 return Busy(held.lapses_at - now)
             if len(self._leases) >= self._max_entries:
                 self._forget_lapsed(now)
-            holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl)
+            holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl, queued)
             self._leases[key] = holding
         return _lease(key, holding, tick, ttl)
 
@@ -158,6 +175,7 @@ class MemoryBackend(Backend):
             if held is None or held.token != token:
                 return None
             held.token = secrets.token_hex(16)
+            held.queued = False
             held.lapses_at = self._time.steady() + ttl
             return _lease(key, held, tick, ttl)
 
@@ -170,7 +188,8 @@ class MemoryBackend(Backend):
             if held is None or held.fence != lease.fence:
                 return None
             del self._leases[lease.key]
-            self._put(lease.key, stored, ttl)
+            dropped = self._put(lease.key, stored, ttl)
+        del dropped
         return self.clock(region).tick
 
     def release(self, lease: Lease) -> bool:
@@ -207,10 +226,12 @@ class MemoryBackend(Backend):
         """See `Backend.purge`. Lapsed leases that nobody came back for go too."""
         now, steady = self._time.wall(), self._time.steady()
         with self._lock:
-            expired = [key for key, s in self._slots.items() if s.expires_at <= now]
-            for key in expired:
-                del self._slots[key]
+            expired = [slot for slot in self._slots.values() if slot.expires_at <= now]
+            for slot in expired:
+                del self._slots[slot.key]
             self._forget_lapsed(steady)
+        for slot in expired:
+            slot.stored = None
         return len(expired)
 
     def is_locked(self, key: str) -> bool:
@@ -230,22 +251,28 @@ class MemoryBackend(Backend):
 
     def _fence(self, key: str) -> int | None:
         slot = self._slots.get(key)
-        return None if slot is None else fence_of(slot.stored)
+        stored = None if slot is None else slot.stored
+        return None if stored is None else fence_of(stored)
 
-    def _put(self, key: str, stored: Stored, ttl: float | None) -> None:
+    def _put(self, key: str, stored: Stored, ttl: float | None) -> list[object]:
+        """Store; give what was displaced, to be let go without the lock."""
         expires_at = math.inf if ttl is None else self._time.wall() + ttl
         slot = self._slots.get(key)
         if slot is not None:
+            dropped: list[object] = [slot.stored]
             slot.stored, slot.expires_at = stored, expires_at
-            return
+            return dropped
+        dropped = []
         while len(self._slots) >= self._max_entries:
-            self._evict_one()
+            dropped.append(self._evict_one())
         self._slots[key] = slot = _Slot(key, stored, expires_at)
         self._ring.append(slot)
         if len(self._ring) > 2 * self._max_entries:
+            dropped.append(self._ring)
             self._ring = deque(one for one in self._ring if self._is_held(one))
+        return dropped
 
-    def _evict_one(self) -> None:
+    def _evict_one(self) -> _Slot:
         """Move the CLOCK hand to the first slot that nobody has used."""
         now = self._time.wall()
         while True:
@@ -254,7 +281,7 @@ class MemoryBackend(Backend):
                 continue
             if not slot.used or slot.expires_at <= now:
                 del self._slots[slot.key]
-                return
+                return slot
             slot.used = False
             self._ring.append(slot)
 

@@ -78,18 +78,16 @@ class CeleryRunner:
         self.leaves_process |= worker == "process"
         self._lock = threading.Lock()  # guards the starting of a worker
         self._process: WorkerProcess | None = None
-        self._started = False
+        self._thread: threading.Thread | None = None
         renew_after_fork(self)
         if app is not None:
             self._task = self._register(app)
 
     def after_fork(self) -> None:
         """Leave the worker and its queue to the parent."""
-        if self._process is not None:
-            self._process.abandon()
         self._lock = threading.Lock()
         self._process = None
-        self._started = False
+        self._thread = None
 
     def close(self) -> None:
         """End the worker process, if there is one; the next order starts another."""
@@ -145,9 +143,8 @@ class CeleryRunner:
         if self._app is not None:
             return
         with self._lock:
-            if not self._started:
+            if self._thread is None or not self._thread.is_alive():
                 self._start_thread()
-                self._started = True
 
     def _start_thread(self) -> None:
         app = _embedded_app()
@@ -167,10 +164,12 @@ class CeleryRunner:
             app.set_current()  # in this thread alone; Celery's tracer asks for it
             worker.start()
 
+        thread = threading.Thread(target=serve, name="holdover-celery", daemon=True)
         try:
-            threading.Thread(target=serve, name="holdover-celery", daemon=True).start()
+            thread.start()
         except RuntimeError as error:
             raise RunnerUnavailable(f"no thread for a worker: {error}") from error
+        self._thread = thread
 
     def _register(self, app: Celery) -> Any:
         def refresh(task: Any, message: object) -> None:

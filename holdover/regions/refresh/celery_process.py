@@ -20,6 +20,7 @@ from dataclasses import asdict
 from typing import Any
 
 from holdover.regions.errors import RunnerUnavailable
+from holdover.regions.forks import renew_after_fork
 from holdover.regions.refresh.base import Report
 
 log = logging.getLogger("holdover")
@@ -52,15 +53,13 @@ class WorkerProcess:
     ) -> None:
         self._on_report = on_report
         self._ready = threading.Event()
-        self._child = subprocess.Popen(  # noqa: S603 - fixed arguments
-            [sys.executable, "-m", _FAR_SIDE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        self._input = self._child.stdin.fileno()  # type: ignore[union-attr] # a pipe
-        os.set_blocking(self._input, False)
+        self._writing = threading.Lock()  # guards the orders' pipe against its closing
+        theirs, ours = os.pipe()
+        self._orders = io.FileIO(ours, "w")
+        os.set_blocking(ours, False)
+        renew_after_fork(self)
+        with io.FileIO(theirs) as their_end:
+            self._child = _start(their_end)
         self._listener = threading.Thread(
             target=self._listen, name="holdover-reports", daemon=True
         )
@@ -71,6 +70,15 @@ class WorkerProcess:
             raise RunnerUnavailable(
                 f"the worker process that imports {', '.join(include)} did not start"
             )
+
+    def after_fork(self) -> None:
+        """Leave the worker to the parent.
+
+        Were our copy of the pipe open, the worker would not see its parent's end.
+        """
+        self._orders.close()
+        if hasattr(self, "_child"):
+            self._child.returncode = 0  # it is not ours to wait for
 
     def is_alive(self) -> bool:
         """Say whether the process still runs."""
@@ -84,36 +92,28 @@ class WorkerProcess:
         """
         line = memoryview(json.dumps(message).encode() + b"\n")
         deadline = time.monotonic() + _SEND_TIMEOUT
-        begun = False
-        while line:
-            if not self._can_write(deadline):
-                if begun:  # half a line: nothing after it could be understood
-                    self._child.kill()
-                raise RunnerUnavailable("the worker process does not read its orders")
-            try:
-                line = line[os.write(self._input, line) :]
-            except (OSError, ValueError) as error:
-                raise RunnerUnavailable(
-                    f"the worker process has ended: {error}"
-                ) from error
-            begun = True
+        with self._writing:
+            if self._orders.closed:
+                raise RunnerUnavailable("the worker process has ended")
+            while line:
+                line = line[self._write(line, deadline) :]
 
-    def _can_write(self, deadline: float) -> bool:
+    def _write(self, line: memoryview, deadline: float) -> int:
         left = max(0.0, deadline - time.monotonic())
-        return bool(select.select([], [self._input], [], left)[1])
+        if not select.select([], [self._orders], [], left)[1]:
+            # Maybe in the middle of a line, behind which nothing could be understood.
+            self._child.kill()
+            raise RunnerUnavailable("the worker process does not read its orders")
+        try:
+            return self._orders.write(line) or 0
+        except OSError as error:
+            raise RunnerUnavailable(f"the worker process has ended: {error}") from error
 
     def close(self) -> None:
         """End the worker, in the middle of a refresh if need be."""
-        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
+        with self._writing:
+            self._orders.close()
         self._listener.join()
-
-    def abandon(self) -> None:
-        """Leave the worker to the parent, in the child of a fork.
-
-        Were our copy of the pipe open, the worker would not see its parent's end.
-        """
-        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
-        self._child.returncode = 0  # it is not ours to wait for
 
     def _listen(self) -> None:
         with io.BufferedReader(self._child.stdout) as lines:  # type: ignore[type-var] # raw
@@ -122,7 +122,8 @@ class WorkerProcess:
                     self._ready.set()
                 else:
                     self._hear(line)
-        self._child.stdin.close()  # type: ignore[union-attr] # a pipe
+        with self._writing:
+            self._orders.close()
         self._child.wait()
         self._ready.set()  # it has ended: whoever waits for it shall look
 
@@ -137,6 +138,16 @@ class WorkerProcess:
                 self._on_report(report)
             except Exception:  # a listener must not end the reading of reports
                 log.exception("on_outcome failed")
+
+
+def _start(orders: io.FileIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - fixed arguments
+        [sys.executable, "-m", _FAR_SIDE],
+        stdin=orders,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
 
 
 def report_line(report: Report) -> bytes:

@@ -1,0 +1,49 @@
+"""What comes of asking a tier for something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdover.regions.envelope import ABSENT, Entry
+from holdover.regions.freshness import Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a write or an invalidation.
+
+    Attributes:
+        pending: The backend could not be reached. This process treats what is
+            concerned as missing until the invalidation has been delivered; other
+            processes do not know of it yet.
+        existed: Whether there was a value before, where the backend tells.
+    """
+
+    pending: bool = False
+    existed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored entry and how usable it is."""
+
+    freshness: Freshness
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of a created value.
+
+    Attributes:
+        stored: Whether it was stored.
+        for_everyone: Whether nothing was invalidated since its lease was won, so that
+            those who asked later may have it too.
+    """
+
+    stored: bool
+    for_everyone: bool
+
+
+NOT_STORED = Committed(stored=False, for_everyone=False)
+MISSING = Found(Freshness.GONE, ABSENT)
