@@ -209,6 +209,35 @@ class TestEmbedded:
         assert refreshed.task_id is None
         assert reports == []
 
+    @pytest.mark.parametrize("worker", ["thread", "process"])
+    def test_a_creator_that_quits_ends_no_worker(self, serve, worker):
+        """After a creator's ``sys.exit()`` the worker carries out the next order."""
+        reports = Reports()
+        include = ["shop"] if worker == "process" else []
+        shop = serve(CeleryRunner(worker=worker, include=include, on_outcome=reports))
+        shop.behave("quit")
+        shop.price(7)
+        shop.region.invalidate(hard=False)
+        assert shop.behave("quit") == "quit"
+        assert not reports.wait_for(1)[0].done
+        shop.price(7)
+        assert reports.wait_for(2)[1].done
+
+    def test_a_creator_that_reads_takes_no_orders(self, serve):
+        """A program that a creator runs finds nothing on its standard input."""
+        reports = Reports()
+        shop = serve(
+            CeleryRunner(worker="process", include=["shop"], on_outcome=reports)
+        )
+        shop.region.set("x", 1)
+        shop.behave.set("old", "read")
+        shop.price(7)
+        shop.region.invalidate(hard=False)
+        assert shop.behave("read") == "old"
+        shop.price(7)
+        assert [report.done for report in reports.wait_for(2)] == [True, True]
+        assert shop.behave.get("read") == ""
+
 
 class TestOwnApp:
     def test_an_apps_worker_carries_out(self, serve, tmp_path):

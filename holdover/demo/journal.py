@@ -25,4 +25,5 @@ def read(path: Path) -> list[dict[str, Any]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in content.splitlines()]
+    *lines, _unfinished = content.split(b"\n")  # somebody may be writing
+    return [json.loads(line) for line in lines]

@@ -13,6 +13,7 @@ from holdover.demo.caches import Way
 from holdover.demo.errors import DemoError
 from holdover.demo.figures import Figures, figures_of
 from holdover.demo.load import Load, Request
+from holdover.demo.machine import Elsewhere
 from holdover.demo.processes import Child
 from holdover.demo.settings import Settings
 
@@ -36,7 +37,7 @@ class Plan:
 
 
 DEFAULT = Plan(seconds=10.5, expiration_time=3.0, queries=40)
-QUICK = Plan(seconds=2.9, expiration_time=1.0, queries=16)
+QUICK = Plan(seconds=2.4, expiration_time=1.0, queries=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Result:
         first_pass_ended_at: When each query had been answered once (wall clock).
         refreshes: What the Celery worker reported.
         foreground_runs: Creator runs in the web process after the first pass.
+        elsewhere: Processors that other programs kept busy; None if unknown.
         whole: Figures of the whole phase.
         later: Figures of what began after the first pass.
     """
@@ -71,6 +73,7 @@ class Result:
     first_pass_ended_at: float
     refreshes: Sequence[Refresh]
     foreground_runs: int
+    elsewhere: float | None
     whole: Figures
     later: Figures
 
@@ -120,6 +123,7 @@ def run_phase(way: Way, plan: Plan, settings: Settings, watcher: Watcher) -> Res
     Raises:
         DemoError: A process did not start, or ended before its time.
     """
+    elsewhere = Elsewhere()
     with running_site(way, settings) as site:
         load = Load(url=site.url, seconds=plan.seconds, queries=plan.queries)
         requests, first_pass_ended_at = _visit(load, settings, watcher)
@@ -138,6 +142,7 @@ def run_phase(way: Way, plan: Plan, settings: Settings, watcher: Watcher) -> Res
             run.pid == site.pid and run.started_at >= first_pass_ended_at
             for run in runs
         ),
+        elsewhere=elsewhere.processors(),
         whole=figures_of(requests, runs, expiration_time=settings.expiration_time),
         later=figures_of(
             requests,

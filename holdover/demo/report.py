@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,45 @@ _ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 _IDS_SHOWN = 3
 
 
-def show(
-    console: Console,
-    results: Sequence[Result],
-    expectations: Sequence[Expectation],
-    plots: Sequence[Path],
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the demonstration found out.
+
+    Attributes:
+        plan: How large it was.
+        results: Of the phases, in their order.
+        expectations: Of the last one.
+        plots: Where the plots are.
+        seconds: How long it all took.
+    """
+
+    plan: Plan
+    results: Sequence[Result]
+    expectations: Sequence[Expectation]
+    plots: Sequence[Path]
+    seconds: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether a request had no proper answer."""
+        return any(result.whole.failed for result in self.results)
+
+    @property
+    def unmet(self) -> bool:
+        """Whether an expectation did not hold."""
+        return not all(one.held for one in self.expectations)
+
+
+def show(console: Console, findings: Findings) -> None:
     """Print the tables, what was expected and where the plots are."""
     console.print()
-    console.print(_table(results))
-    console.print(_tasks(results))
-    console.print(_verdicts(expectations))
-    console.print(Text("Latency over time: " + ", ".join(map(str, plots))))
+    console.print(_table(findings.results))
+    console.print(_tasks(findings.results))
+    console.print(_verdicts(findings.expectations))
+    if findings.broken:
+        console.print("Some requests failed; the site or its server is at fault.\n")
+    paths = ", ".join(map(str, findings.plots))
+    console.print(f"Latency over time: {paths}", soft_wrap=True)
 
 
 def _table(results: Sequence[Result]) -> Table:
@@ -53,6 +80,9 @@ def _table(results: Sequence[Result]) -> Table:
     _add_part(table, "whole phase", [result.whole for result in results])
     table.add_row()
     _add_part(table, "after the first pass", [result.later for result in results])
+    if all(result.elsewhere is not None for result in results):
+        busy = [f"{result.elsewhere:.0%}" for result in results]
+        table.add_row(Text("CPU of other programs", style="dim"), *busy)
     return table
 
 
@@ -74,7 +104,7 @@ def _tasks(results: Sequence[Result]) -> RenderableType:
 
 
 def _verdicts(expectations: Sequence[Expectation]) -> Group:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 2))
+    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
     for one in expectations:
         word, colour = ("held", "green") if one.held else ("NOT HELD", "red")
         table.add_row(Text(word, style=colour), f"{one.text}: {one.seen}")
@@ -82,21 +112,16 @@ def _verdicts(expectations: Sequence[Expectation]) -> Group:
     return Group(title, table, "")
 
 
-def as_json(
-    plan: Plan,
-    results: Sequence[Result],
-    expectations: Sequence[Expectation],
-    plots: Sequence[Path],
-    seconds: float,
-) -> dict[str, Any]:
+def as_json(findings: Findings, url: str | None = None) -> dict[str, Any]:
     """Give everything that was measured, ready for JSON; times in seconds."""
     return {
         "python": platform.python_version(),
-        "plan": asdict(plan),
-        "seconds": round(seconds, 1),
-        "phases": [_phase(result) for result in results],
-        "expectations": [asdict(one) for one in expectations],
-        "plots": [str(path) for path in plots],
+        "plan": asdict(findings.plan),
+        "seconds": round(findings.seconds, 1),
+        "phases": [_phase(result) for result in findings.results],
+        "expectations": [asdict(one) for one in findings.expectations],
+        "plots": [str(path) for path in findings.plots],
+        "url": url,
     }
 
 
@@ -107,6 +132,7 @@ def _phase(result: Result) -> dict[str, Any]:
         "whole": _rounded(result.whole),
         "after_first_pass": _rounded(result.later),
         "foreground_runs": result.foreground_runs,
+        "elsewhere": result.elsewhere,
         "refreshes": len(result.task_ids),
         "task_ids": result.task_ids,
     }

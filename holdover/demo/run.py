@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import Any
 
 from rich.console import Console
 
-from holdover.demo import plot, report
+from holdover.demo import report
 from holdover.demo.board import board_on
-from holdover.demo.caches import HOLDOVER, WAYS
+from holdover.demo.caches import HOLDOVER, WAYS, Way
 from holdover.demo.expectations import expectations_of
-from holdover.demo.phases import DEFAULT, QUICK, Plan, Result, run_phase, running_site
+from holdover.demo.phases import DEFAULT, QUICK, Plan, run_phase, running_site
 from holdover.demo.settings import Settings
 
 
@@ -52,38 +52,51 @@ def run(options: Options) -> int:
     """
     console = Console(stderr=options.as_json, highlight=False)
     plan = QUICK if options.quick else DEFAULT
+    options.output.mkdir(parents=True, exist_ok=True)  # told now, not in a minute
     with _ended_by_sigterm(), _scratch() as scratch:
-        started = time.monotonic()
-        results = _run_phases(console, plan, scratch)
-        expectations = expectations_of(results[-1])
-        plots = plot.draw(results, plan.expiration_time, options.output)
-        report.show(console, results, expectations, plots)
-        seconds = time.monotonic() - started
-        if options.as_json:
-            _print_json(report.as_json(plan, results, expectations, plots, seconds))
+        findings = _find_out(console, plan, scratch, options.output)
+        report.show(console, findings)
         if options.serve:
-            _serve(console, _settings(plan, scratch, HOLDOVER.name))
-    failed = any(result.whole.failed for result in results)
-    unmet = options.check and not all(one.held for one in expectations)
-    return 1 if failed or unmet else 0
+            _serve(console, options, findings, scratch)
+        elif options.as_json:
+            _print_json(report.as_json(findings))
+    return 1 if findings.broken or (options.check and findings.unmet) else 0
 
 
-def _run_phases(console: Console, plan: Plan, scratch: Path) -> Sequence[Result]:
+def _find_out(
+    console: Console, plan: Plan, scratch: Path, output: Path
+) -> report.Findings:
+    """Run all phases and draw the plots."""
+    started = time.monotonic()
     with board_on(console, plan.seconds) as board:
-        return [
-            run_phase(way, plan, _settings(plan, scratch, way.name), board.phase(way))
+        results = [
+            run_phase(way, plan, _settings(plan, scratch, way), board.phase(way))
             for way in WAYS
         ]
+    from holdover.demo import plot  # takes a second, which nobody should start with
+
+    plots = plot.draw(results, plan.expiration_time, output)
+    return report.Findings(
+        plan=plan,
+        results=results,
+        expectations=expectations_of(results[-1]),
+        plots=plots,
+        seconds=time.monotonic() - started,
+    )
 
 
-def _settings(plan: Plan, scratch: Path, name: str) -> Settings:
-    return Settings(directory=scratch / name, expiration_time=plan.expiration_time)
+def _settings(plan: Plan, scratch: Path, way: Way) -> Settings:
+    return Settings(directory=scratch / way.name, expiration_time=plan.expiration_time)
 
 
-def _serve(console: Console, settings: Settings) -> None:
+def _serve(
+    console: Console, options: Options, findings: report.Findings, scratch: Path
+) -> None:
     """Start the Holdover site again, on the values that it has, until Ctrl-C."""
-    with running_site(HOLDOVER, settings) as site:
+    with running_site(HOLDOVER, _settings(findings.plan, scratch, HOLDOVER)) as site:
         console.print(f"The Holdover site is at {site.url}/ until you press Ctrl-C.")
+        if options.as_json:
+            _print_json(report.as_json(findings, url=site.url))
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

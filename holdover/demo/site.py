@@ -7,16 +7,13 @@ same region: the one serves what the other makes.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Any
 
 from holdover import CeleryRunner, make_region
 from holdover.demo import journal
 from holdover.demo.answers import Answer, make_answer
 from holdover.demo.corpus import standard_library
 from holdover.demo.settings import Settings
-
-if TYPE_CHECKING:
-    from holdover.regions.refresh.base import Report
 
 settings = Settings.from_environment()
 region = make_region("search")
@@ -28,7 +25,7 @@ def search(query: str) -> Answer:
     return make_answer(query)
 
 
-def _note(report: Report) -> None:
+def _note(report: Any) -> None:
     if settings is not None:
         journal.append(settings.refreshes, asdict(report))
 

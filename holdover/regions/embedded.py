@@ -34,7 +34,8 @@ def main() -> None:
     runner = CeleryRunner(on_outcome=lambda report: _tell(reports, report))
     runner.bind(carry_out)
     runner.serve()
-    os.write(reports, READY.encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for us any more
+        os.write(reports, READY.encode() + b"\n")
     _take_orders(orders, runner)
 
 

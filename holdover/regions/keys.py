@@ -215,8 +215,14 @@ def identity_of(function: Callable[..., Any]) -> tuple[object, ...]:
     code = getattr(function, "__code__", None)
     if code is None:
         return (_trace(function),)
-    captured = [cell.cell_contents for cell in function.__closure__ or ()]
-    return (code, *map(_trace, captured))
+    return (code, *map(_held_in, function.__closure__ or ()))
+
+
+def _held_in(cell: types.CellType) -> str:
+    try:
+        return _trace(cell.cell_contents)
+    except ValueError:  # nothing yet: it will hold this very function
+        return "itself"
 
 
 def _trace(value: Any) -> str:

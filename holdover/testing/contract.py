@@ -10,18 +10,20 @@ Subclass it in your tests and give it a ``backend`` fixture::
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from holdover.regions.backends.base import Backend, Busy, Changed, Lease
+from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import PickleCodec
-from holdover.regions.envelope import Entry, open_sealed, seal
+from holdover.regions.envelope import open_sealed
 from holdover.testing.clock import FakeClock
+from holdover.testing.contract_leases import (
+    REGION,
+    LeaseContract,
+    sealed,
+    together,
+    won,
+)
 
-REGION = "contract"
 HOSTILE_KEYS = [
     "plain",
     "with space",
@@ -37,30 +39,7 @@ HOSTILE_KEYS = [
 ]
 
 
-def sealed(value: Any, key: str = "k", fence: int = 1) -> bytes:
-    """Give an envelope to store."""
-    entry = Entry(value, created_at=0.0, fence=fence)
-    return seal(entry, key, PickleCodec())
-
-
-def together(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """Run *work* in *count* threads that start at the same moment."""
-    results: list[Any] = [None] * count
-    barrier = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        barrier.wait()
-        results[number] = work(number)
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-class BackendContract:
+class BackendContract(LeaseContract):
     """What `Backend` promises, whatever the store."""
 
     @pytest.fixture
@@ -152,152 +131,6 @@ class BackendContract:
 
         assert together(8, swap).count(True) == 1
 
-    # -- leases ----------------------------------------------------------------
-
-    def test_a_lease_is_granted_once(self, backend: Backend, peer: Backend) -> None:
-        """While one holds the lease, others are told for how long."""
-        lease = won(backend)
-        busy = peer.acquire("k", REGION, ttl=5.0, seen=None)
-        assert isinstance(busy, Busy)
-        assert 0.0 < busy.expires_in <= 5.0
-        assert lease.clock == backend.clock(REGION).tick
-        assert backend.is_locked("k")
-
-    def test_of_many_who_ask_one_wins(self, backend: Backend, peer: Backend) -> None:
-        """Of those who ask at the same moment, one gets the lease."""
-
-        def ask(number: int) -> object:
-            mine = (backend, peer)[number % 2]
-            return mine.acquire("k", REGION, ttl=5.0, seen=None)
-
-        grants = together(8, ask)
-        assert [type(grant) for grant in grants].count(Lease) == 1
-
-    def test_a_lease_lapses(self, backend: Backend, clock: FakeClock) -> None:
-        """After its ttl another may have it, with a new token and fence."""
-        first = won(backend)
-        clock.advance(5.1)
-        assert not backend.is_locked("k")
-        second = won(backend)
-        assert first.token != second.token
-        assert first.fence != second.fence
-
-    def test_keys_are_leased_apart(self, backend: Backend) -> None:
-        """One key's lease says nothing about another's."""
-        won(backend, "a")
-        won(backend, "b")
-
-    def test_acquire_gives_a_newer_value_instead(self, backend: Backend) -> None:
-        """Whoever asks on the ground of an old value gets to see the new one."""
-        backend.write("k", sealed("new", fence=7), ttl=None)
-        for seen in (None, 6):
-            changed = backend.acquire("k", REGION, ttl=5.0, seen=seen)
-            assert isinstance(changed, Changed)
-            assert changed.stored == sealed("new", fence=7)
-        won(backend, seen=7)
-
-    def test_acquire_over_a_value_that_has_gone(self, backend: Backend) -> None:
-        """That the value which was seen has vanished is no reason not to create."""
-        won(backend, seen=12345)
-
-    def test_renewal_prolongs(self, backend: Backend, clock: FakeClock) -> None:
-        """A renewed lease lasts its ttl from then on."""
-        lease = won(backend)
-        clock.advance(4.0)
-        assert backend.renew(lease, ttl=5.0)
-        clock.advance(4.0)
-        assert isinstance(backend.acquire("k", REGION, ttl=5.0, seen=None), Busy)
-
-    def test_a_lost_lease_is_not_renewed_or_released(
-        self, backend: Backend, clock: FakeClock
-    ) -> None:
-        """Token decides: an old holder cannot touch his successor's lease."""
-        first = won(backend)
-        clock.advance(5.1)
-        won(backend)
-        assert not backend.renew(first, ttl=5.0)
-        assert not backend.release(first)
-        assert isinstance(backend.acquire("k", REGION, ttl=5.0, seen=None), Busy)
-
-    def test_release_frees(self, backend: Backend, peer: Backend) -> None:
-        """A released lease is free at once, and cannot be released again."""
-        lease = won(backend)
-        assert backend.release(lease)
-        assert not backend.release(lease)
-        won(peer)
-
-    def test_adoption_swaps_the_token(self, backend: Backend, peer: Backend) -> None:
-        """Who brings the token gets the lease under a new one; the old one is void."""
-        lease = won(backend)
-        adopted = peer.adopt("k", REGION, lease.token, ttl=5.0)
-        assert adopted is not None
-        assert adopted.token != lease.token
-        assert adopted.fence == lease.fence
-        assert peer.adopt("k", REGION, lease.token, ttl=5.0) is None
-        assert not backend.release(lease)
-        assert peer.commit(adopted, sealed(1), REGION, ttl=None) is not None
-
-    def test_adoption_of_what_is_over(self, backend: Backend) -> None:
-        """A lease that was committed or released cannot be adopted."""
-        lease = won(backend)
-        backend.commit(lease, sealed(1, fence=lease.fence), REGION, ttl=None)
-        assert backend.adopt("k", REGION, lease.token, ttl=5.0) is None
-
-    # -- the fence -------------------------------------------------------------
-
-    def test_commit_stores_and_frees(self, backend: Backend, peer: Backend) -> None:
-        """What the holder created is stored, and the key is free."""
-        lease = won(backend)
-        stored = sealed("made", fence=lease.fence)
-        assert backend.commit(lease, stored, REGION, ttl=None) == lease.clock
-        assert peer.read("k", REGION)[0] == stored
-        assert not peer.is_locked("k")
-        assert backend.commit(lease, stored, REGION, ttl=None) is None
-
-    def test_commit_after_remove_is_refused(
-        self, backend: Backend, peer: Backend
-    ) -> None:
-        """What began before an invalidation is not stored after it."""
-        lease = won(backend)
-        peer.remove("k")
-        assert backend.commit(lease, sealed("old"), REGION, ttl=None) is None
-        assert backend.read("k", REGION)[0] is None
-
-    def test_commit_after_write_is_refused(
-        self, backend: Backend, peer: Backend
-    ) -> None:
-        """What began before a set does not replace it."""
-        lease = won(backend)
-        peer.write("k", sealed("set"), ttl=None)
-        assert backend.commit(lease, sealed("old"), REGION, ttl=None) is None
-        assert backend.read("k", REGION)[0] == sealed("set")
-
-    def test_commit_after_a_swap_is_refused(self, backend: Backend) -> None:
-        """What began before a compare-and-set does not replace it."""
-        lease = won(backend)
-        backend.compare_and_set("k", sealed("swapped"), seen=None, ttl=None)
-        assert backend.commit(lease, sealed("old"), REGION, ttl=None) is None
-
-    def test_commit_after_another_acquire_is_refused(
-        self, backend: Backend, clock: FakeClock
-    ) -> None:
-        """Who overslept his lease does not overwrite his successor."""
-        first = won(backend)
-        clock.advance(5.1)
-        second = won(backend)
-        assert backend.commit(first, sealed("late"), REGION, ttl=None) is None
-        assert backend.commit(second, sealed("new"), REGION, ttl=None) is not None
-
-    def test_commit_after_lapse_without_rival(
-        self, backend: Backend, clock: FakeClock
-    ) -> None:
-        """Who was slow but alone may still store, or is refused; never half of it."""
-        lease = won(backend)
-        clock.advance(5.1)
-        stored = backend.commit(lease, sealed("slow"), REGION, ttl=None)
-        expected = None if stored is None else sealed("slow")
-        assert backend.read("k", REGION)[0] == expected
-
     # -- the region clock ------------------------------------------------------
 
     def test_a_hard_invalidation_moves_both_floors(
@@ -337,10 +170,3 @@ class BackendContract:
         first = backend.advance(REGION, hard=True)
         clock.set_wall(5.0)
         assert backend.advance(REGION, hard=True).tick > first.tick
-
-
-def won(backend: Backend, key: str = "k", seen: int | None = None) -> Lease:
-    """Acquire the lease for 5 s, which must be free."""
-    grant = backend.acquire(key, REGION, ttl=5.0, seen=seen)
-    assert isinstance(grant, Lease), grant
-    return grant
