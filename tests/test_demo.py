@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -587,6 +588,26 @@ def test_the_plots_are_an_svg_and_a_png(figures, demonstration):
 def test_the_site_stays_up_and_answers(figures):
     """With `--serve`: a page of the Holdover site, over HTTP."""
     assert "heapq.py" in fetch(f"{figures['url']}/?q=heap+push+pop")
+
+
+def test_a_browser_shows_what_was_found(figures, tmp_path):
+    """The page works in a real browser, which runs no script to show it."""
+    browser = shutil.which("chromium")
+    assert browser, "chromium is missing: apt-get install chromium (tools/servers.sh)"
+    quiet = ["--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    quiet += ["--no-first-run", "--disable-component-update", "--disable-sync"]
+    page = subprocess.run(
+        [
+            *[browser, "--headless", "--no-sandbox", *quiet, "--dump-dom"],
+            *[f"--user-data-dir={tmp_path}", f"{figures['url']}/?q=heap+push+pop"],
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert "heapq.py" in page
+    assert 'value="heap push pop"' in page
 
 
 @needs_proc
