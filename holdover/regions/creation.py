@@ -7,6 +7,7 @@ promises in the documentation ("What the lease promises").
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
 from holdover.regions import events
@@ -204,7 +205,7 @@ class Creation:
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed)
+                return self._creator_failed(call, found, landed.error, landed.traceback)
             if call.asked < landed.valid_before:
                 return landed.value
             # We asked after that value's creator had started, and something was
@@ -253,7 +254,7 @@ class Creation:
                     return self._create_unstored(call, Flight(), found)
                 landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed)
+                return self._creator_failed(call, found, landed.error, landed.traceback)
             if call.asked < landed.valid_before:
                 return landed.value
 
@@ -264,25 +265,28 @@ class Creation:
         try:
             return self._maker.under(call, lease, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
-            landed = Landed(error=error, traceback=error.__traceback__)
-            flight.land(landed)
-            return self._creator_failed(call, found, landed)
+            flight.land(Landed(error=error, traceback=error.__traceback__))
+            return self._creator_failed(call, found, error, error.__traceback__)
 
     def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
         """Create without a lease: only for those who had asked before it began."""
         try:
             return self._maker.unstored(call, flight).value
         except Exception as error:  # noqa: BLE001 - the creator's own
-            landed = Landed(error=error, traceback=error.__traceback__)
-            flight.land(landed)
-            return self._creator_failed(call, found, landed)
+            flight.land(Landed(error=error, traceback=error.__traceback__))
+            return self._creator_failed(call, found, error, error.__traceback__)
 
-    def _creator_failed(self, call: Call, found: Found, landed: Landed) -> Any:
+    def _creator_failed(
+        self,
+        call: Call,
+        found: Found,
+        error: Exception,
+        traceback: TracebackType | None,
+    ) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
-        error = landed.error or RuntimeError("no error")
         if found.freshness is Freshness.GONE:
             # From where it left the creator, since many may raise this same object.
-            raise error.with_traceback(landed.traceback)
+            raise error.with_traceback(traceback)
         self._tier.tell(events.CreatorFailed, call.key, repr(error))
         return self._serve_old(call, found)
 
