@@ -210,9 +210,9 @@ class Backend(CacheBackend):
             How many entries were removed.
         """
 
+    @abstractmethod
     def is_locked(self, key: str) -> bool:
         """Say whether somebody holds the lease of *key* (for people, not for logic)."""
-        raise NotImplementedError
 
     # -- dogpile.cache's verbs, for code that uses the backend directly ---------
 
