@@ -163,6 +163,18 @@ def test_pending_means_missing(clock):
     assert region.get("k") == "new"
 
 
+def test_several_at_once_tell_what_is_pending(clock):
+    """The forms for several keys tell if any of them could not be delivered."""
+    backend = FullDisk({"time_source": clock})
+    region = make_region("r", time_source=clock).configure(backend, 60)
+    assert not region.set_multi({"a": 1, "b": 2}).pending
+    assert region.delete_multi(["a", "nothing"]).existed
+    backend.full = True
+    assert region.set_multi({"a": 1}).pending
+    with pytest.raises(BackendError):
+        region.set_multi({"b": 1}, strict=True)
+
+
 def test_a_full_disk_stops_neither_reads_nor_removals(clock):
     """Failing writes open no breaker but their own."""
     backend = FullDisk({"time_source": clock})

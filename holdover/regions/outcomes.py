@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdover.regions.envelope import ABSENT, Entry
@@ -21,6 +22,15 @@ class Delivery:
 
     pending: bool = False
     existed: bool = False
+
+
+def together(deliveries: Iterable[Delivery]) -> Delivery:
+    """Sum several up: pending if any is, existed if any did. All are carried out."""
+    done = list(deliveries)
+    return Delivery(
+        pending=any(one.pending for one in done),
+        existed=any(one.existed for one in done),
+    )
 
 
 @dataclass(frozen=True, slots=True)

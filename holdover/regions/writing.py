@@ -20,7 +20,7 @@ from holdover.regions.errors import (
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Delivery
+from holdover.regions.outcomes import Delivery, together
 from holdover.regions.tier import Tier
 
 _SWAPS = 1000  # tries against others who change the same key
@@ -55,13 +55,16 @@ class WritableRegion(ConfiguredRegion):
         entry = self._entry(value, lifetime)
         return self._entries.store(self._address(key), entry, strict=strict)
 
-    def set_multi(self, mapping: Mapping[str, Any]) -> None:
-        """Store several values, as `set` does."""
+    def set_multi(  # type: ignore[override] # dogpile.cache's returns nothing
+        self, mapping: Mapping[str, Any], *, strict: bool = False
+    ) -> Delivery:
+        """Store several values, as `set` does; ``pending`` if any of them is."""
         if self._tier is None:
             super().set_multi(mapping)
-            return
-        for key, value in mapping.items():
-            self.set(key, value)
+            return Delivery()
+        return together(
+            self.set(key, value, strict=strict) for key, value in mapping.items()
+        )
 
     def add(self, key: str, value: Any, *, lifetime: Lifetime | None = None) -> bool:
         """Store *value* only if there is no fresh one, atomically.
@@ -142,13 +145,14 @@ class WritableRegion(ConfiguredRegion):
             return Delivery()
         return self._tier.remove(self._address(key), strict=strict)
 
-    def delete_multi(self, keys: Iterable[str]) -> None:
-        """Remove several values, as `delete` does."""
+    def delete_multi(  # type: ignore[override] # dogpile.cache's returns nothing
+        self, keys: Iterable[str], *, strict: bool = False
+    ) -> Delivery:
+        """Remove several values, as `delete` does; ``pending`` if any of them is."""
         if self._tier is None:
             super().delete_multi(keys)
-            return
-        for key in keys:
-            self.delete(key)
+            return Delivery()
+        return together(self.delete(key, strict=strict) for key in keys)
 
     def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:
         """Invalidate all values of the region at once, for everyone who shares it.
