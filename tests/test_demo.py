@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -31,6 +32,7 @@ from holdover.demo.load import Load, Request
 from holdover.demo.machine import Elsewhere
 from holdover.demo.pages import AGE_HEADER, Pages
 from holdover.demo.phases import Refresh, Result, running_site
+from holdover.demo.placement import share_one_processor
 from holdover.demo.processes import Child
 from holdover.demo.queries import QUERIES, popularity
 from holdover.demo.ranking import Hit, rank, terms_of
@@ -394,6 +396,18 @@ def test_other_programs_are_told_apart_from_ours():
         pass
     busy = elsewhere.processors()
     assert busy is None or 0 <= busy < os.cpu_count()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system places threads itself"
+)
+def test_the_site_and_its_visitors_share_one_processor():
+    """And nothing else is moved: a thread that was running may use any."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(share_one_processor).result()
+        inside = thread.submit(os.sched_getaffinity, 0).result()
+    outside = os.sched_getaffinity(0)
+    assert {min(outside)} == inside
 
 
 # --- processes ------------------------------------------------------------------------

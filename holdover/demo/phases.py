@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from holdover.demo import journal
@@ -129,28 +130,27 @@ def run_phase(way: Way, plan: Plan, settings: Settings, watcher: Watcher) -> Res
         requests, first_pass_ended_at = _visit(load, settings, watcher)
     # Only now is everything written that the site and its worker have to say.
     runs = [Run(**record) for record in journal.read(settings.runs)]
-    refreshes = [
-        Refresh(task_id=record["task_id"], done=record["done"])
-        for record in journal.read(settings.refreshes)
-    ]
+    later = [run for run in runs if run.started_at >= first_pass_ended_at]
+    sum_up = partial(
+        figures_of, requests, runs, expiration_time=settings.expiration_time
+    )
     return Result(
         way=way,
         requests=requests,
         first_pass_ended_at=first_pass_ended_at,
-        refreshes=refreshes,
-        foreground_runs=sum(
-            run.pid == site.pid and run.started_at >= first_pass_ended_at
-            for run in runs
-        ),
+        refreshes=_refreshes(settings),
+        foreground_runs=sum(run.pid == site.pid for run in later),
         elsewhere=elsewhere.processors(),
-        whole=figures_of(requests, runs, expiration_time=settings.expiration_time),
-        later=figures_of(
-            requests,
-            runs,
-            expiration_time=settings.expiration_time,
-            since=first_pass_ended_at,
-        ),
+        whole=sum_up(),
+        later=sum_up(since=first_pass_ended_at),
     )
+
+
+def _refreshes(settings: Settings) -> list[Refresh]:
+    return [
+        Refresh(task_id=record["task_id"], done=record["done"])
+        for record in journal.read(settings.refreshes)
+    ]
 
 
 def _visit(

@@ -62,21 +62,19 @@ def _draw_phase(panel: Axes, result: Result, expiration_time: float) -> None:
             label=label,
             rasterized=True,  # thousands of dots would make a heavy SVG
         )
-    panel.axvspan(
-        0,
-        result.first_pass_ended_at - start,
-        color=_FAINT,
-        alpha=0.15,
-        lw=0,
-        label="first pass",
-    )
+    first_pass = (0, result.first_pass_ended_at - start)
+    panel.axvspan(*first_pass, color=_FAINT, alpha=0.15, lw=0, label="first pass")
     panel.axhline(SLOW * 1000, color=_FAINT, lw=0.8, ls="--", label="100 ms")
+    panel.set_title(_title(result), loc="left", fontsize="medium", color=_INK)
+    _scale(panel)
+
+
+def _scale(panel: Axes) -> None:
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter("{x:,g}")
     panel.set_xlim(left=0)
     panel.grid(visible=True, axis="y", color=_FAINT, alpha=0.25, lw=0.5)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.set_title(_title(result), loc="left", fontsize="medium", color=_INK)
 
 
 def _title(result: Result) -> str:

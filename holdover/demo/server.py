@@ -19,6 +19,7 @@ from holdover.demo.corpus import standard_library
 from holdover.demo.errors import DemoError
 from holdover.demo.lifeline import end_with_parent
 from holdover.demo.pages import Pages
+from holdover.demo.placement import share_one_processor
 from holdover.demo.settings import Settings
 
 # Twice what waitress has by itself: with 4, the visitors of an expired page would wait
@@ -38,6 +39,7 @@ def main() -> None:
         raise DemoError("this is a part of `holdover demo`, which starts it")
     standard_library()  # read now, not while the first visitor waits
     site = Pages(way_named(sys.argv[1]).prepare(settings))
+    share_one_processor()  # only now: a worker that is running may use any
     server = waitress.create_server(site, host="127.0.0.1", port=0, threads=THREADS)
     # Have whole answers sent by the main loop. Else the thread that made one sends it,
     # holding the connection's lock but not the interpreter's; if the main loop wakes up

@@ -7,9 +7,8 @@ same region: the one serves what the other makes.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
-from holdover import CeleryRunner, make_region
+from holdover import CeleryRunner, Report, make_region
 from holdover.demo import journal
 from holdover.demo.answers import Answer, make_answer
 from holdover.demo.corpus import standard_library
@@ -25,7 +24,7 @@ def search(query: str) -> Answer:
     return make_answer(query)
 
 
-def _note(report: Any) -> None:
+def _note(report: Report) -> None:
     if settings is not None:
         journal.append(settings.refreshes, asdict(report))
 

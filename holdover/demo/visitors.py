@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 from holdover.demo.http_client import BadAnswer, Connection
 from holdover.demo.lifeline import end_with_parent
 from holdover.demo.load import Load, Request
+from holdover.demo.placement import share_one_processor
 from holdover.demo.queries import QUERIES, popularity
 
 _TELL_EVERY = 0.25  # seconds
@@ -115,6 +116,7 @@ class _Visitor:
 def main() -> None:
     """Carry out the load of the first argument."""
     end_with_parent()
+    share_one_processor()
     asyncio.run(_visit(Load.from_json(sys.argv[1])))
 
 

@@ -52,7 +52,7 @@ class StaleServed(Event):
     """An old value was served.
 
     Attributes:
-        age: Seconds since its creator started.
+        age: Seconds since it was created.
     """
 
     age: float

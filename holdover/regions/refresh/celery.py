@@ -121,8 +121,15 @@ class CeleryRunner:
         self._task.apply_async((dict(message),), **options)
 
     def serve(self) -> None:
-        """Start the embedded worker in a thread of this process, if there is none."""
-        self._start_thread_once()
+        """Start the embedded worker now, rather than with the first order.
+
+        Raises:
+            RunnerUnavailable: It could not be started.
+        """
+        if self._worker == "process":
+            self._running_process()
+        else:
+            self._start_thread_once()
 
     # -- a worker in a process -------------------------------------------------
 

@@ -59,12 +59,12 @@ class WorkerProcess:
         os.set_blocking(ours, False)
         renew_after_fork(self)
         with io.FileIO(theirs) as their_end:
-            self._child = _start(their_end)
+            self._child = _start(their_end, nice)
         self._listener = threading.Thread(
             target=self._listen, name="holdover-reports", daemon=True
         )
         self._listener.start()
-        self.send({"include": list(include), "nice": nice})
+        self.send({"include": list(include)})
         if not self._ready.wait(start_timeout) or not self.is_alive():
             self._child.kill()
             raise RunnerUnavailable(
@@ -140,13 +140,16 @@ class WorkerProcess:
                 log.exception("on_outcome failed")
 
 
-def _start(orders: io.FileIO) -> subprocess.Popen[bytes]:
+def _start(orders: io.FileIO, nice: int) -> subprocess.Popen[bytes]:
+    # The worker looks for modules where this process does, in the same order; -P, or
+    # the current directory would come first.
+    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     return subprocess.Popen(  # noqa: S603 - fixed arguments
-        [sys.executable, "-m", _FAR_SIDE],
+        [sys.executable, "-P", "-m", _FAR_SIDE, str(nice)],
         stdin=orders,
         stdout=subprocess.PIPE,
         bufsize=0,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": path},
     )
 
 
