@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from holdover.regions.errors import RunnerUnavailable
@@ -143,7 +144,7 @@ class WorkerProcess:
 def _start(orders: io.FileIO, nice: int) -> subprocess.Popen[bytes]:
     # The worker looks for modules where this process does, in the same order; -P, or
     # the current directory would come first.
-    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     return subprocess.Popen(  # noqa: S603 - fixed arguments
         [sys.executable, "-P", "-m", _FAR_SIDE, str(nice)],
         stdin=orders,
