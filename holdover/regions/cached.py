@@ -12,7 +12,7 @@ from holdover.regions.keys import name_of
 from holdover.regions.signatures import KeyGenerator, Template
 
 if TYPE_CHECKING:
-    from holdover.regions.calls import Call
+    from holdover.regions.calls import Call, Described
     from holdover.regions.refresh.base import Outcome, RefreshOrder
 
 P = ParamSpec("P")
@@ -174,7 +174,7 @@ class CachedFunction(Generic[P, T]):
 
     def _order(
         self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[str, list[Any], dict[str, Any], str] | None:
+    ) -> Described | None:
         """Describe the call as data, if it is the same after a trip through JSON."""
         listed = list(args)
         if self.name is None or not is_plain(listed) or not is_plain(kwargs):

@@ -268,7 +268,7 @@ class Tier:
     def release(self, lease: Lease) -> None:
         """End the lease without a value; if that fails, it lapses."""
         try:
-            self._try(self._writing, self.backend.release, lease)
+            self._try(self._removing, self.backend.release, lease)
         except BackendError:
             return
 

@@ -90,8 +90,7 @@ class FileBackend(DefaultSerialization, Backend):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
-        if not self._is_checked:
-            self._check()
+        self._check()
         try:
             stored = read_file(self._path(key))
             tick = self._clock_file(region).tick()
@@ -265,6 +264,8 @@ class FileBackend(DefaultSerialization, Backend):
 
     def _check(self) -> None:
         """Look at the directory once it is there: who made it in the meantime?"""
+        if self._is_checked:
+            return
         try:
             self._is_checked = check_private(self._root)
         except InsecureDirectory as error:
@@ -272,8 +273,7 @@ class FileBackend(DefaultSerialization, Backend):
 
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
-        if not self._is_checked:
-            self._check()
+        self._check()
         with self._locks.hold(_stripe(path)):
             yield
 
@@ -282,8 +282,7 @@ class FileBackend(DefaultSerialization, Backend):
         """Have the value in a temporary file, which is gone afterwards."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if not self._is_checked:
-            self._check()
+        self._check()
         with translated("writing a cache file", OSError):
             if len(stored) > self._max_bytes:
                 raise ValueTooLarge(
