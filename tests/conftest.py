@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from servers import RedisServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -59,3 +60,24 @@ def heard():
         return events
 
     return listen
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory):
+    """Start the Redis server that tests share which do it no harm."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(shared_redis):
+    """Give the shared Redis server, emptied."""
+    shared_redis.ask("FLUSHALL")
+    return shared_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """Start a Redis server that the test may kill, freeze and fill."""
+    with RedisServer(tmp_path) as server:
+        yield server

@@ -9,10 +9,11 @@ set -euo pipefail
 # Debian's sbin is not on every user's PATH, but servers live there.
 PATH=$PATH:/usr/sbin
 
-# binary    package
+# binary     package
 programs() {
     cat <<'TABLE'
-chromium    chromium
+chromium     chromium
+redis-server redis-server
 TABLE
 }
 

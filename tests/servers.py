@@ -1,0 +1,100 @@
+"""Private servers for tests: free ports, folders of their own, stopped by pid."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+_PATIENCE = 20.0
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+def program(name, package):
+    """Find a server's program; that it is missing is an error, never a skipped test."""
+    found = shutil.which(name, path=_PATH)
+    if found is None:
+        raise RuntimeError(f"{name} is not installed: apt-get install {package}")
+    return found
+
+
+def free_port():
+    """Give a port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RedisServer:
+    """A Redis server that keeps nothing on disk.
+
+    Args:
+        folder: Its working directory.
+        *options: More of its command line, such as ``"--maxmemory", "3mb"``.
+    """
+
+    def __init__(self, folder, *options):
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = Path(folder)
+        self._options = options
+        self._process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        """Its process, for those who send signals."""
+        return self._process.pid
+
+    def start(self):
+        """Start it, with nothing in it, and wait until it answers."""
+        command = [program("redis-server", "redis-server"), "--port", str(self.port)]
+        command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command += ["--dir", str(self._folder), *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._wait_until_ready()
+
+    def stop(self):
+        """Kill it, frozen or not."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    kill = stop
+
+    def freeze(self):
+        """Let it hang: connections stay, and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, *words):
+        """Send one command by a connection of its own; give the first line back."""
+        request = [f"*{len(words)}"]
+        for word in map(str, words):
+            request += [f"${len(word)}", word]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+            link.sendall("\r\n".join([*request, ""]).encode())
+            return link.recv(65_536).split(b"\r\n")[0].decode()
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"redis-server ended with {self._process.poll()}")
+            with contextlib.suppress(OSError):
+                if self.ask("PING") == "+PONG":
+                    return
+            time.sleep(0.01)
+        raise RuntimeError("redis-server did not start")
