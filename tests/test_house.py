@@ -65,6 +65,7 @@ LAYERS = {
         "regions.keys",
         "regions.codecs",
         "regions.timesource",
+        "regions.ticks",
     },
 }
 ORDER = list(LAYERS)

@@ -49,10 +49,10 @@ class Away(MemoryBackend):
 
     away = False
 
-    def advance(self, region, *, hard):
+    def advance(self, region, *, hard, reaches=()):
         if self.away:
             raise BackendError("away")
-        return super().advance(region, hard=hard)
+        return super().advance(region, hard=hard, reaches=reaches)
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ promises in the documentation ("What the lease promises").
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any
 
 from holdover.regions import events
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.base import Busy, Lease, LeaseKind
 from holdover.regions.calls import Call, Described
 from holdover.regions.errors import LeaseTimeout
 from holdover.regions.events import Listeners
@@ -30,6 +31,8 @@ from holdover.regions.patience import Polls, TakenLeases
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
+
+_AT_ONCE = (LeaseKind.QUEUED, LeaseKind.BACKING_OFF)
 
 
 class Creation:
@@ -98,7 +101,7 @@ class Creation:
         while True:
             with FLIGHTS.board((self._tier, call.key)) as seat:
                 flight = seat.flight if seat.is_mine else Flight()
-                grant = self._acquire(call, found, self._terms.ttl)
+                grant = self._acquire(call, found, overtaking=_AT_ONCE)
                 left = deadline - self._time.steady()
                 if isinstance(grant, Lease):
                     return self._maker.under(call, grant, flight).value
@@ -124,7 +127,7 @@ class Creation:
         with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
             if not seat.is_mine:
                 return self._serve_old(call, found)
-            grant = self._acquire(call, found, self._terms.ttl)
+            grant = self._acquire(call, found)
             if isinstance(grant, Lease):
                 return self._create(call, grant, seat.flight, found)
         # Only now, with the flight over: what is there may be gone for this caller.
@@ -151,7 +154,7 @@ class Creation:
             order = self._describe(call)
             travels = order is not None and self._chain.takes_orders
             ttl = self._terms.queue_ttl if travels else self._terms.ttl
-            grant = self._acquire(call, found, ttl, queued=True)
+            grant = self._acquire(call, found, ttl=ttl, queued=True)
             if isinstance(grant, Lease):
                 self._order(call, grant, found, order)
         return grant if isinstance(grant, Found) else None
@@ -219,7 +222,7 @@ class Creation:
         polls = Polls(found.entry.cost)
         while True:
             looked = ticket()
-            grant = self._acquire(call, found, self._terms.ttl)
+            grant = self._acquire(call, found, overtaking=_AT_ONCE)
             if isinstance(grant, Lease):
                 return self._create(call, grant, flight, found)
             if grant is None:
@@ -293,10 +296,21 @@ class Creation:
     # -- small steps -----------------------------------------------------------
 
     def _acquire(
-        self, call: Call, found: Found, ttl: float, *, queued: bool = False
+        self,
+        call: Call,
+        found: Found,
+        *,
+        ttl: float | None = None,
+        queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
     ) -> Lease | Busy | Found | None:
         grant = self._tier.acquire(
-            call.key, found.entry, call.lifetime, ttl, queued=queued
+            call.key,
+            found.entry,
+            call.lifetime,
+            self._terms.ttl if ttl is None else ttl,
+            queued=queued,
+            overtaking=overtaking,
         )
         if isinstance(grant, Busy):
             self._taken.remember(call.key, found.entry, grant.expires_in)

@@ -56,6 +56,13 @@ def bounded(key: str) -> str:
     return f"{key[:_READABLE]}~{digest.hexdigest()}{_SHORTENED}"
 
 
+def may_begin_with(key: str, prefix: str) -> bool:
+    """Say whether *key* began with *prefix* before it was shortened, or may have."""
+    if key.startswith(prefix):
+        return True
+    return key.endswith(_SHORTENED) and prefix.startswith(key[:_READABLE])
+
+
 def region_prefix(name: str | None) -> str:
     """Give what parts a region's keys from other regions' in the same backend."""
     escaped = (name or "").replace("%", "%25").replace(":", "%3A")

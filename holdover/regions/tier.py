@@ -7,11 +7,18 @@ remembered until it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from holdover.regions import events
-from holdover.regions.backends.base import Backend, Busy, Changed, Lease, Stored
+from holdover.regions.backends.base import (
+    Backend,
+    Busy,
+    Changed,
+    Lease,
+    LeaseKind,
+    Stored,
+)
 from holdover.regions.breaker import Breaker
 from holdover.regions.clocks import RegionClock
 from holdover.regions.codecs import Codec
@@ -96,7 +103,7 @@ class Tier:
 
     def _judge(self, stored: Stored, tick: int, key: str, lifetime: Lifetime) -> Found:
         entry = self._open(stored, key)
-        standing = self._clock.standing(entry, tick)
+        standing = self._clock.standing(entry, key, tick)
         if self.also_invalid is not None and standing is not Standing.HARD:
             standing = self.also_invalid(entry.created_at)
         return Found(assess(entry, lifetime, self._now(), standing), entry)
@@ -219,6 +226,7 @@ class Tier:
         ttl: float,
         *,
         queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
     ) -> Lease | Busy | Found | None:
         """Try to win the lease; None if the backend cannot say."""
         if self._undelivered and not self._deliver(key):
@@ -232,6 +240,7 @@ class Tier:
                 ttl=ttl,
                 seen=_fence_seen(seen),
                 queued=queued,
+                overtaking=overtaking,
             )
             if isinstance(grant, Changed):
                 return self._judge(grant.stored, grant.tick, key, lifetime)

@@ -15,6 +15,7 @@ import pytest
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import PickleCodec
 from holdover.regions.envelope import open_sealed
+from holdover.regions.ticks import MOST_MARKS, Mark, Reach, Scope
 from holdover.testing.clock import FakeClock
 from holdover.testing.contract_leases import (
     REGION,
@@ -104,6 +105,28 @@ class BackendContract(LeaseContract):
         assert present == [False, True]
         assert backend.read("endless", REGION)[0] is not None
 
+    def test_several_at_once(self, backend: Backend, peer: Backend) -> None:
+        """Many are written, read in the order of the asking, and removed."""
+        backend.write_multi({k: sealed(k, k) for k in HOSTILE_KEYS}, ttl=60.0)
+        wanted = ["missing", *reversed(HOSTILE_KEYS)]
+        stored, tick = peer.read_multi(wanted, REGION)
+        assert stored == [None, *(sealed(k, k) for k in reversed(HOSTILE_KEYS))]
+        assert tick == backend.clock(REGION).tick
+        assert peer.remove_multi(["missing", *HOSTILE_KEYS]) is True
+        assert peer.remove_multi(HOSTILE_KEYS) is False
+        assert backend.read_multi(wanted, REGION)[0] == [None] * len(wanted)
+        assert backend.read_multi([], REGION)[0] == []
+
+    def test_writing_several_ends_leases(self, backend: Backend) -> None:
+        """What began before several were set or removed does not replace them."""
+        leases = [won(backend, key) for key in "abc"]
+        backend.write_multi({"a": sealed("set", "a")}, ttl=None)
+        backend.remove_multi(["b"])
+        commits = [(one, sealed("old", one.key), None) for one in leases]
+        a, b, c = backend.commit_multi(commits, REGION)
+        assert (a, b) == (None, None)
+        assert c is not None
+
     # -- compare and set -------------------------------------------------------
 
     def test_swap_into_nothing(self, backend: Backend, peer: Backend) -> None:
@@ -149,6 +172,38 @@ class BackendContract(LeaseContract):
         after = backend.advance(REGION, hard=False)
         assert before.tick < after.tick == after.soft_floor
         assert before.hard_floor == after.hard_floor
+
+    def test_a_mark_reaches_a_part(self, backend: Backend, peer: Backend) -> None:
+        """A tag or prefix is noted with its tick, and moves no floor."""
+        before = backend.clock(REGION)
+        tag, prefix = Reach(Scope.TAG, "a ☃"), Reach(Scope.PREFIX, "p:")
+        first = backend.advance(REGION, hard=True, reaches=[tag, prefix])
+        second = peer.advance(REGION, hard=False, reaches=[tag])
+        assert before.tick < first.tick < second.tick
+        assert (second.hard_floor, second.soft_floor) == (
+            before.hard_floor,
+            before.soft_floor,
+        )
+        assert backend.clock(REGION).marks == {
+            Mark(tag, hard=True): first.tick,
+            Mark(prefix, hard=True): first.tick,
+            Mark(tag, hard=False): second.tick,
+        }
+        newer = backend.clock(REGION, since=first.tick)
+        assert newer.marks[Mark(tag, hard=False)] == second.tick
+        assert backend.read("k", REGION)[1] == second.tick
+
+    def test_too_many_marks_raise_a_floor(self, backend: Backend) -> None:
+        """Forgotten marks reach more than they did, never less."""
+        reaches = [Reach(Scope.TAG, f"tag{n}") for n in range(MOST_MARKS)]
+        first = backend.advance(REGION, hard=True, reaches=reaches[:1])
+        last = backend.advance(REGION, hard=True, reaches=reaches)
+        assert backend.clock(REGION).hard_floor < first.tick
+        more = [Reach(Scope.TAG, "one more")]
+        state = backend.advance(REGION, hard=False, reaches=more)
+        assert state.hard_floor == state.soft_floor == last.tick
+        assert backend.clock(REGION) == state
+        assert state.marks == {Mark(more[0], hard=False): state.tick}
 
     def test_regions_have_clocks_of_their_own(self, backend: Backend) -> None:
         """Invalidating one region leaves the others alone."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from holdover.regions.backends.base import Backend, Busy, Changed, Lease
+from holdover.regions.backends.base import Backend, Busy, Changed, Lease, LeaseKind
 from holdover.regions.codecs import PickleCodec
 from holdover.regions.envelope import Entry, seal
 from holdover.testing.clock import FakeClock
@@ -37,9 +37,14 @@ def together(count: int, work: Callable[[int], Any]) -> list[Any]:
     return results
 
 
-def won(backend: Backend, key: str = "k", seen: int | None = None) -> Lease:
+def won(
+    backend: Backend,
+    key: str = "k",
+    seen: int | None = None,
+    overtaking: Collection[LeaseKind] = (),
+) -> Lease:
     """Acquire the lease for 5 s, which must be free."""
-    grant = backend.acquire(key, REGION, ttl=5.0, seen=seen)
+    grant = backend.acquire(key, REGION, ttl=5.0, seen=seen, overtaking=overtaking)
     assert isinstance(grant, Lease), grant
     return grant
 
@@ -144,7 +149,8 @@ class LeaseContract:
         assert isinstance(queued, Lease)
         again = peer.acquire("k", REGION, ttl=30.0, seen=None, queued=True)
         assert isinstance(again, Busy)
-        won(peer)
+        assert again.kind is LeaseKind.QUEUED
+        won(peer, overtaking=[LeaseKind.QUEUED])
         assert backend.adopt("k", REGION, queued.token, ttl=5.0) is None
 
     def test_an_adopted_lease_cannot_be_overtaken(
@@ -154,7 +160,80 @@ class LeaseContract:
         queued = backend.acquire("k", REGION, ttl=30.0, seen=None, queued=True)
         assert isinstance(queued, Lease)
         assert peer.adopt("k", REGION, queued.token, ttl=5.0) is not None
-        assert isinstance(backend.acquire("k", REGION, ttl=5.0, seen=None), Busy)
+        at_once = list(LeaseKind)[1:]
+        busy = backend.acquire("k", REGION, ttl=5.0, seen=None, overtaking=at_once)
+        assert isinstance(busy, Busy)
+        assert busy.kind is LeaseKind.HELD
+
+    def test_a_failed_creator_is_left_alone(
+        self, backend: Backend, peer: Backend, clock: FakeClock
+    ) -> None:
+        """A pause keeps others away, says why, and lapses."""
+        lease = won(backend)
+        assert backend.back_off(lease, ttl=3.0, reason="ValueError: no ☃")
+        busy = peer.acquire("k", REGION, ttl=5.0, seen=None)
+        assert isinstance(busy, Busy)
+        assert busy.kind is LeaseKind.BACKING_OFF
+        assert busy.reason == "ValueError: no ☃"
+        assert 0.0 < busy.expires_in <= 3.0
+        assert not peer.is_locked("k")
+        clock.advance(3.1)
+        won(peer)
+
+    def test_a_pause_is_nobodys(self, backend: Backend) -> None:
+        """Who failed cannot renew, commit, release or hand on what he gave up."""
+        lease = won(backend)
+        assert backend.back_off(lease, ttl=3.0, reason="x" * 10_000)
+        assert not backend.renew(lease, ttl=5.0)
+        assert not backend.release(lease)
+        assert not backend.back_off(lease, ttl=9.0, reason="")
+        assert backend.adopt("k", REGION, lease.token, ttl=5.0) is None
+        assert backend.adopt("k", REGION, "", ttl=5.0) is None
+        assert backend.commit(lease, sealed(1), REGION, ttl=None) is None
+
+    def test_a_pause_is_overtaken_or_ended(self, backend: Backend) -> None:
+        """Who must have a value overtakes it; a write or a removal ends it."""
+        for end in (
+            lambda: won(backend, overtaking=[LeaseKind.BACKING_OFF]),
+            lambda: backend.remove("k"),
+            lambda: backend.write("k", sealed(1), ttl=None),
+        ):
+            backend.remove("k")
+            backend.back_off(won(backend), ttl=3.0, reason="")
+            end()
+            busy = backend.leased("k")
+            assert busy is None or busy.kind is LeaseKind.HELD
+
+    def test_it_tells_what_keeps_a_key(self, backend: Backend) -> None:
+        """Without a lease, nothing does."""
+        assert backend.leased("k") is None
+        backend.acquire("k", REGION, ttl=5.0, seen=None, queued=True)
+        busy = backend.leased("k")
+        assert busy is not None
+        assert busy.kind is LeaseKind.QUEUED
+
+    # -- several at once -------------------------------------------------------
+
+    def test_several_are_leased_and_committed_at_once(
+        self, backend: Backend, peer: Backend
+    ) -> None:
+        """Each key gets its own answer, in the order of the asking."""
+        peer.write("changed", sealed("new", "changed", fence=7), ttl=None)
+        won(peer, "busy")
+        seen = {"a": None, "changed": 6, "busy": None, "b": 12345}
+        a, changed, busy, b = backend.acquire_multi(seen, REGION, ttl=5.0)
+        assert isinstance(a, Lease)
+        assert isinstance(b, Lease)
+        assert isinstance(busy, Busy)
+        assert isinstance(changed, Changed)
+        assert (a.key, b.key) == ("a", "b")
+        peer.remove("b")
+        done = backend.commit_multi(
+            [(a, sealed(1, "a"), None), (b, sealed(2, "b"), 5.0)], REGION
+        )
+        assert done == [a.clock, None]
+        assert peer.read("a", REGION)[0] == sealed(1, "a")
+        assert peer.read("b", REGION)[0] is None
 
     # -- the fence -------------------------------------------------------------
 

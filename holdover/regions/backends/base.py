@@ -7,16 +7,18 @@ creators; it enforces the lease and the fence.
 
 from __future__ import annotations
 
+import enum
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dogpile.cache.api import NO_VALUE, CacheBackend
 
 from holdover.regions.envelope import Entry
 from holdover.regions.errors import BackendError, ConfigurationError, unknown
+from holdover.regions.ticks import ClockState, Reach
 
 Stored = bytes | Entry
 
@@ -41,11 +43,31 @@ class Lease:
     ttl: float
 
 
+class LeaseKind(enum.Enum):
+    """What keeps a key from being created by whoever asks.
+
+    HELD: somebody creates it. QUEUED: an order waits for a worker. BACKING_OFF: its
+    creator has failed, and is left alone for a while.
+    """
+
+    HELD = "held"
+    QUEUED = "queued"
+    BACKING_OFF = "backing off"
+
+
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else holds the lease, for *expires_in* more seconds unless renewed."""
+    """The lease is taken.
+
+    Attributes:
+        expires_in: Seconds until it lapses, unless renewed.
+        kind: What for.
+        reason: Why the creator is left alone, if it is.
+    """
 
     expires_in: float
+    kind: LeaseKind = LeaseKind.HELD
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +79,6 @@ class Changed:
 
 
 Grant = Lease | Busy | Changed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockState:
-    """A region's clock: a counter of its invalidations and what they reach.
-
-    Attributes:
-        tick: Number of the last invalidation, seeded from the time in microseconds.
-        hard_floor: Entries whose creator started before this tick are gone.
-        soft_floor: Entries whose creator started before this tick have expired.
-    """
-
-    tick: int
-    hard_floor: int
-    soft_floor: int
-
-    @classmethod
-    def seeded(cls, now: float) -> ClockState:
-        """Begin anew, as when the clock was lost: all that is older is gone."""
-        tick = int(now * 1e6)
-        return cls(tick=tick, hard_floor=tick, soft_floor=tick)
-
-    def advanced(self, now: float, *, hard: bool) -> ClockState:
-        """Give the state after one more invalidation at *now* (wall clock)."""
-        tick = max(self.tick + 1, int(now * 1e6))
-        state = replace(self, tick=tick, soft_floor=tick)
-        return replace(state, hard_floor=tick) if hard else state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +120,21 @@ class Backend(CacheBackend):
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """Fetch what is stored for *key*, and the region clock's tick, together."""
 
+    def read_multi(
+        self, keys: Sequence[str], region: str
+    ) -> tuple[list[Stored | None], int]:
+        """Fetch what is stored for several keys, and the tick no later than those."""
+        tick = self.clock(region).tick
+        return [self.read(key, region)[0] for key in keys], tick
+
     @abstractmethod
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """Store unconditionally: the fence changes and any lease ends."""
+
+    def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
+        """Write several, as `write` does; if it raises, some may have been written."""
+        for key, one in stored.items():
+            self.write(key, one, ttl=ttl)
 
     @abstractmethod
     def remove(self, key: str) -> bool:
@@ -136,6 +143,11 @@ class Backend(CacheBackend):
         Returns:
             Whether there was a value.
         """
+
+    def remove_multi(self, keys: Sequence[str]) -> bool:
+        """Remove several, as `remove` does; say whether there was any value."""
+        existed = [self.remove(key) for key in keys]
+        return any(existed)
 
     @abstractmethod
     def compare_and_set(
@@ -154,6 +166,7 @@ class Backend(CacheBackend):
         ttl: float,
         seen: int | None,
         queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
     ) -> Grant:
         """Try to win the right to create *key*.
 
@@ -163,9 +176,32 @@ class Backend(CacheBackend):
             ttl: Seconds until the lease lapses unless renewed.
             seen: The fence of the value that the caller has seen, None if none. If
                 another value is there now, that is the answer.
-            queued: Whether the lease will wait in a queue for a worker. Until it is
-                adopted, whoever would create at once may overtake it.
+            queued: Whether the lease will wait in a queue for a worker.
+            overtaking: The kinds of leases that the caller takes over at once, since
+                he cannot wait: never those that are held.
         """
+
+    def acquire_multi(
+        self,
+        seen: Mapping[str, int | None],
+        region: str,
+        *,
+        ttl: float,
+        queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
+    ) -> list[Grant]:
+        """Try to win several keys, each with the fence that was seen."""
+        return [
+            self.acquire(
+                key,
+                region,
+                ttl=ttl,
+                seen=fence,
+                queued=queued,
+                overtaking=overtaking,
+            )
+            for key, fence in seen.items()
+        ]
 
     @abstractmethod
     def renew(self, lease: Lease, *, ttl: float) -> bool:
@@ -186,19 +222,53 @@ class Backend(CacheBackend):
             since `acquire` and nothing was stored.
         """
 
+    def commit_multi(
+        self, commits: Sequence[tuple[Lease, Stored, float | None]], region: str
+    ) -> list[int | None]:
+        """Commit several: each a lease, what to store, and its ttl."""
+        return [
+            self.commit(lease, stored, region, ttl=ttl)
+            for lease, stored, ttl in commits
+        ]
+
     @abstractmethod
     def release(self, lease: Lease) -> bool:
         """End the lease without a value; False if it was lost."""
 
+    @abstractmethod
+    def back_off(self, lease: Lease, *, ttl: float, reason: str) -> bool:
+        """Turn the lease into a pause of *ttl* seconds, which tells *reason*.
+
+        Returns:
+            False if the lease was lost, and nothing was done.
+        """
+
+    @abstractmethod
+    def leased(self, key: str) -> Busy | None:
+        """Tell what keeps *key* from being created right now, if anything does."""
+
     # -- the region clock ------------------------------------------------------
 
     @abstractmethod
-    def clock(self, region: str) -> ClockState:
-        """Read the region's clock, making it if it is new or lost."""
+    def clock(self, region: str, *, since: int = 0) -> ClockState:
+        """Read the region's clock, making it if it is new or lost.
+
+        Args:
+            region: Whose clock.
+            since: A tick that the caller knows; marks up to it may be left out.
+        """
 
     @abstractmethod
-    def advance(self, region: str, *, hard: bool) -> ClockState:
-        """Invalidate the whole region: one tick, whatever its size."""
+    def advance(
+        self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
+    ) -> ClockState:
+        """Invalidate in one step, whatever the number of entries.
+
+        Args:
+            region: Whose clock.
+            hard: Whether what is reached is gone, or has merely expired.
+            reaches: What is reached; empty stands for the whole region.
+        """
 
     # -- housekeeping ----------------------------------------------------------
 
@@ -210,9 +280,10 @@ class Backend(CacheBackend):
             How many entries were removed.
         """
 
-    @abstractmethod
     def is_locked(self, key: str) -> bool:
-        """Say whether somebody holds the lease of *key* (for people, not for logic)."""
+        """Say whether *key* is being created, or is about to be."""
+        busy = self.leased(key)
+        return busy is not None and busy.kind is not LeaseKind.BACKING_OFF
 
     # -- dogpile.cache's verbs, for code that uses the backend directly ---------
 
@@ -231,17 +302,16 @@ class Backend(CacheBackend):
 
     def get_serialized_multi(self, keys: Iterable[str]) -> Sequence[Any]:
         """Fetch several as dogpile.cache does."""
-        return [self.get_serialized(key) for key in keys]
+        stored, _ = self.read_multi(list(keys), "")
+        return [NO_VALUE if one is None else one for one in stored]
 
     def set_serialized_multi(self, mapping: Mapping[str, Any]) -> None:
         """Store several as dogpile.cache does."""
-        for key, value in mapping.items():
-            self.set_serialized(key, value)
+        self.write_multi(mapping, ttl=None)
 
     def delete_multi(self, keys: Iterable[str]) -> None:
         """Remove several as dogpile.cache does."""
-        for key in keys:
-            self.remove(key)
+        self.remove_multi(list(keys))
 
     get = get_serialized
     set = set_serialized

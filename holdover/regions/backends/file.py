@@ -7,10 +7,9 @@ small record beside the value, so that it can travel, and lapses by itself.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,13 +21,14 @@ from holdover.regions.backends.base import (
     Busy,
     Capabilities,
     Changed,
-    ClockState,
     Grant,
     Lease,
+    LeaseKind,
     Stored,
     positive,
     translated,
 )
+from holdover.regions.backends.file_clock import FileClocks
 from holdover.regions.backends.file_culling import LEASE, Culler
 from holdover.regions.backends.file_disk import (
     NEVER,
@@ -42,7 +42,7 @@ from holdover.regions.backends.file_disk import (
     unlink,
     write_temporary,
 )
-from holdover.regions.backends.file_records import ClockFile, LeaseRecord
+from holdover.regions.backends.file_records import LeaseRecord, digest, stripe
 from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
 from holdover.regions.errors import (
     BackendError,
@@ -50,6 +50,7 @@ from holdover.regions.errors import (
     ValueTooLarge,
 )
 from holdover.regions.lifetime import seconds
+from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME
 
 DEFAULT_MAX_BYTES = 1 << 30
@@ -84,7 +85,7 @@ class FileBackend(DefaultSerialization, Backend):
         self._culler = Culler(
             self._root, self._locks, self._usage, self._max_bytes, self._time
         )
-        self._clocks: dict[str, ClockFile] = {}
+        self._clocks = FileClocks(self._root, self._locks, self._time)
 
     # -- reading and writing ---------------------------------------------------
 
@@ -93,10 +94,9 @@ class FileBackend(DefaultSerialization, Backend):
         self._check()
         try:
             stored = read_file(self._path(key))
-            tick = self._clock_file(region).tick()
         except OSError as error:
             raise BackendError(f"reading a cache file: {error}") from error
-        return stored, self.clock(region).tick if tick is None else tick
+        return stored, self._clocks.tick(region)
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
@@ -137,24 +137,25 @@ class FileBackend(DefaultSerialization, Backend):
         ttl: float,
         seen: int | None,
         queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
     ) -> Grant:
         """See `Backend.acquire`."""
         path = self._path(key)
-        tick = self._tick(region)
+        tick = self._clocks.tick(region)
         with translated("acquiring a lease", OSError), self._locked(path):
             fence = _fence_at(path)
             if fence not in (None, seen) and (stored := read_file(path)) is not None:
                 return Changed(stored, tick)
             now = self._time.steady()
             held = LeaseRecord.load(path + LEASE)
-            remaining = 0.0 if held is None else held.remaining(now)
-            if held is not None and remaining > 0 and (queued or not held.queued):
-                return Busy(remaining)
+            busy = None if held is None else held.busy(now)
+            if busy is not None and busy.kind not in overtaking:
+                return busy
             record = LeaseRecord(
                 token=secrets.token_hex(16),
                 fence=new_fence(),
                 lapses_at=now + ttl,
-                queued=queued,
+                kind=LeaseKind.QUEUED if queued else LeaseKind.HELD,
             )
             record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
@@ -173,14 +174,17 @@ class FileBackend(DefaultSerialization, Backend):
     def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
         """See `Backend.adopt`."""
         path = self._path(key)
-        tick = self._tick(region)
+        tick = self._clocks.tick(region)
         with translated("adopting a lease", OSError), self._locked(path):
             held = _held_by(token, path)
             if held is None:
                 return None
             lapses_at = self._time.steady() + ttl
             record = replace(
-                held, token=secrets.token_hex(16), lapses_at=lapses_at, queued=False
+                held,
+                token=secrets.token_hex(16),
+                lapses_at=lapses_at,
+                kind=LeaseKind.HELD,
             )
             record.save(path + LEASE)
         return _lease(key, record, tick, ttl)
@@ -197,7 +201,7 @@ class FileBackend(DefaultSerialization, Backend):
             self._replace(path, temporary, stored)
             unlink(path + LEASE)
         self._culler.keep_bound(path)
-        return self._tick(region)
+        return self._clocks.tick(region)
 
     def release(self, lease: Lease) -> bool:
         """See `Backend.release`."""
@@ -205,44 +209,34 @@ class FileBackend(DefaultSerialization, Backend):
         with translated("releasing a lease", OSError), self._locked(path):
             return _held_by(lease.token, path) is not None and unlink(path + LEASE)
 
+    def back_off(self, lease: Lease, *, ttl: float, reason: str) -> bool:
+        """See `Backend.back_off`."""
+        path = self._path(lease.key)
+        with translated("ending a lease", OSError), self._locked(path):
+            if _held_by(lease.token, path) is None:
+                return False
+            LeaseRecord.pausing(self._time.steady() + ttl, reason).save(path + LEASE)
+            return True
+
+    def leased(self, key: str) -> Busy | None:
+        """See `Backend.leased`."""
+        with translated("reading a lease", OSError):
+            held = LeaseRecord.load(self._path(key) + LEASE)
+        return None if held is None else held.busy(self._time.steady())
+
     # -- the region clock ------------------------------------------------------
 
-    def clock(self, region: str) -> ClockState:
+    def clock(self, region: str, *, since: int = 0) -> ClockState:
         """See `Backend.clock`."""
-        with self._opened_clock(region) as (_, state):
-            return state
+        self._check()
+        return self._clocks.state(region)
 
-    def advance(self, region: str, *, hard: bool) -> ClockState:
+    def advance(
+        self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
+    ) -> ClockState:
         """See `Backend.advance`."""
-        with self._opened_clock(region) as (clock, state):
-            advanced = state.advanced(self._time.wall(), hard=hard)
-            clock.save(advanced)
-        return advanced
-
-    def _tick(self, region: str) -> int:
-        """Read the tick alone, making the clock if need be."""
-        with translated("the region clock", OSError):
-            tick = self._clock_file(region).tick()
-        return self.clock(region).tick if tick is None else tick
-
-    @contextmanager
-    def _opened_clock(self, region: str) -> Iterator[tuple[ClockFile, ClockState]]:
-        """Hold the clock's lock, with its file there and valid."""
-        clock = self._clock_file(region)
-        with translated("the region clock", OSError), self._locked(clock.path):
-            state = clock.load()
-            if state is None:
-                state = ClockState.seeded(self._time.wall())
-            if clock.tick() != state.tick:
-                clock.save(state)
-            yield clock, state
-
-    def _clock_file(self, region: str) -> ClockFile:
-        clock = self._clocks.get(region)
-        if clock is None:
-            path = f"{self._root}/clocks/{_digest(region)}"
-            clock = self._clocks[region] = ClockFile(path)
-        return clock
+        self._check()
+        return self._clocks.advance(region, hard=hard, reaches=reaches)
 
     # -- housekeeping ----------------------------------------------------------
 
@@ -250,17 +244,11 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.purge`. Files that a killed process left unfinished go too."""
         return self._culler.purge()
 
-    def is_locked(self, key: str) -> bool:
-        """See `Backend.is_locked`."""
-        with translated("reading a lease", OSError):
-            held = LeaseRecord.load(self._path(key) + LEASE)
-        return held is not None and held.remaining(self._time.steady()) > 0
-
     # -- steps -----------------------------------------------------------------
 
     def _path(self, key: str) -> str:
-        digest = _digest(key)
-        return f"{self._root}/{digest[:2]}/{digest}"
+        name = digest(key)
+        return f"{self._root}/{name[:2]}/{name}"
 
     def _check(self) -> None:
         """Look at the directory once it is there: who made it in the meantime?"""
@@ -274,7 +262,7 @@ class FileBackend(DefaultSerialization, Backend):
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         self._check()
-        with self._locks.hold(_stripe(path)):
+        with self._locks.hold(stripe(path)):
             yield
 
     @contextmanager
@@ -299,7 +287,7 @@ class FileBackend(DefaultSerialization, Backend):
     def _replace(self, path: str, temporary: str, stored: Stored) -> None:
         before = _size(path)
         os.rename(temporary, path)
-        self._usage.add(_stripe(path), len(stored) - before)  # type: ignore[arg-type]
+        self._usage.add(stripe(path), len(stored) - before)  # type: ignore[arg-type]
 
     def _discard(self, path: str) -> bool:
         # The value first: what readers see is what an invalidation is about.
@@ -307,17 +295,8 @@ class FileBackend(DefaultSerialization, Backend):
         existed = unlink(path)
         unlink(path + LEASE)
         if existed:
-            self._usage.add(_stripe(path), -before)
+            self._usage.add(stripe(path), -before)
         return existed
-
-
-def _digest(key: str) -> str:
-    encoded = key.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(encoded, digest_size=20).hexdigest()
-
-
-def _stripe(path: str) -> int:
-    return int(path[path.rindex("/") + 1 :][:2], 16)
 
 
 def _size(path: str) -> int:

@@ -1,18 +1,22 @@
-"""The two small records that `holdover.file` keeps beside its values."""
+"""The small record that `holdover.file` keeps beside a value, and how it is written."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import secrets
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdover.regions.backends.base import ClockState
+from holdover.regions.backends.base import Busy, LeaseKind
 from holdover.regions.backends.file_disk import open_private, read_file
-from holdover.regions.errors import BackendError
 
 _CRC = struct.Struct("<I")
+_KINDS = list(LeaseKind)  # a record holds the index
+_LONGEST_REASON = 200
 
 
 def _boot_id() -> str:
@@ -28,7 +32,7 @@ BOOT_ID = _boot_id().encode()[:36].ljust(36, b"-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRecord:
-    """Who may create a key: the content of its ``.lease`` file.
+    """Who may create a key, or why nobody shall: the content of its ``.lease`` file.
 
     The file is there from acquire until commit, release or removal. One that is
     missing or unreadable stands for "no lease, and every commit is refused".
@@ -37,15 +41,33 @@ class LeaseRecord:
     token: str
     fence: int
     lapses_at: float
-    queued: bool
+    kind: LeaseKind
+    reason: bytes = b""
     boot: bytes = BOOT_ID
 
-    _FORM = struct.Struct("<4s32sQd?36s")
-    _MAGIC = b"HLDL"
+    _FORM = struct.Struct(f"<4s32sQdB36sB{_LONGEST_REASON}s")
+    _MAGIC = b"HLDM"
 
-    def remaining(self, now: float) -> float:
-        """Seconds left at *now* (steady clock); none if it is from another boot."""
-        return self.lapses_at - now if self.boot == BOOT_ID else 0.0
+    @classmethod
+    def pausing(cls, until: float, reason: str) -> LeaseRecord:
+        """Make a record of a creator that is left alone, which nobody holds."""
+        return cls(
+            token=secrets.token_hex(16),  # which nobody knows
+            fence=0,
+            lapses_at=until,
+            kind=LeaseKind.BACKING_OFF,
+            reason=reason.encode("utf-8", "replace")[:_LONGEST_REASON],
+        )
+
+    def busy(self, now: float) -> Busy | None:
+        """Tell what it keeps others from at *now* (steady clock), if it still does.
+
+        A record from another boot has lapsed.
+        """
+        remaining = self.lapses_at - now
+        if remaining <= 0 or self.boot != BOOT_ID:
+            return None
+        return Busy(remaining, self.kind, self.reason.decode("utf-8", "replace"))
 
     def save(self, path: str) -> None:
         """Write the record in place; the caller holds the stripe's lock."""
@@ -54,97 +76,64 @@ class LeaseRecord:
             self.token.encode(),
             self.fence,
             self.lapses_at,
-            self.queued,
+            _KINDS.index(self.kind),
             self.boot,
+            len(self.reason),
+            self.reason,
         )
-        _overwrite(path, body)
+        overwrite(path, body)
 
     @classmethod
     def load(cls, path: str) -> LeaseRecord | None:
         """Read the record; None if there is none or it is damaged."""
-        body = _checked(read_file(path), cls._FORM.size)
+        body = checked(read_file(path), cls._FORM.size)
         if body is None:
             return None
-        magic, token, fence, lapses_at, queued, boot = cls._FORM.unpack(body)
-        if magic != cls._MAGIC:
+        magic, token, fence, lapses_at, kind, boot, length, reason = cls._FORM.unpack(
+            body
+        )
+        if magic != cls._MAGIC or kind >= len(_KINDS):
             return None
         return cls(
-            token=token.decode("ascii", "replace"),
+            token=token.rstrip(b"\0").decode("ascii", "replace"),
             fence=fence,
             lapses_at=lapses_at,
-            queued=queued,
+            kind=_KINDS[kind],
+            reason=reason[:length],
             boot=boot,
         )
 
 
-class ClockFile:
-    """A region's clock in a file, whose tick costs one ``stat`` to see.
+def overwrite(path: str, body: bytes) -> None:
+    """Write a record in place.
 
-    The file's modification time is the tick, in microseconds, and a mark in its last
-    three digits. So it is always the file that now goes by the name that is asked, and
-    nothing is kept open. Whoever writes the content moves the time without the mark, so
-    that readers wait until it is stamped; the content is overwritten in place, because
-    that works on a full disk.
+    Raises:
+        OSError: It could not be written whole.
     """
-
-    _FORM = struct.Struct("<8s3Q")
-    _MAGIC = b"HLDCLOCK"
-    _NANOSECONDS = 1000  # per tick
-    _MARK = 777
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def tick(self) -> int | None:
-        """Read the tick; None if there is no file of ours, or it is being written."""
-        try:
-            found = os.stat(self.path, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        tick, mark = divmod(found.st_mtime_ns, self._NANOSECONDS)
-        return tick if mark == self._MARK and found.st_uid == os.geteuid() else None
-
-    def load(self) -> ClockState | None:
-        """Read the whole state, under the lock; None if there is none."""
-        body = _checked(read_file(self.path), self._FORM.size)
-        if body is None:
-            return None
-        magic, tick, hard_floor, soft_floor = self._FORM.unpack(body)
-        if magic != self._MAGIC:
-            return None
-        return ClockState(tick=tick, hard_floor=hard_floor, soft_floor=soft_floor)
-
-    def save(self, state: ClockState) -> None:
-        """Write the state, under the lock.
-
-        Raises:
-            BackendError: The file system keeps no exact times.
-        """
-        body = self._FORM.pack(
-            self._MAGIC, state.tick, state.hard_floor, state.soft_floor
-        )
-        _overwrite(self.path, body)
-        stamp = state.tick * self._NANOSECONDS + self._MARK
-        os.utime(self.path, ns=(stamp, stamp), follow_symlinks=False)
-        if self.tick() != state.tick:
-            raise BackendError(
-                f"the file system of {self.path} keeps no times to the nanosecond, "
-                "which holdover.file needs"
-            )
-
-
-def _overwrite(path: str, body: bytes) -> None:
+    data = body + _CRC.pack(zlib.crc32(body))
     descriptor = open_private(path, os.O_RDWR)
     try:
-        os.pwrite(descriptor, body + _CRC.pack(zlib.crc32(body)), 0)
+        if os.pwrite(descriptor, data, 0) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(descriptor)
 
 
-def _checked(data: bytes | None, size: int) -> bytes | None:
+def checked(data: bytes | None, size: int) -> bytes | None:
     """Give the body of an undamaged record."""
     # Longer is no harm: records are overwritten in place, whatever was there.
     if data is None or len(data) < size + _CRC.size:
         return None
     body = data[:size]
     return body if _CRC.unpack_from(data, size)[0] == zlib.crc32(body) else None
+
+
+def digest(name: str) -> str:
+    """Give the file name that stands for a key or a region."""
+    encoded = name.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(encoded, digest_size=20).hexdigest()
+
+
+def stripe(path: str) -> int:
+    """Tell which of the locks guards the file at *path*."""
+    return int(path[path.rindex("/") + 1 :][:2], 16)

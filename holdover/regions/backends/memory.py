@@ -10,7 +10,7 @@ import math
 import secrets
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,15 @@ from holdover.regions.backends.base import (
     Busy,
     Capabilities,
     Changed,
-    ClockState,
     Grant,
     Lease,
+    LeaseKind,
     Stored,
     positive,
 )
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME
 
 DEFAULT_MAX_ENTRIES = 10_000
@@ -51,7 +52,8 @@ class _Holding:
     token: str
     fence: int
     lapses_at: float
-    queued: bool
+    kind: LeaseKind
+    reason: str = ""
 
 
 class MemoryBackend(Backend):
@@ -139,6 +141,7 @@ class MemoryBackend(Backend):
         ttl: float,
         seen: int | None,
         queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
     ) -> Grant:
         """See `Backend.acquire`."""
         tick = self.clock(region).tick
@@ -148,13 +151,13 @@ class MemoryBackend(Backend):
             stored = None if slot is None else slot.stored
             if stored is not None and fence_of(stored) != seen:
                 return Changed(stored, tick)
-            held = self._leases.get(key)
-            taken = held is not None and held.lapses_at > now
-            if held is not None and taken and (queued or not held.queued):
-                return Busy(held.lapses_at - now)
+            busy = self._busy(key, now)
+            if busy is not None and busy.kind not in overtaking:
+                return busy
+            kind = LeaseKind.QUEUED if queued else LeaseKind.HELD
             if len(self._leases) >= self._max_entries:
                 self._forget_lapsed(now)
-            holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl, queued)
+            holding = _Holding(secrets.token_hex(16), new_fence(), now + ttl, kind)
             self._leases[key] = holding
         return _lease(key, holding, tick, ttl)
 
@@ -175,7 +178,7 @@ class MemoryBackend(Backend):
             if held is None or held.token != token:
                 return None
             held.token = secrets.token_hex(16)
-            held.queued = False
+            held.kind = LeaseKind.HELD
             held.lapses_at = self._time.steady() + ttl
             return _lease(key, held, tick, ttl)
 
@@ -201,9 +204,25 @@ class MemoryBackend(Backend):
             del self._leases[lease.key]
             return True
 
+    def back_off(self, lease: Lease, *, ttl: float, reason: str) -> bool:
+        """See `Backend.back_off`."""
+        with self._lock:
+            held = self._leases.get(lease.key)
+            if held is None or held.token != lease.token:
+                return False
+            held.token = secrets.token_hex(16)  # which nobody knows
+            held.fence = 0
+            held.kind, held.reason = LeaseKind.BACKING_OFF, reason
+            held.lapses_at = self._time.steady() + ttl
+            return True
+
+    def leased(self, key: str) -> Busy | None:
+        """See `Backend.leased`."""
+        return self._busy(key, self._time.steady())
+
     # -- the region clock ------------------------------------------------------
 
-    def clock(self, region: str) -> ClockState:
+    def clock(self, region: str, *, since: int = 0) -> ClockState:
         """See `Backend.clock`."""
         state = self._clocks.get(region)
         if state is None:
@@ -212,11 +231,15 @@ class MemoryBackend(Backend):
                 state = self._clocks.setdefault(region, fresh)
         return state
 
-    def advance(self, region: str, *, hard: bool) -> ClockState:
+    def advance(
+        self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
+    ) -> ClockState:
         """See `Backend.advance`."""
-        state = self.clock(region)
+        self.clock(region)
         with self._lock:
-            state = self._clocks[region].advanced(self._time.wall(), hard=hard)
+            state = self._clocks[region].advanced(
+                self._time.wall(), hard=hard, reaches=reaches
+            )
             self._clocks[region] = state
         return state
 
@@ -234,15 +257,16 @@ class MemoryBackend(Backend):
             slot.stored = None
         return len(expired)
 
-    def is_locked(self, key: str) -> bool:
-        """See `Backend.is_locked`."""
-        held = self._leases.get(key)
-        return held is not None and held.lapses_at > self._time.steady()
-
     def __len__(self) -> int:
         return len(self._slots)
 
     # -- under the lock --------------------------------------------------------
+
+    def _busy(self, key: str, now: float) -> Busy | None:
+        held = self._leases.get(key)
+        if held is None or held.lapses_at <= now:
+            return None
+        return Busy(held.lapses_at - now, held.kind, held.reason)
 
     def _forget_lapsed(self, now: float) -> None:
         lapsed = [key for key, held in self._leases.items() if held.lapses_at <= now]

@@ -1,0 +1,156 @@
+"""The region clocks of `holdover.file`: one small file each."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from holdover.regions.backends.base import translated
+from holdover.regions.backends.file_disk import StripeLocks, read_file
+from holdover.regions.backends.file_records import checked, digest, overwrite, stripe
+from holdover.regions.errors import BackendError
+from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.timesource import TimeSource
+
+
+class ClockFile:
+    """A region's clock in a file, whose tick costs one ``stat`` to see.
+
+    The file's modification time is the tick, in microseconds, and a sign in its last
+    three digits. So it is always the file that now goes by the name that is asked, and
+    nothing is kept open. Whoever writes the content moves the time without the sign, so
+    that readers wait until it is stamped; the content is overwritten in place, because
+    that works on a full disk.
+    """
+
+    _FORM = struct.Struct("<8s3QI")
+    _MAGIC = b"HLDCLCK2"
+    _NANOSECONDS = 1000  # per tick
+    _SIGN = 777
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def tick(self) -> int | None:
+        """Read the tick; None if there is no file of ours, or it is being written."""
+        try:
+            found = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        tick, sign = divmod(found.st_mtime_ns, self._NANOSECONDS)
+        return tick if sign == self._SIGN and found.st_uid == os.geteuid() else None
+
+    def load(self) -> ClockState | None:
+        """Read the whole state, under the lock; None if there is none."""
+        data = read_file(self.path)
+        if data is None or len(data) < self._FORM.size:
+            return None
+        magic, tick, hard_floor, soft_floor, length = self._FORM.unpack_from(data)
+        body = checked(data, self._FORM.size + length)
+        if magic != self._MAGIC or body is None:
+            return None
+        return ClockState(
+            tick=tick,
+            hard_floor=hard_floor,
+            soft_floor=soft_floor,
+            marks=_marks_from(json.loads(body[self._FORM.size :])),
+        )
+
+    def save(self, state: ClockState) -> ClockState:
+        """Write the state, under the lock; give what has been written.
+
+        Raises:
+            BackendError: The file system keeps no exact times.
+        """
+        try:
+            overwrite(self.path, self._body(state))
+        except OSError:
+            # On a full disk the file cannot grow, but what it holds can be replaced.
+            state = state.without_marks()
+            overwrite(self.path, self._body(state))
+        stamp = state.tick * self._NANOSECONDS + self._SIGN
+        os.utime(self.path, ns=(stamp, stamp), follow_symlinks=False)
+        if self.tick() != state.tick:
+            raise BackendError(
+                f"the file system of {self.path} keeps no times to the nanosecond, "
+                "which holdover.file needs"
+            )
+        return state
+
+    def _body(self, state: ClockState) -> bytes:
+        marks = json.dumps(
+            [
+                [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
+                for mark, tick in state.marks.items()
+            ]
+        ).encode()
+        floors = (state.hard_floor, state.soft_floor)
+        return self._FORM.pack(self._MAGIC, state.tick, *floors, len(marks)) + marks
+
+
+class FileClocks:
+    """The clocks of all regions below one directory.
+
+    Args:
+        root: The directory.
+        locks: Guard changes.
+        time_source: The clocks to go by.
+    """
+
+    def __init__(self, root: str, locks: StripeLocks, time_source: TimeSource) -> None:
+        self._root = root
+        self._locks = locks
+        self._time = time_source
+        self._files: dict[str, ClockFile] = {}
+
+    def tick(self, region: str) -> int:
+        """Read the tick alone, making the clock if need be."""
+        with translated("the region clock", OSError):
+            tick = self._file(region).tick()
+        return self.state(region).tick if tick is None else tick
+
+    def state(self, region: str) -> ClockState:
+        """Read the whole clock, making it if need be."""
+        with self._opened(region) as (_, state):
+            return state
+
+    def advance(
+        self, region: str, *, hard: bool, reaches: Sequence[Reach]
+    ) -> ClockState:
+        """Invalidate; give the clock's new state."""
+        with self._opened(region) as (clock, state):
+            now = self._time.wall()
+            return clock.save(state.advanced(now, hard=hard, reaches=reaches))
+
+    @contextmanager
+    def _opened(self, region: str) -> Iterator[tuple[ClockFile, ClockState]]:
+        """Hold the clock's lock, with its file there and valid."""
+        clock = self._file(region)
+        with (
+            translated("the region clock", OSError),
+            self._locks.hold(stripe(clock.path)),
+        ):
+            state = clock.load()
+            if state is None:
+                state = ClockState.seeded(self._time.wall())
+            if clock.tick() != state.tick:
+                state = clock.save(state)
+            yield clock, state
+
+    def _file(self, region: str) -> ClockFile:
+        clock = self._files.get(region)
+        if clock is None:
+            path = f"{self._root}/clocks/{digest(region)}"
+            clock = self._files[region] = ClockFile(path)
+        return clock
+
+
+def _marks_from(listed: list[list[Any]]) -> dict[Mark, int]:
+    return {
+        Mark(Reach(Scope(scope), name), hard): tick
+        for scope, name, hard, tick in listed
+    }
