@@ -31,12 +31,15 @@ LAYERS = {
         "regions.writing",
         "regions.cached",
         "regions.creation",
+        "regions.foreground",
         "regions.making",
         "regions.calls",
         "regions.worker",
     },
     "mechanics": {
         "regions.tier",
+        "regions.entries",
+        "regions.guard",
         "regions.flights",
         "regions.leases",
         "regions.clocks",
@@ -47,6 +50,8 @@ LAYERS = {
         "regions.legacy",
         "regions.forks",
         "regions.patience",
+        "regions.errands",
+        "regions.crowds",
         "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
@@ -66,6 +71,7 @@ LAYERS = {
         "regions.codecs",
         "regions.timesource",
         "regions.ticks",
+        "regions.returned",
     },
 }
 ORDER = list(LAYERS)

@@ -14,14 +14,27 @@ from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec, FunctionCodec
 from holdover.regions.errors import ConfigurationError, unknown
-from holdover.regions.lifetime import LeaseTerms, Lifetime, seconds_or_none
+from holdover.regions.lifetime import (
+    DEFAULT_BACKOFF,
+    DEFAULT_MOST_UNLEASED,
+    CreatorTerms,
+    LeaseTerms,
+    Lifetime,
+    seconds_or_none,
+)
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
 from holdover.regions.worker import carry_out
 
 INSTANCE = "holdover.instance"
-_LIFETIME_NAMES = ("stale_while_revalidate", "stale_if_error", "keep_for")
+_LIFETIME_NAMES = (
+    "stale_while_revalidate",
+    "stale_if_error",
+    "keep_for",
+    "jitter",
+    "early_refresh",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +52,13 @@ class Settings:
             "empty" (a stand-in at once, while a runner creates it).
         on_timeout: What a caller gets whose wait is over: "create" (a value of his
             own, not stored) or "raise" (`LeaseTimeout`).
+        creator_timeout: Seconds after which a caller no longer waits for the creator
+            that runs for him; see `CreatorTerms`.
+        soft_creator_timeout: The same for callers who have an old value.
+        backoff: Seconds for which a creator that has failed is left alone.
+        backoff_when_gone: Whether that holds without an old value, too.
+        most_unleased_creators: How many creators may run at once in this process while
+            the backend cannot be reached.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -47,6 +67,11 @@ class Settings:
     runner: object = None
     on_miss: str = "wait"
     on_timeout: str = "create"
+    creator_timeout: float | None = None
+    soft_creator_timeout: float | None = None
+    backoff: float = DEFAULT_BACKOFF
+    backoff_when_gone: bool = False
+    most_unleased_creators: int = DEFAULT_MOST_UNLEASED
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -55,11 +80,23 @@ class Settings:
                 f"lease must be LeaseTerms or a mapping of them, got {self.lease!r}"
             )
         plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
+        _ = self.creator_terms  # wrong ones are told at once
         if self.on_miss == "empty" and self.runner in (None, "inline", [], ()):
             raise ConfigurationError(
                 'on_miss="empty" needs a runner to create the value meanwhile: '
                 'runner="thread" or "celery"'
             )
+
+    @property
+    def creator_terms(self) -> CreatorTerms:
+        """What callers put up with from a creator that is slow or fails."""
+        return CreatorTerms(
+            timeout=self.creator_timeout,
+            soft_timeout=self.soft_creator_timeout,
+            backoff=self.backoff,
+            backoff_when_gone=self.backoff_when_gone,
+            most_unleased=self.most_unleased_creators,
+        )
 
     @classmethod
     def of(cls, expiration_time: object, given: Mapping[str, Any]) -> Settings:

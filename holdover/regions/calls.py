@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from holdover.regions.codecs import refuse_lazy
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.returned import Cached
 
 Described = tuple[str, list[Any], dict[str, Any], str]
 """A call as data: the function's registered name, args, kwargs and the user's key."""
@@ -22,6 +24,7 @@ class Call:
         create: Makes the value; takes no arguments.
         lifetime: How its age is judged.
         own_lifetime: Whether the entry is to carry that lifetime with it.
+        tags: Names under which the entry can be invalidated.
         should_cache: Says whether a created value is to be stored; None: always.
         empty: Makes what is served at once if there is no value; None: wait instead.
         order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
@@ -33,6 +36,7 @@ class Call:
     create: Callable[[], Any]
     lifetime: Lifetime
     own_lifetime: bool = False
+    tags: tuple[str, ...] = ()
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
     order: Callable[[], Described | None] | None = None
@@ -41,9 +45,42 @@ class Call:
 
 @dataclass(slots=True)
 class Made:
-    """What a creator made: the value, its cost in seconds, and what becomes of it."""
+    """What a creator made, and what becomes of it.
+
+    Attributes:
+        value: The value.
+        cost: Seconds that it took.
+        wanted: Whether it is to be stored.
+        lifetime: By what it is to be kept.
+        own_lifetime: Whether the entry is to carry that lifetime with it.
+        tags: Names under which the entry can be invalidated.
+        stored: Whether it was stored.
+    """
 
     value: Any
     cost: float
     wanted: bool
+    lifetime: Lifetime
+    own_lifetime: bool
+    tags: tuple[str, ...] = ()
     stored: bool = False
+
+    @classmethod
+    def of(cls, call: Call, returned: Any, cost: float) -> Made:
+        """Take what the creator of *call* has returned, plain or `Cached`.
+
+        Raises:
+            LazyValue: It could be read only once.
+        """
+        special = returned if isinstance(returned, Cached) else Cached(returned)
+        refuse_lazy(special.value)
+        wanted = call.should_cache is None or bool(call.should_cache(special.value))
+        own = special.lifetime(call.lifetime)
+        return cls(
+            special.value,
+            cost,
+            wanted=special.store and wanted,
+            lifetime=own or call.lifetime,
+            own_lifetime=call.own_lifetime or own is not None,
+            tags=(*call.tags, *special.tags),
+        )

@@ -219,6 +219,7 @@ class ConfiguredRegion(CacheRegion):
         self._creation = Creation(
             self._tier,
             rules.lease,
+            rules.creator_terms,
             self._chain,
             raise_on_timeout=rules.on_timeout == "raise",
             listeners=self._listeners,

@@ -8,7 +8,6 @@ promises in the documentation ("What the lease promises").
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import TracebackType
 from typing import Any
 
 from holdover.regions import events
@@ -22,8 +21,9 @@ from holdover.regions.flights import (
     Landed,
     ticket,
 )
-from holdover.regions.freshness import Freshness
-from holdover.regions.lifetime import LeaseTerms
+from holdover.regions.foreground import Foreground
+from holdover.regions.freshness import Freshness, is_due_early
+from holdover.regions.lifetime import CreatorTerms, LeaseTerms
 from holdover.regions.making import Maker
 from holdover.regions.ordering import Chain
 from holdover.regions.outcomes import Found
@@ -41,6 +41,7 @@ class Creation:
     Args:
         tier: The region's entries.
         terms: How long leases last and callers wait.
+        creator_terms: What callers put up with from a creator.
         chain: The runners, empty if callers create in the foreground.
         raise_on_timeout: Whether a caller whose wait is over gets `LeaseTimeout`
             instead of creating a value for itself.
@@ -52,6 +53,7 @@ class Creation:
         self,
         tier: Tier,
         terms: LeaseTerms,
+        creator_terms: CreatorTerms,
         chain: Chain,
         *,
         raise_on_timeout: bool,
@@ -65,27 +67,42 @@ class Creation:
         self._listeners = listeners
         self._time = time_source
         self._taken = TakenLeases(time_source)
-        self._maker = Maker(tier, terms, listeners, time_source)
+        self._backoff_when_gone = creator_terms.backoff_when_gone
+        self._maker = Maker(tier, terms, creator_terms, listeners, time_source)
+        self._foreground = Foreground(
+            tier,
+            self._maker,
+            creator_terms,
+            wait=terms.wait,
+            listeners=listeners,
+            time_source=time_source,
+        )
 
     def answer(self, call: Call, found: Found) -> Any:
         """Give the caller a value, which may be an old one.
 
         Raises:
             LeaseTimeout: Nobody created it in time, and the region is set to raise.
+            CreatorTimeout: Its creator took too long.
+            CreatorBackoff: Its creator has failed and is left alone.
             RecursiveCreation: The creator asked for its own key.
             LazyValue: The creator returned something that can be read only once.
             Exception: Whatever the creator raised, unchanged.
         """
-        if found.freshness is Freshness.FRESH:
-            return found.entry.value
         call.asked = ticket()
-        if found.freshness is Freshness.STALE:
+        if found.freshness in (Freshness.FRESH, Freshness.STALE):
             return self._serve_stale(call, found)
         self._tell_missed(call)
         if call.empty is not None and self._chain:
             newer = self._refresh_behind(call, found)
             return self._serve_old(call, newer) if newer else call.empty()
         return self._create_or_wait(call, found)
+
+    def answer_fresh(self, call: Call, found: Found) -> Any:
+        """Give a fresh value; draw lots whether to refresh it already."""
+        if is_due_early(found.entry, call.lifetime, self._time.wall()):
+            return self.answer(call, found)
+        return found.entry.value
 
     def recreate(self, call: Call) -> Any:
         """Create a value now, whatever is there, and store it unless overtaken.
@@ -129,7 +146,7 @@ class Creation:
                 return self._serve_old(call, found)
             grant = self._acquire(call, found)
             if isinstance(grant, Lease):
-                return self._create(call, grant, seat.flight, found)
+                return self._foreground.create(call, grant, seat.flight, found)
         # Only now, with the flight over: what is there may be gone for this caller.
         return self._serve_old(call, grant if isinstance(grant, Found) else found)
 
@@ -137,12 +154,7 @@ class Creation:
         """Serve what was found; if it has gone since, start over."""
         if found.freshness is Freshness.GONE:
             return self._create_or_wait(call, found)
-        if found.freshness is not Freshness.FRESH and self._listeners:
-            age = self._time.wall() - found.entry.created_at
-            self._listeners.tell(
-                events.StaleServed(region=self._tier.region, key=call.key, age=age)
-            )
-        return found.entry.value
+        return self._foreground.serve(call, found)
 
     def _refresh_behind(self, call: Call, found: Found) -> Found | None:
         """Order one refresh, unless one is under way; give a newer value if seen."""
@@ -208,7 +220,9 @@ class Creation:
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed.error, landed.traceback)
+                return self._foreground.failed(
+                    call, found, landed.error, landed.traceback
+                )
             if call.asked < landed.valid_before:
                 return landed.value
             # We asked after that value's creator had started, and something was
@@ -222,11 +236,13 @@ class Creation:
         polls = Polls(found.entry.cost)
         while True:
             looked = ticket()
-            grant = self._acquire(call, found, overtaking=_AT_ONCE)
+            grant = self._acquire(call, found, overtaking=self._overtaking(found))
             if isinstance(grant, Lease):
-                return self._create(call, grant, flight, found)
+                return self._foreground.create(call, grant, flight, found)
+            if isinstance(grant, Busy) and grant.kind is LeaseKind.BACKING_OFF:
+                return self._foreground.backing_off(call, grant, flight, found)
             if grant is None:
-                return self._create_unstored(call, flight, found)
+                return self._foreground.create_unstored(call, flight, found)
             if isinstance(grant, Found):
                 found = grant
                 if found.freshness in (Freshness.FRESH, Freshness.STALE):
@@ -251,47 +267,17 @@ class Creation:
         while True:
             with FLIGHTS.board((self._tier, call.key, "unstored")) as seat:
                 if seat.is_mine:
-                    return self._create_unstored(call, seat.flight, found)
+                    return self._foreground.create_unstored(call, seat.flight, found)
                 left = max(0.0, deadline - self._time.steady())
                 if not FLIGHTS.wait(seat.flight, left):
-                    return self._create_unstored(call, Flight(), found)
+                    return self._foreground.create_unstored(call, Flight(), found)
                 landed = seat.flight.landed
             if landed.error is not None:
-                return self._creator_failed(call, found, landed.error, landed.traceback)
+                return self._foreground.failed(
+                    call, found, landed.error, landed.traceback
+                )
             if call.asked < landed.valid_before:
                 return landed.value
-
-    # -- creating in the foreground --------------------------------------------
-
-    def _create(self, call: Call, lease: Lease, flight: Flight, found: Found) -> Any:
-        """Create in this thread; if that fails, an old value may still serve."""
-        try:
-            return self._maker.under(call, lease, flight).value
-        except Exception as error:  # noqa: BLE001 - the creator's own
-            flight.land(Landed(error=error, traceback=error.__traceback__))
-            return self._creator_failed(call, found, error, error.__traceback__)
-
-    def _create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
-        """Create without a lease: only for those who had asked before it began."""
-        try:
-            return self._maker.unstored(call, flight).value
-        except Exception as error:  # noqa: BLE001 - the creator's own
-            flight.land(Landed(error=error, traceback=error.__traceback__))
-            return self._creator_failed(call, found, error, error.__traceback__)
-
-    def _creator_failed(
-        self,
-        call: Call,
-        found: Found,
-        error: Exception,
-        traceback: TracebackType | None,
-    ) -> Any:
-        """Serve this caller's own old value, or raise the creator's error unchanged."""
-        if found.freshness is Freshness.GONE:
-            # From where it left the creator, since many may raise this same object.
-            raise error.with_traceback(traceback)
-        self._tier.tell(events.CreatorFailed, call.key, repr(error))
-        return self._serve_old(call, found)
 
     # -- small steps -----------------------------------------------------------
 
@@ -315,6 +301,11 @@ class Creation:
         if isinstance(grant, Busy):
             self._taken.remember(call.key, found.entry, grant.expires_in)
         return grant
+
+    def _overtaking(self, found: Found) -> Collection[LeaseKind]:
+        """What does not keep from creating somebody who found no usable value."""
+        spares = found.freshness is not Freshness.GONE or self._backoff_when_gone
+        return (LeaseKind.QUEUED,) if spares else _AT_ONCE
 
     def _tell_missed(self, call: Call) -> None:
         if self._listeners:

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 MAGIC = b"HLD1"
 VERSION = 1
 FOREVER = math.inf
+_FENCE_BITS = 63
+FENCES: int = 2**_FENCE_BITS
 
 _OWN_LIFETIME = 1  # flag: the three spans of the trailer are the entry's own
+_EXPIRED = 2  # flag: expired before its time
 # created_at, kept_until, expiration_time, stale_while_revalidate, stale_if_error,
 # cost, fence, clock, payload, tags and key lengths, version, flags, codec | CRC, magic
 _TRAILER = struct.Struct("<5dfQQQIHBB8sI4s")
@@ -55,6 +58,7 @@ class Entry:
         cost: Seconds that its creator took.
         lifetime: Its own lifetime, or None to be judged by the reader's.
         tags: Names under which it can be invalidated.
+        expired: Whether it was made to expire before its time.
     """
 
     value: Any
@@ -65,6 +69,7 @@ class Entry:
     cost: float = 0.0
     lifetime: Lifetime | None = None
     tags: tuple[str, ...] = ()
+    expired: bool = False
 
 
 ABSENT = Entry(None, created_at=0.0, kept_until=-math.inf)
@@ -73,7 +78,7 @@ ABSENT = Entry(None, created_at=0.0, kept_until=-math.inf)
 
 def new_fence() -> int:
     """Draw a fence that no other storing has."""
-    return secrets.randbits(63)
+    return secrets.randbits(_FENCE_BITS)
 
 
 def seal(entry: Entry, key: str, codec: Codec) -> bytes:
@@ -100,7 +105,7 @@ def seal(entry: Entry, key: str, codec: Codec) -> bytes:
         len(tags),
         len(echo),
         VERSION,
-        _OWN_LIFETIME if entry.lifetime else 0,
+        _OWN_LIFETIME * bool(entry.lifetime) | _EXPIRED * entry.expired,
         codec.tag,
         0,
         MAGIC,
@@ -141,7 +146,17 @@ def open_sealed(raw: bytes, key: str, codec: Codec) -> Entry:
         value = codec.loads(view[:payload_length])
     except Exception as problem:  # decoders of hostile bytes raise anything
         raise Unreadable(f"undecodable: {problem!r}") from problem
-    return Entry(value, created_at, kept_until, fence, clock, cost, own, tuple(tags))
+    return Entry(
+        value,
+        created_at,
+        kept_until,
+        fence,
+        clock,
+        cost,
+        own,
+        tuple(tags),
+        expired=bool(flags & _EXPIRED),
+    )
 
 
 def fence_of(stored: bytes | Entry) -> int:

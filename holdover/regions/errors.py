@@ -15,6 +15,9 @@ from dogpile.cache import exception as dogpile
 __all__ = [
     "BackendError",
     "ConfigurationError",
+    "CreatorBackoff",
+    "CreatorFailure",
+    "CreatorTimeout",
     "HoldoverError",
     "InsecureDirectory",
     "InvalidArgument",
@@ -98,6 +101,26 @@ class InvalidArgument(HoldoverError, TypeError):
 
 class RecursiveCreation(HoldoverError, RuntimeError):
     """A creator asked for the very key that it was creating."""
+
+
+class CreatorTimeout(HoldoverError, TimeoutError):
+    """A creator took longer than ``creator_timeout``; it goes on in the background."""
+
+
+class CreatorBackoff(HoldoverError):
+    """A creator has failed and is left alone for a while; there is no old value.
+
+    Attributes:
+        retry_in: Seconds until it is tried again.
+    """
+
+    def __init__(self, message: str, retry_in: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_in = retry_in
+
+
+class CreatorFailure(HoldoverError):
+    """What a creator raised, maybe in another process: its cause, in words."""
 
 
 class LeaseTimeout(HoldoverError, TimeoutError):

@@ -11,6 +11,7 @@ __all__ = [
     "BackendFailed",
     "Created",
     "CreatorFailed",
+    "CreatorSlow",
     "Event",
     "Hit",
     "LeaseLost",
@@ -102,6 +103,10 @@ class Problem(Event):
 
 class CreatorFailed(Problem):
     """A creator raised, and an old value was served in its place."""
+
+
+class CreatorSlow(Problem):
+    """A caller left a creator that took too long; it goes on in the background."""
 
 
 class LeaseLost(Problem):

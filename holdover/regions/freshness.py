@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+import random
 from typing import TYPE_CHECKING
+
+from holdover.regions.envelope import FENCES
 
 if TYPE_CHECKING:
     from holdover.regions.envelope import Entry
@@ -40,14 +43,41 @@ def assess(
     """
     if standing is Standing.HARD or now >= entry.kept_until:
         return Freshness.GONE
+    expiration = _expiration(entry, lifetime)
     if entry.lifetime is not None:
         lifetime = entry.lifetime
-    overdue = _overdue(now - entry.created_at, lifetime.expiration_time)
-    if standing is Standing.SOFT:
+    overdue = _overdue(now - entry.created_at, expiration)
+    if standing is Standing.SOFT or entry.expired:
         overdue = max(overdue, 0.0)
     if overdue < 0.0:
         return Freshness.FRESH
     return _beyond_expiry(overdue, lifetime)
+
+
+def is_due_early(entry: Entry, lifetime: Lifetime, now: float) -> bool:
+    """Decide by lot whether a fresh value is to be refreshed before it expires.
+
+    The dearer it was and the nearer its end, the likelier: XFetch (Vattani,
+    Chierichetti and Lowenstein 2015, "Optimal Probabilistic Cache Stampede Prev.").
+    It says when; who does it, the lease decides.
+    """
+    expiration = _expiration(entry, lifetime)
+    if expiration is None:
+        return False
+    left = entry.created_at + expiration - now
+    head_start = entry.cost * lifetime.early_refresh * random.expovariate(1.0)
+    return head_start >= left
+
+
+def _expiration(entry: Entry, lifetime: Lifetime) -> float | None:
+    """For how many seconds *entry* is fresh: its own or its reader's, with jitter."""
+    jitter, own = lifetime.jitter, entry.lifetime
+    expiration = lifetime.expiration_time if own is None else own.expiration_time
+    if not jitter or expiration is None:
+        return expiration
+    # The fence is random, and the same for all who read this entry.
+    earlier: float = jitter * entry.fence / FENCES
+    return expiration * (1.0 - earlier)
 
 
 def _overdue(age: float, expiration_time: float | None) -> float:

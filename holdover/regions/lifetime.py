@@ -11,6 +11,8 @@ from holdover.regions.errors import InvalidLifetime
 
 DAY = 86_400.0
 _LONGEST_TERM = 30 * DAY
+DEFAULT_BACKOFF = 5.0
+DEFAULT_MOST_UNLEASED = 32
 
 
 def seconds(value: object, name: str, *, zero: bool = False) -> float:
@@ -66,17 +68,27 @@ class Lifetime:
             its creator fails; None means as long as `stale_while_revalidate` says.
         keep_for: Seconds past expiry for which the backend keeps the entry (never
             less than the two windows); None means without end.
+        jitter: By which part of `expiration_time`, at most, a value expires earlier
+            than that: 0.1 spreads what was created together over the last tenth. Drawn
+            once for each stored value.
+        early_refresh: How eagerly a value is refreshed before it expires, so that
+            nobody finds it expired: XFetch's beta (Vattani, Chierichetti and Lowenstein
+            2015, section 3), 1 being its optimum; 0 means never.
     """
 
     expiration_time: float | None = None
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None
     keep_for: float | None = DAY
+    jitter: float = 0.0
+    early_refresh: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("stale_while_revalidate", "stale_if_error", "keep_for"):
             self._convert(name, zero=True)
         self._convert("expiration_time", zero=False)
+        _check_number("jitter", self.jitter, below=1.0)
+        _check_number("early_refresh", self.early_refresh, below=math.inf)
 
     def _convert(self, name: str, *, zero: bool) -> None:
         value = seconds_or_none(getattr(self, name), name, zero=zero)
@@ -97,6 +109,72 @@ class Lifetime:
         """
         never = expiration_time == -1
         return replace(self, expiration_time=None if never else expiration_time)
+
+
+def _check_number(name: str, value: object, *, below: float) -> None:
+    """Refuse what is no number from 0 to *below*.
+
+    Raises:
+        InvalidLifetime: It says what was found.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0.0 <= value < below:  # type: ignore[operator]
+        raise InvalidLifetime(
+            f"{name} must be a number from 0 to below {below:g}, got {value!r:.40}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatorTerms:
+    """What callers put up with from a creator that is slow or fails.
+
+    Attributes:
+        timeout: Seconds after which a caller no longer waits for the creator that runs
+            for him: an old value is served, or `CreatorTimeout` raised. The creator
+            goes on in the background, and its value is stored. None: no such bound.
+        soft_timeout: The same for callers who have an old value to be served.
+        backoff: Seconds for which a creator that has failed is left alone, by all who
+            share the backend, while an old value can be served; 0 means not at all.
+        backoff_when_gone: Whether that holds without an old value, too: callers then
+            get `CreatorBackoff`.
+        most_unleased: How many creators may run at once, in one process, without a
+            lease, as they do while the backend cannot be reached.
+    """
+
+    timeout: float | None = None
+    soft_timeout: float | None = None
+    backoff: float = DEFAULT_BACKOFF
+    backoff_when_gone: bool = False
+    most_unleased: int = DEFAULT_MOST_UNLEASED
+
+    def __post_init__(self) -> None:
+        for name, said in (
+            ("timeout", "creator_timeout"),
+            ("soft_timeout", "soft_creator_timeout"),
+        ):
+            value = seconds_or_none(getattr(self, name), said)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "backoff", seconds(self.backoff, "backoff", zero=True))
+        if self.backoff > _LONGEST_TERM:
+            raise InvalidLifetime(
+                f"backoff must be at most {_LONGEST_TERM:g} seconds (30 days), "
+                f"got {self.backoff!r}"
+            )
+        when_gone: object = self.backoff_when_gone
+        if not isinstance(when_gone, bool):
+            raise InvalidLifetime(
+                f"backoff_when_gone must be a bool, got {self.backoff_when_gone!r}"
+            )
+        most: object = self.most_unleased
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            raise InvalidLifetime(
+                f"most_unleased_creators must be an int above 0, got {most!r}"
+            )
+
+    def limit(self, *, has_old_value: bool) -> float | None:
+        """Seconds that a caller waits for the creator; None: without a bound."""
+        limits = [self.timeout, self.soft_timeout if has_old_value else None]
+        return min((one for one in limits if one is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from holdover.regions import events
 from holdover.regions.backends.base import Lease
 from holdover.regions.calls import Call, Made
-from holdover.regions.codecs import refuse_lazy
-from holdover.regions.errors import UncacheableValue
 from holdover.regions.events import Listeners
 from holdover.regions.flights import EVERYONE, FLIGHTS, Flight, Landed, ticket
 from holdover.regions.leases import RENEWALS
-from holdover.regions.lifetime import LeaseTerms
+from holdover.regions.lifetime import CreatorTerms, LeaseTerms
 from holdover.regions.refresh.base import Outcome
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
@@ -22,6 +20,7 @@ class Maker:
     Args:
         tier: The region's entries.
         terms: How long leases last.
+        creator_terms: For how long a creator that fails is left alone.
         listeners: Whom to tell what happens.
         time_source: The clocks to go by.
     """
@@ -30,22 +29,24 @@ class Maker:
         self,
         tier: Tier,
         terms: LeaseTerms,
+        creator_terms: CreatorTerms,
         listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
         self._tier = tier
         self._terms = terms
+        self._backoff = creator_terms.backoff
         self._listeners = listeners
         self._time = time_source
 
     def under(self, call: Call, lease: Lease, flight: Flight) -> Made:
-        """Create and commit, or release the lease and let the error out."""
+        """Create and commit, or give the lease up and let the error out."""
         started = ticket()
         try:
             with RENEWALS.holding(self._tier.backend, lease, self._terms):
                 made = self._run(call)
-        except BaseException:
-            self._tier.release(lease)
+        except BaseException as error:
+            self._give_up(lease, error)
             raise
         # Closed before it is stored, so that nobody joins who might know of an
         # invalidation that comes after the commit.
@@ -56,25 +57,28 @@ class Maker:
         flight.land(
             Landed(made.value, valid_before=EVERYONE if for_everyone else started)
         )
-        self._tell_created(call, made)
+        self.tell_created(call, made)
         return made
+
+    def _give_up(self, lease: Lease, error: BaseException) -> None:
+        """Free the key; at once, unless the creator itself is to be left alone."""
+        if self._backoff and isinstance(error, Exception):
+            self._tier.back_off(lease, self._backoff, repr(error))
+        else:
+            self._tier.release(lease)
 
     def _commit(self, call: Call, lease: Lease, made: Made) -> bool:
         """Store what was made; say whether late joiners may have it too."""
         entry = self._tier.entry(
             made.value,
-            call.lifetime,
+            made.lifetime,
             fence=lease.fence,
             clock=lease.clock,
             cost=made.cost,
-            own_lifetime=call.own_lifetime,
+            own_lifetime=made.own_lifetime,
+            tags=made.tags,
         )
-        try:
-            done = self._tier.commit(lease, entry)
-        except UncacheableValue as error:
-            self._tier.tell(events.Uncacheable, call.key, str(error))
-            self._tier.release(lease)
-            return False
+        done = self._tier.commit(lease, entry)
         made.stored = done.stored
         return done.for_everyone
 
@@ -83,17 +87,14 @@ class Maker:
         started = ticket()
         made = self._run(call)
         flight.land(Landed(made.value, valid_before=started))
-        self._tell_created(call, made)
+        self.tell_created(call, made)
         return made
 
     def _run(self, call: Call) -> Made:
         """Run the creator, and ask whether its value is to be kept."""
         started = self._time.steady()
-        value = call.create()
-        cost = self._time.steady() - started
-        refuse_lazy(value)
-        wanted = call.should_cache is None or bool(call.should_cache(value))
-        return Made(value, cost, wanted)
+        returned = call.create()
+        return Made.of(call, returned, self._time.steady() - started)
 
     def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
         """Carry out an order of which *token* is the proof, unless it was overtaken."""
@@ -124,7 +125,8 @@ class Maker:
         )
         return Outcome(done=True, reason="refreshed", cost=made.cost)
 
-    def _tell_created(self, call: Call, made: Made) -> None:
+    def tell_created(self, call: Call, made: Made) -> None:
+        """Tell those who listen that a creator has run."""
         if self._listeners:
             self._listeners.tell(
                 events.Created(

@@ -101,6 +101,8 @@ class Region(WritableRegion):
         if found.freshness is Freshness.FRESH:
             if self._listeners:
                 self._listeners.tell(events.Hit(region=self.name or "", key=call.key))
+            if call.lifetime.early_refresh:
+                return self._creation.answer_fresh(call, found)
             return found.entry.value
         return self._creation.answer(call, found)
 

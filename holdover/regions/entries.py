@@ -1,0 +1,313 @@
+"""A region's entries in its backend: sealed, judged, and calm when it fails.
+
+Everything above works with entries and keys; everything below with bytes. Here a
+backend's failure becomes a miss and an event, and what could not be removed is
+remembered until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from holdover.regions import events
+from holdover.regions.backends.base import Backend, Stored
+from holdover.regions.clocks import RegionClock
+from holdover.regions.codecs import Codec
+from holdover.regions.envelope import (
+    ABSENT,
+    FOREVER,
+    Entry,
+    Unreadable,
+    fence_of,
+    new_fence,
+    open_sealed,
+    seal,
+)
+from holdover.regions.errors import BackendError, ValueTooLarge
+from holdover.regions.events import Listeners
+from holdover.regions.freshness import Freshness, Standing, assess
+from holdover.regions.guard import Guard
+from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import MISSING, Delivery, Found, together
+from holdover.regions.ticks import Mark, Reach
+from holdover.regions.timesource import TimeSource
+from holdover.regions.undelivered import WHOLE_REGION, Pending
+
+_SWAPS = 100  # tries against others who change the same key
+
+UNKNOWN_TICK = 0  # older than every floor
+
+
+class Entries:
+    """The entries of one region in one backend.
+
+    Args:
+        backend: Where the entries are kept.
+        region: Name of the region, and of its clock.
+        codec: How values become bytes; None if the backend keeps objects.
+        listeners: Whom to tell of failures.
+        time_source: The clocks to go by.
+
+    Attributes:
+        also_invalid: Says of an entry's creation time whether the user's own strategy
+            invalidates it; None without one.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        region: str,
+        codec: Codec | None,
+        listeners: Listeners,
+        time_source: TimeSource,
+    ) -> None:
+        self.backend = backend
+        self.region = region
+        self._codec = codec
+        self._now = time_source.wall
+        self._clock = RegionClock(backend, region)
+        self.also_invalid: Callable[[float], Standing] | None = None
+        self._guard = Guard(region, listeners, time_source)
+        self.tell = self._guard.tell
+
+    # -- reading ---------------------------------------------------------------
+
+    def look(self, key: str, lifetime: Lifetime, *, strict: bool = False) -> Found:
+        """Read an entry and judge it; a failing backend is a miss.
+
+        Raises:
+            BackendError: Only if *strict*.
+        """
+        guard = self._guard
+        try:
+            if guard.undelivered:
+                self._deliver_what_concerns(key)
+            stored, tick = guard.call(
+                guard.reading, self.backend.read, key, self.region
+            )
+            return (
+                MISSING if stored is None else self._judge(stored, tick, key, lifetime)
+            )
+        except BackendError:
+            if strict:
+                raise
+            return MISSING
+
+    def look_multi(
+        self, keys: Sequence[str], lifetime: Lifetime, *, strict: bool = False
+    ) -> list[Found]:
+        """Read several entries at once and judge them, as `look` does."""
+        guard = self._guard
+        if guard.undelivered:  # then each for itself, since some may not be trusted
+            return [self.look(key, lifetime, strict=strict) for key in keys]
+        try:
+            stored, tick = guard.call(
+                guard.reading, self.backend.read_multi, keys, self.region
+            )
+            return [
+                MISSING if one is None else self._judge(one, tick, key, lifetime)
+                for key, one in zip(keys, stored, strict=True)
+            ]
+        except BackendError:
+            if strict:
+                raise
+            return [MISSING] * len(keys)
+
+    def _judge(self, stored: Stored, tick: int, key: str, lifetime: Lifetime) -> Found:
+        entry = self._open(stored, key)
+        standing = self._clock.standing(entry, key, tick)
+        if self.also_invalid is not None and standing is not Standing.HARD:
+            standing = self.also_invalid(entry.created_at)
+        return Found(assess(entry, lifetime, self._now(), standing), entry)
+
+    def _open(self, stored: Stored, key: str) -> Entry:
+        if isinstance(stored, Entry):
+            return stored
+        if self._codec is None:
+            raise BackendError("the backend keeps objects and returned bytes")
+        try:
+            return open_sealed(stored, key, self._codec)
+        except Unreadable as problem:
+            self.tell(events.Unreadable, key, str(problem))
+            # Its fence still says which bytes were seen, so that they can be replaced.
+            return Entry(None, 0.0, ABSENT.kept_until, fence=fence_of(stored))
+
+    # -- writing ---------------------------------------------------------------
+
+    def tick(self) -> int:
+        """Read the region clock for an entry that is about to be made."""
+        try:
+            return self._guard.call(self._guard.reading, self._clock.tick)
+        except BackendError:
+            return UNKNOWN_TICK
+
+    def store(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
+        """Write unconditionally.
+
+        Raises:
+            UncacheableValue: The codec cannot encode the value.
+            BackendError: Only if *strict*; otherwise the result says ``pending``.
+        """
+        stored, ttl = self._seal(key, entry), self._ttl(entry)
+
+        def write() -> None:
+            if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
+                raise BackendError("the region clock could not be read")
+            self.backend.write(key, stored, ttl=ttl)
+
+        return self._guard.deliver(self._guard.writing, [key], write, strict=strict)
+
+    def store_multi(
+        self, entries: Mapping[str, Entry], *, strict: bool = False
+    ) -> Delivery:
+        """Write several unconditionally, as `store` does; all are kept equally long."""
+        if not entries:
+            return Delivery()
+        first = next(iter(entries.values()))
+        sealed = {key: self._seal(key, entry) for key, entry in entries.items()}
+
+        def write() -> None:
+            if first.clock == UNKNOWN_TICK:
+                raise BackendError("the region clock could not be read")
+            self.backend.write_multi(sealed, ttl=self._ttl(first))
+
+        try:
+            return self._guard.deliver(
+                self._guard.writing, list(entries), write, strict=True
+            )
+        except ValueTooLarge:  # one of them; so each for itself
+            done = [self.store(k, e, strict=strict) for k, e in entries.items()]
+            return together(done)
+        except BackendError:
+            if strict:
+                raise
+            return Delivery(pending=True)
+
+    def remove(self, key: str, *, strict: bool = False) -> Delivery:
+        """Remove the value and end any lease.
+
+        Raises:
+            BackendError: Only if *strict*; otherwise the result says ``pending``.
+        """
+        return self.remove_multi([key], strict=strict)
+
+    def remove_multi(self, keys: Sequence[str], *, strict: bool = False) -> Delivery:
+        """Remove several values and end their leases, as `remove` does."""
+        if not keys:
+            return Delivery()
+
+        def remove() -> bool:
+            if len(keys) == 1:
+                return self.backend.remove(keys[0])
+            return self.backend.remove_multi(keys)
+
+        return self._guard.deliver(self._guard.removing, keys, remove, strict=strict)
+
+    def expire(self, key: str, *, strict: bool = False) -> Delivery:
+        """Have a value expire now; what began to be created earlier is not stored.
+
+        Raises:
+            BackendError: Only if *strict*; otherwise the value is as good as removed,
+                and the result says ``pending``.
+        """
+        try:
+            for _ in range(_SWAPS):
+                found = self.look(key, Lifetime(), strict=True)
+                if found.freshness is Freshness.GONE:
+                    return self.remove(key, strict=strict)
+                old = replace(found.entry, fence=new_fence(), expired=True)
+                if self.swap(key, found.entry, old):
+                    return Delivery(existed=True)
+        except BackendError:
+            if strict:
+                raise
+        return self.remove(key, strict=strict)
+
+    def invalidate(
+        self, *, hard: bool, reaches: Sequence[Reach] = (), strict: bool = False
+    ) -> Delivery:
+        """Invalidate the whole region or parts of it, in one step whatever its size.
+
+        Raises:
+            BackendError: Only if *strict*; otherwise the result says ``pending``.
+        """
+        pending: list[Pending] = [Mark(reach, hard) for reach in reaches]
+        if not reaches:  # a hard one that is still pending must not get lost
+            hard = hard or WHOLE_REGION in self._guard.undelivered
+            pending = [WHOLE_REGION]
+        return self._guard.deliver(
+            self._guard.removing,
+            pending,
+            lambda: self._clock.advance(hard=hard, reaches=reaches),
+            strict=strict,
+        )
+
+    def _deliver_what_concerns(self, key: str) -> None:
+        """Try again what keeps *key* from being trusted.
+
+        Raises:
+            BackendError: It still cannot be delivered.
+        """
+        for one in self._guard.undelivered.concerning(key):
+            if one is WHOLE_REGION:
+                self.invalidate(hard=True, strict=True)
+            elif isinstance(one, Mark):
+                self.invalidate(hard=one.hard, reaches=[one.reach], strict=True)
+            else:
+                self.remove(one, strict=True)
+
+    def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
+        """Write *entry* only if the value is still the one *seen*.
+
+        Raises:
+            UncacheableValue: The codec cannot encode the value.
+            BackendError: The backend could not do it.
+        """
+        stored, ttl = self._seal(key, entry), self._ttl(entry)
+        return self._guard.call(
+            self._guard.writing,
+            self.backend.compare_and_set,
+            key,
+            stored,
+            seen=fence_seen(seen),
+            ttl=ttl,
+        )
+
+    def entry(
+        self,
+        value: Any,
+        lifetime: Lifetime,
+        *,
+        fence: int | None = None,
+        clock: int,
+        cost: float = 0.0,
+        own_lifetime: bool = False,
+        tags: tuple[str, ...] = (),
+    ) -> Entry:
+        """Make an entry that begins to live now."""
+        now = self._now()
+        return Entry(
+            value,
+            created_at=now,
+            kept_until=FOREVER if lifetime.ttl is None else now + lifetime.ttl,
+            fence=new_fence() if fence is None else fence,
+            clock=clock,
+            cost=cost,
+            lifetime=lifetime if own_lifetime else None,
+            tags=tags,
+        )
+
+    def _seal(self, key: str, entry: Entry) -> Stored:
+        return entry if self._codec is None else seal(entry, key, self._codec)
+
+    def _ttl(self, entry: Entry) -> float | None:
+        if entry.kept_until == FOREVER:
+            return None
+        return max(0.0, entry.kept_until - self._now())
+
+
+def fence_seen(entry: Entry) -> int | None:
+    """Give the fence that a caller has seen; None if there was nothing to see."""
+    return None if entry is ABSENT else entry.fence

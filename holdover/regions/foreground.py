@@ -1,0 +1,153 @@
+"""Creating for a caller who waits: for as long as he puts up with, and if it fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from holdover.regions import events
+from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.calls import Call, Made
+from holdover.regions.crowds import Crowd
+from holdover.regions.errands import Errand
+from holdover.regions.errors import CreatorBackoff, CreatorFailure, CreatorTimeout
+from holdover.regions.events import Listeners
+from holdover.regions.flights import Flight, Landed
+from holdover.regions.freshness import Freshness
+from holdover.regions.lifetime import CreatorTerms
+from holdover.regions.making import Maker
+from holdover.regions.outcomes import Found
+from holdover.regions.tier import Tier
+from holdover.regions.timesource import TimeSource
+
+
+class Foreground:
+    """Runs a region's creators for callers, who get an old value if one will do.
+
+    Args:
+        tier: The region's entries.
+        maker: Runs creators and stores their values.
+        terms: What callers put up with from a creator.
+        wait: Seconds that callers wait for their turn.
+        listeners: Whom to tell what happens.
+        time_source: The clocks to go by.
+    """
+
+    def __init__(
+        self,
+        tier: Tier,
+        maker: Maker,
+        terms: CreatorTerms,
+        *,
+        wait: float,
+        listeners: Listeners,
+        time_source: TimeSource,
+    ) -> None:
+        self._tier = tier
+        self._maker = maker
+        self._terms = terms
+        self._wait = wait
+        self._listeners = listeners
+        self._now = time_source.wall
+        self._unleased = Crowd(terms.most_unleased)
+
+    def create(self, call: Call, lease: Lease, flight: Flight, found: Found) -> Any:
+        """Create under a lease; if that fails, an old value may still serve."""
+        return self._run(
+            call, flight, found, lambda: self._maker.under(call, lease, flight)
+        )
+
+    def create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
+        """Create without a lease: only for those who had asked before it began."""
+
+        def work() -> Made:
+            with self._unleased.joined(self._wait):
+                return self._maker.unstored(call, flight)
+
+        return self._run(call, flight, found, work)
+
+    def failed(
+        self,
+        call: Call,
+        found: Found,
+        error: Exception,
+        traceback: TracebackType | None,
+    ) -> Any:
+        """Serve this caller's own old value, or raise the creator's error unchanged."""
+        if found.freshness is Freshness.GONE:
+            # From where it left the creator, since many may raise this same object.
+            raise error.with_traceback(traceback)
+        self._tell_failed(call, error)
+        return self.serve(call, found)
+
+    def backing_off(self, call: Call, busy: Busy, flight: Flight, found: Found) -> Any:
+        """Answer while the creator is left alone, and all who joined with it."""
+        error = CreatorBackoff(
+            f"region {self._tier.region!r}: the creator of {call.key!r} has failed and "
+            f"is left alone for another {busy.expires_in:.3g} s: {busy.reason}",
+            retry_in=busy.expires_in,
+        )
+        error.__cause__ = CreatorFailure(busy.reason)
+        flight.land(Landed(error=error))
+        return self.failed(call, found, error, None)
+
+    def serve(self, call: Call, found: Found) -> Any:
+        """Serve what was found, and tell of it if it is old."""
+        if found.freshness is not Freshness.FRESH and self._listeners:
+            age = self._now() - found.entry.created_at
+            self._listeners.tell(
+                events.StaleServed(region=self._tier.region, key=call.key, age=age)
+            )
+        return found.entry.value
+
+    def _run(
+        self, call: Call, flight: Flight, found: Found, work: Callable[[], Made]
+    ) -> Any:
+        has_old_value = found.freshness is not Freshness.GONE
+        limit = self._terms.limit(has_old_value=has_old_value)
+        try:
+            if limit is None:
+                return work().value
+            return self._run_within(limit, call, flight, work)
+        except _Slow as slow:
+            self._tier.tell(events.CreatorSlow, call.key, str(slow))
+            if has_old_value:
+                return self.serve(call, found)
+            raise CreatorTimeout(
+                f"region {self._tier.region!r}: the creator of {call.key!r} {slow}"
+            ) from None
+        except Exception as error:  # noqa: BLE001 - the creator's own
+            flight.land(Landed(error=error, traceback=error.__traceback__))
+            return self.failed(call, found, error, error.__traceback__)
+
+    def _run_within(
+        self, limit: float, call: Call, flight: Flight, work: Callable[[], Made]
+    ) -> Any:
+        """Have the work done in another thread, which may outlast the caller.
+
+        Raises:
+            _Slow: It did.
+        """
+
+        def owning_the_flight() -> Made:
+            flight.owner = threading.get_ident()  # by this, recursion is noticed
+            return work()
+
+        try:
+            errand = Errand(
+                owning_the_flight, lambda error: self._tell_failed(call, error)
+            )
+        except RuntimeError:  # no thread to be had; so the caller does it himself
+            return work().value
+        if not errand.is_done_within(limit):
+            raise _Slow(f"takes longer than {limit:g} s and goes on")
+        return errand.outcome().value
+
+    def _tell_failed(self, call: Call, error: BaseException) -> None:
+        self._tier.tell(events.CreatorFailed, call.key, repr(error))
+
+
+class _Slow(Exception):
+    """The creator outlasts its caller's patience."""

@@ -1,0 +1,110 @@
+"""Between a region and a backend that may fail: breakers, and what is still to be told.
+
+Here a backend's failure becomes an event, and what could not be removed is remembered
+until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from holdover.regions import events
+from holdover.regions.breaker import Breaker
+from holdover.regions.errors import BackendError, ValueTooLarge
+from holdover.regions.events import Listeners
+from holdover.regions.outcomes import Delivery
+from holdover.regions.timesource import TimeSource
+from holdover.regions.undelivered import Pending, Undelivered
+
+T = TypeVar("T")
+
+
+class Guard:
+    """Stands before one backend, for one region.
+
+    Args:
+        region: Name of the region.
+        listeners: Whom to tell of failures.
+        time_source: The clocks to go by.
+
+    Attributes:
+        reading: The breaker of reads.
+        writing: That of writes.
+        removing: That of removals: three, because a full disk fails every write, no
+            read and no removal.
+        undelivered: What this process must not trust.
+    """
+
+    def __init__(
+        self, region: str, listeners: Listeners, time_source: TimeSource
+    ) -> None:
+        self._region = region
+        self._listeners = listeners
+        self.reading = Breaker(time_source=time_source)
+        self.writing = Breaker(time_source=time_source)
+        self.removing = Breaker(time_source=time_source)
+        self.undelivered = Undelivered()
+
+    def call(
+        self, breaker: Breaker, operation: Callable[..., T], *args: Any, **kw: Any
+    ) -> T:
+        """Carry out *operation*, unless it has failed too often just now.
+
+        Raises:
+            BackendError: It failed, or was not tried.
+        """
+        if not breaker.allows():
+            raise BackendError("the backend has failed and is left alone for a while")
+        try:
+            result = operation(*args, **kw)
+        except ValueTooLarge as error:
+            self.tell(events.Uncacheable, "", str(error))
+            raise
+        except BackendError as error:
+            breaker.failed()
+            self.tell(events.BackendFailed, "", str(error))
+            raise
+        breaker.succeeded()
+        return result
+
+    def deliver(
+        self,
+        breaker: Breaker,
+        pending: Collection[Pending],
+        operation: Callable[[], object],
+        *,
+        strict: bool,
+    ) -> Delivery:
+        """Carry out what must not be forgotten.
+
+        Args:
+            breaker: That of the operation.
+            pending: What is distrusted until it has been carried out.
+            operation: Returns whether there was something.
+            strict: Whether to raise if it fails.
+
+        Raises:
+            BackendError: Only if *strict*.
+        """
+        begun = self.undelivered.moment()
+        try:
+            existed = self.call(breaker, operation)
+        except ValueTooLarge:
+            if strict:
+                raise
+            return Delivery()  # what was there before has been removed
+        except BackendError:
+            for one in pending:
+                self.undelivered.remember(one)
+            if strict:
+                raise
+            return Delivery(pending=True)
+        if self.undelivered:
+            for one in pending:
+                self.undelivered.delivered(one, begun)
+        return Delivery(existed=existed is True)
+
+    def tell(self, kind: type[events.Problem], key: str, reason: str) -> None:
+        """Report a problem that no caller is told of."""
+        self._listeners.tell(kind(region=self._region, key=key, reason=reason))
