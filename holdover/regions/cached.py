@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
 from holdover.regions.keys import name_of
+from holdover.regions.refresh.base import BatchOrder, RefreshOrder
 from holdover.regions.signatures import KeyGenerator, Template
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Call, Described
-    from holdover.regions.refresh.base import Outcome, RefreshOrder
+    from holdover.regions.refresh.base import Outcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -148,12 +149,14 @@ class CachedFunction(Generic[P, T]):
             "or use the runner 'thread'"
         )
 
-    def fulfil(self, order: RefreshOrder, task_id: str | None) -> Outcome:
+    def fulfil(self, order: RefreshOrder | BatchOrder, task_id: str | None) -> Outcome:
         """Carry out an order for this function.
 
         Raises:
             InvalidOrder: Its arguments do not make its key.
         """
+        if not isinstance(order, RefreshOrder):
+            raise InvalidOrder(f"{self.name} makes one value at a time")
         try:
             call = self._call_for(*order.args, **order.kwargs)
         except TypeError as error:

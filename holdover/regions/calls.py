@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdover.regions.backends.base import Lease
 from holdover.regions.codecs import refuse_lazy
+from holdover.regions.errors import UncacheableValue
+from holdover.regions.flights import Flight
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import Found
 from holdover.regions.returned import Cached
 
 Described = tuple[str, list[Any], dict[str, Any], str]
@@ -84,3 +88,45 @@ class Made:
             own_lifetime=call.own_lifetime or own is not None,
             tags=(*call.tags, *special.tags),
         )
+
+
+CreateMany = Callable[[Sequence[str]], Iterable[Any]]
+"""Makes the values for several of the users' keys, in their order."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One key of several that are created at once.
+
+    Attributes:
+        call: The request for it.
+        found: What there was.
+        flight: On whose behalf it is created.
+        lease: The right to store it, if it was won.
+    """
+
+    call: Call
+    found: Found
+    flight: Flight
+    lease: Lease | None
+
+
+def checked_values(returned: Any, count: int) -> list[Any]:
+    """Take what a creator of several values has returned.
+
+    Raises:
+        UncacheableValue: It is not one value for each key.
+    """
+    if isinstance(returned, Mapping | str | bytes) or not isinstance(
+        returned, Iterable
+    ):
+        raise UncacheableValue(
+            "a creator of several values returns them in the order of its keys, and "
+            f"this one returned a {type(returned).__name__}"
+        )
+    values = list(returned)
+    if len(values) != count:
+        raise UncacheableValue(
+            f"a creator returned {len(values)} values for {count} keys"
+        )
+    return values

@@ -19,10 +19,13 @@ from holdover.regions.assembling import (
     build_codec,
 )
 from holdover.regions.backends.base import Backend
+from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.creation import Creation
+from holdover.regions.crew import Crew
 from holdover.regions.errors import (
     ConfigurationError,
+    InvalidOrder,
     RegionAlreadyConfigured,
     RegionNotConfigured,
 )
@@ -55,7 +58,9 @@ class ConfiguredRegion(CacheRegion):
         self._rules: Settings | None = None
         self._lifetime = Lifetime()
         self._tier: Tier | None = None
+        self._crew: Crew | None = None
         self._creation: Creation | None = None
+        self._batches: Batches | None = None
         self._listeners = Listeners()
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
@@ -194,10 +199,23 @@ class ConfiguredRegion(CacheRegion):
         if self._rules is None:
             _ = self.backend  # which raises
 
+    def _crew_for(self, not_after: float, key: str) -> Crew:
+        """Give those who carry out an order that is good until *not_after*.
+
+        Raises:
+            RegionNotConfigured: This process has not configured the region.
+            InvalidOrder: It came too late.
+        """
+        if self._crew is None:
+            raise RegionNotConfigured(f"region {self.name!r} is not configured here")
+        if self._time.wall() > not_after:
+            raise InvalidOrder(f"an order for {key!r} came too late")
+        return self._crew
+
     def _assemble(self, rules: Settings) -> None:
         """Build what stands between the region's methods and its backend."""
         if not isinstance(self.backend, Backend):
-            self._tier = self._creation = None
+            self._tier = self._crew = self._creation = self._batches = None
             reason = f"{type(self.backend).__name__} knows no leases"
             self._listeners.tell(
                 events.TierDropped(region=self.name or "", reason=reason)
@@ -216,15 +234,16 @@ class ConfiguredRegion(CacheRegion):
             self._time,
         )
         self._tier.also_invalid = self._strategy_standing()
-        self._creation = Creation(
+        self._crew = crew = Crew.of(
             self._tier,
             rules.lease,
             rules.creator_terms,
             self._chain,
-            raise_on_timeout=rules.on_timeout == "raise",
             listeners=self._listeners,
             time_source=self._time,
         )
+        self._creation = Creation(crew, raise_on_timeout=rules.on_timeout == "raise")
+        self._batches = Batches(crew, self._creation)
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""

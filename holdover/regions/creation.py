@@ -12,71 +12,43 @@ from typing import Any
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease, LeaseKind
-from holdover.regions.calls import Call, Described
+from holdover.regions.calls import Call
+from holdover.regions.crew import Crew
 from holdover.regions.errors import LeaseTimeout
-from holdover.regions.events import Listeners
 from holdover.regions.flights import (
     FLIGHTS,
     Flight,
     Landed,
     ticket,
 )
-from holdover.regions.foreground import Foreground
 from holdover.regions.freshness import Freshness, is_due_early
-from holdover.regions.lifetime import CreatorTerms, LeaseTerms
-from holdover.regions.making import Maker
-from holdover.regions.ordering import Chain
 from holdover.regions.outcomes import Found
-from holdover.regions.patience import Polls, TakenLeases
-from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
-from holdover.regions.tier import Tier
-from holdover.regions.timesource import TimeSource
+from holdover.regions.patience import Polls
+from holdover.regions.tier import Answer
 
-_AT_ONCE = (LeaseKind.QUEUED, LeaseKind.BACKING_OFF)
+AT_ONCE = (LeaseKind.QUEUED, LeaseKind.BACKING_OFF)
 
 
 class Creation:
     """Answers the calls of one region for which there is no fresh value.
 
     Args:
-        tier: The region's entries.
-        terms: How long leases last and callers wait.
-        creator_terms: What callers put up with from a creator.
-        chain: The runners, empty if callers create in the foreground.
+        crew: Those who do the work.
         raise_on_timeout: Whether a caller whose wait is over gets `LeaseTimeout`
             instead of creating a value for itself.
-        listeners: Whom to tell what happens.
-        time_source: The clocks to go by.
     """
 
-    def __init__(
-        self,
-        tier: Tier,
-        terms: LeaseTerms,
-        creator_terms: CreatorTerms,
-        chain: Chain,
-        *,
-        raise_on_timeout: bool,
-        listeners: Listeners,
-        time_source: TimeSource,
-    ) -> None:
-        self._tier = tier
-        self._terms = terms
-        self._chain = chain
+    def __init__(self, crew: Crew, *, raise_on_timeout: bool) -> None:
+        self._tier = crew.tier
+        self._terms = crew.terms
         self._raise_on_timeout = raise_on_timeout
-        self._listeners = listeners
-        self._time = time_source
-        self._taken = TakenLeases(time_source)
-        self._backoff_when_gone = creator_terms.backoff_when_gone
-        self._maker = Maker(tier, terms, creator_terms, listeners, time_source)
-        self._foreground = Foreground(
-            tier,
-            self._maker,
-            creator_terms,
-            wait=terms.wait,
-            listeners=listeners,
-            time_source=time_source,
-        )
+        self._backoff_when_gone = crew.creator_terms.backoff_when_gone
+        self._listeners = crew.listeners
+        self._time = crew.time
+        self._taken = crew.taken
+        self._maker = crew.maker
+        self._orders = crew.orders
+        self._foreground = crew.foreground
 
     def answer(self, call: Call, found: Found) -> Any:
         """Give the caller a value, which may be an old one.
@@ -92,10 +64,22 @@ class Creation:
         call.asked = ticket()
         if found.freshness in (Freshness.FRESH, Freshness.STALE):
             return self._serve_stale(call, found)
-        self._tell_missed(call)
-        if call.empty is not None and self._chain:
-            newer = self._refresh_behind(call, found)
-            return self._serve_old(call, newer) if newer else call.empty()
+        self.tell_missed(call)
+        if call.empty is not None and self._orders:
+            newer = self._orders.place(call, found)
+            return self.serve_or_empty(call, newer or found)
+        return self._create_or_wait(call, found)
+
+    def serve_or_empty(self, call: Call, found: Found) -> Any:
+        """Answer now, while a refresh is ordered; wait if there is nothing to serve."""
+        if found.freshness in (Freshness.FRESH, Freshness.STALE) or call.empty is None:
+            return self._serve_old(call, found)
+        return call.empty()
+
+    def settle(self, call: Call, found: Found) -> Any:
+        """Answer when others create the value: an old one, or theirs."""
+        if found.freshness in (Freshness.FRESH, Freshness.STALE):
+            return self._serve_old(call, found)
         return self._create_or_wait(call, found)
 
     def answer_fresh(self, call: Call, found: Found) -> Any:
@@ -118,7 +102,7 @@ class Creation:
         while True:
             with FLIGHTS.board((self._tier, call.key)) as seat:
                 flight = seat.flight if seat.is_mine else Flight()
-                grant = self._acquire(call, found, overtaking=_AT_ONCE)
+                grant = self._acquire(call, found, overtaking=AT_ONCE)
                 left = deadline - self._time.steady()
                 if isinstance(grant, Lease):
                     return self._maker.under(call, grant, flight).value
@@ -129,15 +113,11 @@ class Creation:
             else:  # somebody else creates, who may have begun before we were asked
                 self._time.sleep(polls.next_pause(min(left, grant.expires_in)))
 
-    def fulfil(self, call: Call, token: str, task_id: str | None) -> Outcome:
-        """Carry out an order; see `Maker.fulfil`."""
-        return self._maker.fulfil(call, token, task_id)
-
     # -- an old value is at hand -----------------------------------------------
 
     def _serve_stale(self, call: Call, found: Found) -> Any:
-        if self._chain:
-            newer = self._refresh_behind(call, found)
+        if self._orders:
+            newer = self._orders.place(call, found)
             return self._serve_old(call, newer or found)
         if self._taken.knows(call.key, found.entry):
             return self._serve_old(call, found)
@@ -155,57 +135,6 @@ class Creation:
         if found.freshness is Freshness.GONE:
             return self._create_or_wait(call, found)
         return self._foreground.serve(call, found)
-
-    def _refresh_behind(self, call: Call, found: Found) -> Found | None:
-        """Order one refresh, unless one is under way; give a newer value if seen."""
-        if self._taken.knows(call.key, found.entry):
-            return None
-        with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
-            if not seat.is_mine:
-                return None
-            order = self._describe(call)
-            travels = order is not None and self._chain.takes_orders
-            ttl = self._terms.queue_ttl if travels else self._terms.ttl
-            grant = self._acquire(call, found, ttl=ttl, queued=True)
-            if isinstance(grant, Lease):
-                self._order(call, grant, found, order)
-        return grant if isinstance(grant, Found) else None
-
-    def _order(
-        self, call: Call, lease: Lease, found: Found, described: Described | None
-    ) -> None:
-        self._taken.remember(call.key, found.entry, lease.ttl)
-        job = Job(
-            key=call.key,
-            carry_out=lambda: self._maker.fulfil(call, lease.token),
-            order=self._order_for(described, lease),
-        )
-
-        def give_up(reason: str) -> None:
-            self._tier.tell(events.OrderFailed, call.key, reason)
-            self._tier.release(lease)
-
-        self._chain.dispatch(job, give_up)
-
-    def _describe(self, call: Call) -> Described | None:
-        return call.order() if call.order is not None else None
-
-    def _order_for(
-        self, described: Described | None, lease: Lease
-    ) -> RefreshOrder | None:
-        if described is None:
-            return None
-        function, args, kwargs, key = described
-        return RefreshOrder(
-            region=self._tier.region,
-            function=function,
-            args=args,
-            kwargs=kwargs,
-            key=key,
-            token=lease.token,
-            clock=lease.clock,
-            not_after=self._time.wall() + lease.ttl,
-        )
 
     # -- no usable value -------------------------------------------------------
 
@@ -286,16 +215,13 @@ class Creation:
         call: Call,
         found: Found,
         *,
-        ttl: float | None = None,
-        queued: bool = False,
         overtaking: Collection[LeaseKind] = (),
-    ) -> Lease | Busy | Found | None:
+    ) -> Answer:
         grant = self._tier.acquire(
             call.key,
             found.entry,
             call.lifetime,
-            self._terms.ttl if ttl is None else ttl,
-            queued=queued,
+            self._terms.ttl,
             overtaking=overtaking,
         )
         if isinstance(grant, Busy):
@@ -305,8 +231,9 @@ class Creation:
     def _overtaking(self, found: Found) -> Collection[LeaseKind]:
         """What does not keep from creating somebody who found no usable value."""
         spares = found.freshness is not Freshness.GONE or self._backoff_when_gone
-        return (LeaseKind.QUEUED,) if spares else _AT_ONCE
+        return (LeaseKind.QUEUED,) if spares else AT_ONCE
 
-    def _tell_missed(self, call: Call) -> None:
+    def tell_missed(self, call: Call) -> None:
+        """Tell those who listen that there was no value to serve."""
         if self._listeners:
             self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
@@ -21,6 +21,8 @@ from holdover.regions.making import Maker
 from holdover.regions.outcomes import Found
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
+
+T = TypeVar("T")
 
 
 class Foreground:
@@ -79,7 +81,7 @@ class Foreground:
         if found.freshness is Freshness.GONE:
             # From where it left the creator, since many may raise this same object.
             raise error.with_traceback(traceback)
-        self._tell_failed(call, error)
+        self._tier.tell(events.CreatorFailed, call.key, repr(error))
         return self.serve(call, found)
 
     def backing_off(self, call: Call, busy: Busy, flight: Flight, found: Found) -> Any:
@@ -102,16 +104,51 @@ class Foreground:
             )
         return found.entry.value
 
+    def bounded(
+        self,
+        work: Callable[[], T],
+        flights: Sequence[Flight],
+        *,
+        has_old_value: bool,
+    ) -> T:
+        """Have *work* done, for as long as a caller puts up with it.
+
+        Args:
+            work: Runs a creator.
+            flights: What is done on behalf of others.
+            has_old_value: Whether the caller could be served meanwhile.
+
+        Raises:
+            Slow: It takes longer, and goes on in a thread of its own.
+            Exception: Whatever the work raised.
+        """
+        limit = self._terms.limit(has_old_value=has_old_value)
+        if limit is None:
+            return work()
+
+        def owning_the_flights() -> T:
+            for flight in flights:
+                flight.owner = threading.get_ident()  # by this, recursion is noticed
+            return work()
+
+        def left(error: BaseException) -> None:
+            self._tier.tell(events.CreatorFailed, "", repr(error))
+
+        try:
+            errand = Errand(owning_the_flights, left)
+        except RuntimeError:  # no thread to be had; so the caller does it himself
+            return work()
+        if not errand.is_done_within(limit):
+            raise Slow(f"takes longer than {limit:g} s and goes on")
+        return errand.outcome()
+
     def _run(
         self, call: Call, flight: Flight, found: Found, work: Callable[[], Made]
     ) -> Any:
         has_old_value = found.freshness is not Freshness.GONE
-        limit = self._terms.limit(has_old_value=has_old_value)
         try:
-            if limit is None:
-                return work().value
-            return self._run_within(limit, call, flight, work)
-        except _Slow as slow:
+            return self.bounded(work, [flight], has_old_value=has_old_value).value
+        except Slow as slow:
             self._tier.tell(events.CreatorSlow, call.key, str(slow))
             if has_old_value:
                 return self.serve(call, found)
@@ -122,32 +159,6 @@ class Foreground:
             flight.land(Landed(error=error, traceback=error.__traceback__))
             return self.failed(call, found, error, error.__traceback__)
 
-    def _run_within(
-        self, limit: float, call: Call, flight: Flight, work: Callable[[], Made]
-    ) -> Any:
-        """Have the work done in another thread, which may outlast the caller.
 
-        Raises:
-            _Slow: It did.
-        """
-
-        def owning_the_flight() -> Made:
-            flight.owner = threading.get_ident()  # by this, recursion is noticed
-            return work()
-
-        try:
-            errand = Errand(
-                owning_the_flight, lambda error: self._tell_failed(call, error)
-            )
-        except RuntimeError:  # no thread to be had; so the caller does it himself
-            return work().value
-        if not errand.is_done_within(limit):
-            raise _Slow(f"takes longer than {limit:g} s and goes on")
-        return errand.outcome().value
-
-    def _tell_failed(self, call: Call, error: BaseException) -> None:
-        self._tier.tell(events.CreatorFailed, call.key, repr(error))
-
-
-class _Slow(Exception):
-    """The creator outlasts its caller's patience."""
+class Slow(Exception):
+    """A creator outlasts its caller's patience."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+
 from holdover.regions import events
 from holdover.regions.backends.base import Lease
-from holdover.regions.calls import Call, Made
+from holdover.regions.calls import Call, CreateMany, Made, Part, checked_values
+from holdover.regions.envelope import Entry
 from holdover.regions.events import Listeners
 from holdover.regions.flights import EVERYONE, FLIGHTS, Flight, Landed, ticket
 from holdover.regions.leases import RENEWALS
 from holdover.regions.lifetime import CreatorTerms, LeaseTerms
+from holdover.regions.outcomes import MISSING, NOT_STORED, Committed
 from holdover.regions.refresh.base import Outcome
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
@@ -30,6 +35,7 @@ class Maker:
         tier: Tier,
         terms: LeaseTerms,
         creator_terms: CreatorTerms,
+        *,
         listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
@@ -51,7 +57,7 @@ class Maker:
         # Closed before it is stored, so that nobody joins who might know of an
         # invalidation that comes after the commit.
         FLIGHTS.close((self._tier, call.key), flight)
-        for_everyone = made.wanted and self._commit(call, lease, made)
+        for_everyone = made.wanted and self._commit(lease, made)
         if not made.wanted:
             self._tier.release(lease)
         flight.land(
@@ -67,9 +73,14 @@ class Maker:
         else:
             self._tier.release(lease)
 
-    def _commit(self, call: Call, lease: Lease, made: Made) -> bool:
+    def _commit(self, lease: Lease, made: Made) -> bool:
         """Store what was made; say whether late joiners may have it too."""
-        entry = self._tier.entry(
+        done = self._tier.commit(lease, self._entry(made, lease))
+        made.stored = done.stored
+        return done.for_everyone
+
+    def _entry(self, made: Made, lease: Lease) -> Entry:
+        return self._tier.entry(
             made.value,
             made.lifetime,
             fence=lease.fence,
@@ -78,9 +89,6 @@ class Maker:
             own_lifetime=made.own_lifetime,
             tags=made.tags,
         )
-        done = self._tier.commit(lease, entry)
-        made.stored = done.stored
-        return done.for_everyone
 
     def unstored(self, call: Call, flight: Flight) -> Made:
         """Create without a lease: only for those who had asked before it began."""
@@ -98,12 +106,8 @@ class Maker:
 
     def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
         """Carry out an order of which *token* is the proof, unless it was overtaken."""
-        # Promise 6: the token is swapped in the same step, so that the second delivery
-        # of a message finds another one.
-        lease = self._tier.adopt(call.key, token, self._terms.ttl)
+        lease = self._adopt(call.key, token)
         if lease is None:
-            reason = "overtaken: its lease is no longer the one that was ordered with"
-            self._tier.tell(events.OrderDropped, call.key, reason)
             return Outcome(done=False, reason="overtaken")
         with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
             try:
@@ -115,6 +119,20 @@ class Maker:
                 return Outcome(done=False, reason=f"creator failed: {error!r}")
         if not made.stored:
             return Outcome(done=False, reason="not stored", cost=made.cost)
+        self._tell_refreshed(call, made, task_id)
+        return Outcome(done=True, reason="refreshed", cost=made.cost)
+
+    def _adopt(self, key: str, token: str) -> Lease | None:
+        """Take over an ordered lease, unless the order was overtaken."""
+        # Promise 6: the token is swapped in the same step, so that the second delivery
+        # of a message finds another one.
+        lease = self._tier.adopt(key, token, self._terms.ttl)
+        if lease is None:
+            reason = "overtaken: its lease is no longer the one that was ordered with"
+            self._tier.tell(events.OrderDropped, key, reason)
+        return lease
+
+    def _tell_refreshed(self, call: Call, made: Made, task_id: str | None) -> None:
         self._listeners.tell(
             events.Refreshed(
                 region=self._tier.region,
@@ -123,7 +141,85 @@ class Maker:
                 task_id=task_id,
             )
         )
-        return Outcome(done=True, reason="refreshed", cost=made.cost)
+
+    def many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
+        """Create several at once and commit those that have a lease."""
+        started = ticket()
+        leases = [part.lease for part in parts if part.lease is not None]
+        try:
+            with ExitStack() as renewals:
+                for lease in leases:
+                    renewals.enter_context(
+                        RENEWALS.holding(self._tier.backend, lease, self._terms)
+                    )
+                made = self._run_many(parts, create)
+        except BaseException as error:
+            for lease in leases:
+                self._give_up(lease, error)
+            raise
+        for part in parts:
+            FLIGHTS.close((self._tier, part.call.key), part.flight)
+        kept = [
+            (part.lease, self._entry(one, part.lease))
+            for part, one in zip(parts, made, strict=True)
+            if part.lease is not None and one.wanted
+        ]
+        committed = self._tier.commit_multi(kept) if kept else []
+        done = {lease.key: one for (lease, _), one in zip(kept, committed, strict=True)}
+        for part, one in zip(parts, made, strict=True):
+            self._land(part, one, done.get(part.call.key, NOT_STORED), started)
+        return made
+
+    def _run_many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
+        """Run the creator of several values; each has its share of the cost."""
+        started = self._time.steady()
+        returned = create([part.call.user_key for part in parts])
+        values = checked_values(returned, len(parts))
+        share = (self._time.steady() - started) / len(parts)
+        return [
+            Made.of(part.call, value, share)
+            for part, value in zip(parts, values, strict=True)
+        ]
+
+    def fulfil_many(
+        self,
+        calls: Sequence[Call],
+        tokens: Sequence[str],
+        create: CreateMany,
+        task_id: str | None = None,
+    ) -> Outcome:
+        """Carry out an order for several keys, those of which were not overtaken."""
+        with ExitStack() as seats:
+            parts = []
+            for call, token in zip(calls, tokens, strict=True):
+                lease = self._adopt(call.key, token)
+                if lease is not None:
+                    boarding = FLIGHTS.board((self._tier, call.key), may_wait=False)
+                    seat = seats.enter_context(boarding)
+                    flight = seat.flight if seat.is_mine else Flight()
+                    parts.append(Part(call, MISSING, flight, lease))
+            if not parts:
+                return Outcome(done=False, reason="overtaken")
+            try:
+                made = self.many(parts, create)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
+                self._tier.tell(events.CreatorFailed, calls[0].key, repr(error))
+                return Outcome(done=False, reason=f"creator failed: {error!r}")
+        for part, one in zip(parts, made, strict=True):
+            if one.stored:
+                self._tell_refreshed(part.call, one, task_id)
+        cost = sum(one.cost for one in made)
+        if not any(one.stored for one in made):
+            return Outcome(done=False, reason="not stored", cost=cost)
+        return Outcome(done=True, reason="refreshed", cost=cost)
+
+    def _land(self, part: Part, made: Made, done: Committed, started: int) -> None:
+        made.stored = done.stored
+        if part.lease is not None and not made.wanted:
+            self._tier.release(part.lease)
+        valid_before = EVERYONE if done.for_everyone else started
+        part.flight.land(Landed(made.value, valid_before=valid_before))
+        self.tell_created(part.call, made)
 
     def tell_created(self, call: Call, made: Made) -> None:
         """Tell those who listen that a creator has run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
@@ -14,23 +14,21 @@ from holdover.regions.configured import check_functions
 from holdover.regions.errors import (
     ConfigurationError,
     InvalidArgument,
-    InvalidOrder,
-    RegionNotConfigured,
 )
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded, identity_of
-from holdover.regions.legacy import cached_value, for_dogpile, generate
+from holdover.regions.legacy import for_dogpile, generate
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.many import ManyRegion
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
 from holdover.regions.worker import CATALOGUE
-from holdover.regions.writing import WritableRegion
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Region(WritableRegion):
+class Region(ManyRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it
@@ -137,82 +135,8 @@ class Region(WritableRegion):
             RegionNotConfigured: This process has not configured the region.
             InvalidOrder: It came too late.
         """
-        if self._creation is None:
-            raise RegionNotConfigured(f"region {self.name!r} is not configured here")
-        if self._time.wall() > order.not_after:
-            raise InvalidOrder(f"an order for {call.key!r} came too late")
-        return self._creation.fulfil(call, order.token, task_id)
-
-    def get(
-        self,
-        key: str,
-        expiration_time: object = None,
-        ignore_expiration: bool = False,
-    ) -> Any:
-        """Give the value for *key* if there is a fresh one, else ``NO_VALUE``.
-
-        Args:
-            key: The key.
-            expiration_time: Seconds for which a value counts as fresh, for this call.
-            ignore_expiration: Whether an old value that is still kept will do.
-        """
-        return self._get_cache_value(key, expiration_time, ignore_expiration).payload
-
-    def _get_cache_value(
-        self,
-        key: str,
-        expiration_time: object = None,
-        ignore_expiration: bool = False,
-    ) -> Any:
-        lifetime = self._lifetime_for(expiration_time)
-        if self._tier is None:
-            return super()._get_cache_value(
-                key, for_dogpile(lifetime), ignore_expiration
-            )
-        found = self._tier.look(self._address(key), lifetime)
-        if found.freshness is Freshness.FRESH or (
-            ignore_expiration and found.freshness is not Freshness.GONE
-        ):
-            return cached_value(found.entry)
-        return NO_VALUE
-
-    def get_multi(
-        self,
-        keys: Sequence[str],
-        expiration_time: object = None,
-        ignore_expiration: bool = False,
-    ) -> list[Any]:
-        """Give the values for *keys*, in their order, as `get` does."""
-        if self._tier is None:
-            lifetime = self._lifetime_for(expiration_time)
-            return list(
-                super().get_multi(keys, for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
-            )
-        return [self.get(key, expiration_time, ignore_expiration) for key in keys]
-
-    def get_or_create_multi(
-        self,
-        keys: Iterable[str],
-        creator: Callable[..., Sequence[T]],
-        expiration_time: object = None,
-        should_cache_fn: Callable[[T], bool] | None = None,
-    ) -> list[T]:
-        """Give the values for *keys*, creating those that are missing.
-
-        Each missing key is created under its own lease, by a call of *creator* with
-        that one key.
-        """
-        if self._tier is None:
-            spans = for_dogpile(self._lifetime_for(expiration_time))
-            return list(
-                super().get_or_create_multi(keys, creator, spans, should_cache_fn)
-            )
-        return [
-            self.get_or_create(
-                key, lambda key=key: creator(key)[0], expiration_time, should_cache_fn
-            )
-            for key in keys
-        ]
+        crew = self._crew_for(order.not_after, call.key)
+        return crew.maker.fulfil(call, order.token, task_id)
 
     # -- decorating ------------------------------------------------------------
 
@@ -293,57 +217,9 @@ class Region(WritableRegion):
 
     # -- as dogpile.cache does it ----------------------------------------------
 
-    def _create_as_dogpile_does(self, call: Call) -> Any:
-        """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
-        return super().get_or_create(
-            call.user_key, call.create, for_dogpile(call.lifetime), call.should_cache
-        )
-
-    def _get_from_backend(self, key: str) -> Any:
-        if self._tier is None:
-            return super()._get_from_backend(key)
-        found = self._tier.look(bounded(self._prefix + key), self._lifetime)
-        if found.freshness is Freshness.GONE:
-            return NO_VALUE
-        return cached_value(found.entry)
-
     def _set_cached_value_to_backend(self, key: str, value: CachedValue) -> None:
         if self._tier is None:
             super()._set_cached_value_to_backend(key, value)
         else:
             entry = self._entry(value.payload, None)
             self._tier.store(bounded(self._prefix + key), entry)
-
-    # -- small steps -----------------------------------------------------------
-
-    def _call(
-        self,
-        key: str,
-        create: Callable[[], Any],
-        expiration_time: object,
-        should_cache: Callable[[Any], bool] | None,
-        empty: Callable[[], Any] | None,
-    ) -> Call:
-        self._require_configured()
-        stand_in = (empty or _nothing) if self._on_miss_empty else None
-        return Call(
-            user_key=key,
-            key=self._address(key),
-            create=create,
-            lifetime=self._lifetime_for(expiration_time),
-            should_cache=should_cache,
-            empty=stand_in,
-        )
-
-    @property
-    def _on_miss_empty(self) -> bool:
-        return self._rules is not None and self._rules.on_miss == "empty"
-
-    def _lifetime_for(self, expiration_time: object) -> Lifetime:
-        if expiration_time is None:
-            return self._lifetime
-        return self._lifetime.expiring_in(expiration_time)
-
-
-def _nothing() -> None:
-    """Stand in for a value that is not there yet."""

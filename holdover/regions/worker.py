@@ -7,7 +7,7 @@ from typing import Protocol
 
 from holdover.regions.errors import HoldoverError
 from holdover.regions.functions import Catalogue
-from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder, read_order
 
 log = logging.getLogger("holdover")
 
@@ -15,7 +15,7 @@ log = logging.getLogger("holdover")
 class Refreshable(Protocol):
     """Something registered that an order can name."""
 
-    def fulfil(self, order: RefreshOrder, task_id: str | None) -> Outcome:
+    def fulfil(self, order: RefreshOrder | BatchOrder, task_id: str | None) -> Outcome:
         """Carry the order out.
 
         Raises:
@@ -35,7 +35,7 @@ def carry_out(message: object, task_id: str | None = None) -> Outcome:
         task_id: The queue's name for this delivery.
     """
     try:
-        order = RefreshOrder.from_message(message)
+        order = read_order(message)
         return CATALOGUE.find(order.region, order.function).fulfil(order, task_id)
     except HoldoverError as error:
         log.warning("a refresh message was dropped: %.200s", error)

@@ -7,7 +7,7 @@ a message only the first one counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -54,17 +54,69 @@ class RefreshOrder:
         Raises:
             InvalidOrder: It is not one; the message says what was found.
         """
-        if not isinstance(message, Mapping):
-            raise InvalidOrder(f"an order is an object, got {type(message).__name__}")
-        if message.get("version") != MESSAGE_VERSION:
-            raise InvalidOrder(
-                f"an order of version {message.get('version')!r}; this release reads "
-                f"version {MESSAGE_VERSION}"
-            )
-        parts: dict[str, Any] = {name: message.get(name) for name in _KINDS}
-        for name, kinds in _KINDS.items():
-            _check_part(name, parts[name], kinds)
-        return cls(**parts)
+        return cls(**_parts_of(message, cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """One refresh of several keys of one function, ready to travel.
+
+    Attributes:
+        region: Name of the region.
+        function: Name under which the creator of several values is registered.
+        args: What it is asked for, one for each key; JSON values.
+        keys: The keys they make, as the ordering process sees them.
+        tokens: Proofs of the leases taken for this refresh, one for each key.
+        not_after: When it has become pointless (wall clock, seconds).
+    """
+
+    region: str
+    function: str
+    args: list[Any]
+    keys: list[Any]
+    tokens: list[Any]
+    not_after: float
+
+    @classmethod
+    def of(cls, orders: Sequence[RefreshOrder]) -> BatchOrder:
+        """Put together several orders for one function, of one argument each."""
+        return cls(
+            region=orders[0].region,
+            function=orders[0].function,
+            args=[order.args[0] for order in orders],
+            keys=[order.key for order in orders],
+            tokens=[order.token for order in orders],
+            not_after=min(order.not_after for order in orders),
+        )
+
+    def to_message(self) -> dict[str, Any]:
+        """Give the order as a JSON object."""
+        return {"version": MESSAGE_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_message(cls, message: object) -> BatchOrder:
+        """Read an order from what came out of a queue.
+
+        Raises:
+            InvalidOrder: It is not one; the message says what was found.
+        """
+        order = cls(**_parts_of(message, cls))
+        if not len(order.args) == len(order.keys) == len(order.tokens):
+            raise InvalidOrder("args, keys and tokens differ in number")
+        for text in [*order.keys, *order.tokens]:
+            _check_part("a key or token", text, (str,))
+        return order
+
+
+def read_order(message: object) -> RefreshOrder | BatchOrder:
+    """Read an order of either kind.
+
+    Raises:
+        InvalidOrder: It is neither; the message says what was found.
+    """
+    if isinstance(message, Mapping) and "tokens" in message:
+        return BatchOrder.from_message(message)
+    return RefreshOrder.from_message(message)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -73,11 +125,27 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "args": (list,),
     "kwargs": (dict,),
     "key": (str,),
+    "keys": (list,),
     "token": (str,),
+    "tokens": (list,),
     "clock": (int,),
     "not_after": (float, int),
 }
-assert set(_KINDS) == {field.name for field in fields(RefreshOrder)}  # noqa: S101
+
+
+def _parts_of(message: object, order: type[Any]) -> dict[str, Any]:
+    """Take the fields of *order* from a message, each of its own kind."""
+    if not isinstance(message, Mapping):
+        raise InvalidOrder(f"an order is an object, got {type(message).__name__}")
+    if message.get("version") != MESSAGE_VERSION:
+        raise InvalidOrder(
+            f"an order of version {message.get('version')!r}; this release reads "
+            f"version {MESSAGE_VERSION}"
+        )
+    parts = {field.name: message.get(field.name) for field in fields(order)}
+    for name, part in parts.items():
+        _check_part(name, part, _KINDS[name])
+    return parts
 
 
 def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
@@ -140,7 +208,7 @@ class Job:
 
     key: str
     carry_out: Callable[[], Outcome]
-    order: RefreshOrder | None
+    order: RefreshOrder | BatchOrder | None
 
 
 class Runner(Protocol):

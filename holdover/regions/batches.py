@@ -1,0 +1,227 @@
+"""Several keys at once: one read, one creator for all that are missing, a lease each.
+
+No key is waited for while another one's lease is held, so that two batches that want
+each other's keys never stand in each other's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from holdover.regions import events
+from holdover.regions.backends.base import Busy, Lease, LeaseKind
+from holdover.regions.calls import Call, CreateMany, Part
+from holdover.regions.creation import AT_ONCE, Creation
+from holdover.regions.crew import Crew
+from holdover.regions.errors import CreatorTimeout
+from holdover.regions.flights import FLIGHTS, Flight, Landed, ticket
+from holdover.regions.foreground import Slow
+from holdover.regions.freshness import Freshness, is_due_early
+from holdover.regions.outcomes import Found
+from holdover.regions.tier import Answer
+
+
+class Batches:
+    """Answers calls for several keys of one region.
+
+    Args:
+        crew: Those who do the work.
+        creation: Answers for single keys, which others create.
+    """
+
+    def __init__(self, crew: Crew, creation: Creation) -> None:
+        self._crew = crew
+        self._creation = creation
+
+    def answer(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
+        """Give the callers' values, some of which may be old ones.
+
+        Args:
+            calls: One for each key, all with the same lifetime; no key twice.
+            create: Makes several values at once.
+
+        Raises:
+            LeaseTimeout: See `Creation.answer`, also for the other errors.
+            UncacheableValue: *create* returned something else than a value per key.
+            Exception: Whatever *create* raised, unchanged.
+        """
+        if not calls:
+            return []
+        keys = [call.key for call in calls]
+        founds = self._crew.tier.look_multi(keys, calls[0].lifetime)
+        asked = ticket()
+        answers: dict[str, Any] = {}
+        wanting: list[tuple[Call, Found]] = []
+        for call, found in zip(calls, founds, strict=True):
+            call.asked = asked
+            if found.freshness is Freshness.FRESH and not self._is_due(call, found):
+                self._tell_hit(call)
+                answers[call.key] = found.entry.value
+            else:
+                wanting.append((call, found))
+        answers.update(self._answer_wanting(wanting, create))
+        return [answers[key] for key in keys]
+
+    def recreate(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
+        """Create values now, whatever is there, and store them unless overtaken.
+
+        Raises:
+            Exception: Whatever *create* raised, unchanged; what was there stays.
+        """
+        if not calls:
+            return []
+        crew, asked = self._crew, ticket()
+        keys = [call.key for call in calls]
+        pairs = list(
+            zip(calls, crew.tier.look_multi(keys, calls[0].lifetime), strict=True)
+        )
+        for call in calls:
+            call.asked = asked
+        with ExitStack() as seats:
+            parts, others = self._claim(pairs, seats, overtaking=AT_ONCE)
+            made = crew.maker.many(parts, create) if parts else []
+        answers = {p.call.key: m.value for p, m in zip(parts, made, strict=True)}
+        for call, _ in others:
+            answers[call.key] = self._creation.recreate(call)
+        return [answers[key] for key in keys]
+
+    def _answer_wanting(
+        self, wanting: Sequence[tuple[Call, Found]], create: CreateMany
+    ) -> dict[str, Any]:
+        """Serve what is old, order what can be ordered, create the rest."""
+        old: list[tuple[Call, Found]] = []
+        missing: list[tuple[Call, Found]] = []
+        for call, found in wanting:
+            is_old = found.freshness in (Freshness.FRESH, Freshness.STALE)
+            (old if is_old else missing).append((call, found))
+            if not is_old:
+                self._creation.tell_missed(call)
+        answers: dict[str, Any] = {}
+        orders = self._crew.orders
+        if orders:
+            empty = [pair for pair in missing if pair[0].empty is not None]
+            missing = [pair for pair in missing if pair[0].empty is None]
+            newer = orders.place_many([*old, *empty], create)
+            for call, found in [*old, *empty]:
+                answers[call.key] = self._creation.serve_or_empty(
+                    call, newer.get(call.key, found)
+                )
+            old = []
+        answers.update(self._create_what_is_free(old, missing, create))
+        return answers
+
+    def _create_what_is_free(
+        self,
+        old: Sequence[tuple[Call, Found]],
+        missing: Sequence[tuple[Call, Found]],
+        create: CreateMany,
+    ) -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        later: list[tuple[Call, Found]] = []  # others create them; so after our own
+        with ExitStack() as seats:
+            parts: list[Part] = []
+            # A pause after a failure is settled key by key.
+            for pairs, overtaking in ((old, ()), (missing, [LeaseKind.QUEUED])):
+                mine, theirs = self._claim(pairs, seats, overtaking=overtaking)
+                parts += mine
+                later += theirs
+            if parts:
+                answers.update(self._create(parts, create))
+        for call, found in later:
+            answers[call.key] = self._creation.settle(call, found)
+        return answers
+
+    def _claim(
+        self,
+        pairs: Sequence[tuple[Call, Found]],
+        seats: ExitStack,
+        *,
+        overtaking: Collection[LeaseKind],
+    ) -> tuple[list[Part], list[tuple[Call, Found]]]:
+        """Win the leases of those keys that nobody else creates."""
+        crew = self._crew
+        free: dict[str, tuple[Call, Found, Flight]] = {}
+        others: list[tuple[Call, Found]] = []
+        for call, found in pairs:
+            seat = seats.enter_context(
+                FLIGHTS.board((crew.tier, call.key), may_wait=False)
+            )
+            if seat.is_mine:
+                free[call.key] = (call, found, seat.flight)
+            else:
+                others.append((call, found))
+        mine: list[Part] = []
+        for (call, found, flight), grant in zip(
+            free.values(), self._acquire(free, overtaking), strict=True
+        ):
+            if isinstance(grant, Lease) or (grant is None and _must(found)):
+                mine.append(Part(call, found, flight, grant))
+                continue
+            FLIGHTS.close((crew.tier, call.key), flight)
+            if isinstance(grant, Busy):
+                crew.taken.remember(call.key, found.entry, grant.expires_in)
+            others.append((call, grant if isinstance(grant, Found) else found))
+        return mine, others
+
+    def _acquire(
+        self,
+        free: Mapping[str, tuple[Call, Found, Flight]],
+        overtaking: Collection[LeaseKind],
+    ) -> Sequence[Answer]:
+        if not free:
+            return []
+        first_call, _, _ = next(iter(free.values()))
+        return self._crew.tier.acquire_multi(
+            {key: found.entry for key, (_, found, _) in free.items()},
+            first_call.lifetime,
+            self._crew.terms.ttl,
+            overtaking=overtaking,
+        )
+
+    def _create(self, parts: list[Part], create: CreateMany) -> dict[str, Any]:
+        """Create in the foreground; where that fails, old values may still serve."""
+        crew = self._crew
+        flights = [part.flight for part in parts]
+        gone = [p for p in parts if p.found.freshness is Freshness.GONE]
+        try:
+            made = crew.foreground.bounded(
+                lambda: crew.maker.many(parts, create),
+                flights,
+                has_old_value=not gone,
+            )
+        except Slow as slow:
+            crew.tier.tell(events.CreatorSlow, parts[0].call.key, str(slow))
+            if gone:
+                raise CreatorTimeout(
+                    f"region {crew.tier.region!r}: the creator of {len(parts)} keys "
+                    f"{slow}"
+                ) from None
+            return {p.call.key: crew.foreground.serve(p.call, p.found) for p in parts}
+        except Exception as error:  # noqa: BLE001 - the creator's own
+            for flight in flights:
+                flight.land(Landed(error=error, traceback=error.__traceback__))
+            return {
+                p.call.key: crew.foreground.failed(
+                    p.call, p.found, error, error.__traceback__
+                )
+                for p in [*gone, *parts]
+            }
+        return {p.call.key: m.value for p, m in zip(parts, made, strict=True)}
+
+    def _is_due(self, call: Call, found: Found) -> bool:
+        return bool(call.lifetime.early_refresh) and is_due_early(
+            found.entry, call.lifetime, self._crew.time.wall()
+        )
+
+    def _tell_hit(self, call: Call) -> None:
+        if self._crew.listeners:
+            self._crew.listeners.tell(
+                events.Hit(region=self._crew.tier.region, key=call.key)
+            )
+
+
+def _must(found: Found) -> bool:
+    """Say whether there is no value to be served meanwhile."""
+    return found.freshness in (Freshness.FALLBACK, Freshness.GONE)

@@ -1,0 +1,182 @@
+"""Many values in one go: of a region's keys, and of decorated functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from dogpile.cache.util import function_multi_key_generator
+
+from holdover.regions.cached_many import CachedMany, CachedManyCallable
+from holdover.regions.calls import Call, CreateMany, checked_values
+from holdover.regions.errors import InvalidArgument
+from holdover.regions.legacy import for_dogpile
+from holdover.regions.reading import ReadableRegion
+from holdover.regions.refresh.base import BatchOrder, Outcome
+from holdover.regions.worker import CATALOGUE
+
+T = TypeVar("T")
+
+
+class ManyRegion(ReadableRegion):
+    """The part of a region that answers for several keys at once. See `Region`."""
+
+    def get_or_create_multi(
+        self,
+        keys: Iterable[str],
+        creator: Callable[..., Sequence[T]],
+        expiration_time: object = None,
+        should_cache_fn: Callable[[T], bool] | None = None,
+    ) -> list[T]:
+        """Give the values for *keys*, creating those that are missing.
+
+        All are read at once. Those that are missing, and that nobody else is creating,
+        are created by one call, each under a lease of its own; old ones are refreshed
+        by the region's runner.
+
+        Args:
+            keys: The keys.
+            creator: Gets some of the keys as its arguments and returns their values in
+                that order.
+            expiration_time: Seconds for which they are fresh, for this call.
+            should_cache_fn: Says whether a created value is to be stored.
+
+        Raises:
+            UncacheableValue: The creator did not return one value for each key.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if not callable(creator):
+            raise InvalidArgument(f"creator must be callable, got {creator!r}")
+        if self._batches is None:
+            spans = for_dogpile(self._lifetime_for(expiration_time))
+            return list(
+                super().get_or_create_multi(keys, creator, spans, should_cache_fn)
+            )
+        wanted = list(keys)
+
+        def create(some: Sequence[str]) -> Sequence[T]:
+            return creator(*some)
+
+        unique = list(dict.fromkeys(wanted))
+        calls = [
+            self._call(
+                key,
+                partial(_first_of, create, key),
+                expiration_time,
+                should_cache_fn,
+                None,
+            )
+            for key in unique
+        ]
+        values = dict(zip(unique, self._batches.answer(calls, create), strict=True))
+        return [values[key] for key in wanted]
+
+    def cache_multi_on_arguments(
+        self,
+        namespace: str | None = None,
+        expiration_time: object | Callable[[], object] = None,
+        should_cache_fn: Callable[[Any], bool] | None = None,
+        asdict: bool = False,
+        to_str: Callable[[Any], str] = str,
+        function_multi_key_generator: Callable[..., Any] | None = None,
+    ) -> Callable[[Callable[..., Any]], CachedManyCallable]:
+        """Cache the values of a function that makes many of them at once.
+
+        The function gets ids and returns their values in that order. The result has
+        the handles ``get(*ids)``, ``set(mapping)``, ``refresh(*ids)``,
+        ``invalidate(*ids)``, ``key_for(id)`` and ``original``.
+
+        Args:
+            namespace: Parts this use from other uses of the same function.
+            expiration_time: Seconds for which its values are fresh, or a function
+                that returns them; None means the region's.
+            should_cache_fn: Says whether a created value is to be stored.
+            asdict: Whether the function returns a mapping from id to value, as callers
+                then get; ids that it leaves out have no value.
+            to_str: dogpile.cache's way to turn arguments into text; only for its own
+                key generators.
+            function_multi_key_generator: dogpile.cache's hook to make keys in another
+                way.
+
+        Raises:
+            LazyValue: The function is a generator or an ``async def``.
+            InvalidLifetime: *expiration_time* is no span of time.
+        """
+        if not self._makes_multi_keys(function_multi_key_generator):
+            return super().cache_multi_on_arguments(  # type: ignore[return-value]
+                namespace,
+                expiration_time,  # type: ignore[arg-type]
+                should_cache_fn,
+                asdict,
+                to_str,
+                function_multi_key_generator,
+            )
+        if expiration_time is not None and not callable(expiration_time):
+            self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
+
+        def make_call(key: str) -> Call:
+            spans = expiration_time() if callable(expiration_time) else expiration_time
+            return self._call(key, _to_be_set, spans, should_cache_fn, None)
+
+        def decorate(function: Callable[..., Any]) -> CachedManyCallable:
+            cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
+            if self.name is not None and cached.name is not None:
+                CATALOGUE.register(self.name, cached.name, cached)
+            return cached.wrapper()
+
+        return decorate
+
+    def _makes_multi_keys(self, generator: Callable[..., Any] | None) -> bool:
+        """Say whether keys are ours to make, and not a generator's of the user's."""
+        return (
+            generator is None
+            and self.function_multi_key_generator is function_multi_key_generator
+        )
+
+    def fetch_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
+        """Answer prepared calls. For decorated functions."""
+        if self._batches is None:
+            return [self._create_as_dogpile_does(call) for call in calls]
+        return self._batches.answer(calls, create)
+
+    def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
+        """Create values now and store them. For decorated functions."""
+        if self._batches is not None:
+            return self._batches.recreate(calls, create)
+        values = list(create([call.user_key for call in calls]))
+        made = zip(calls, values, strict=True)
+        super().set_multi({call.user_key: value for call, value in made})
+        return values
+
+    def fulfil_calls(
+        self,
+        calls: Sequence[Call],
+        create: CreateMany,
+        order: BatchOrder,
+        task_id: str | None,
+    ) -> Outcome:
+        """Carry out an order, in a worker.
+
+        Raises:
+            RegionNotConfigured: This process has not configured the region.
+            InvalidOrder: It came too late.
+        """
+        crew = self._crew_for(order.not_after, calls[0].key)
+        return crew.maker.fulfil_many(calls, order.tokens, create, task_id)
+
+    def _create_as_dogpile_does(self, call: Call) -> Any:
+        """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
+        return super().get_or_create(
+            call.user_key, call.create, for_dogpile(call.lifetime), call.should_cache
+        )
+
+
+def _first_of(create: CreateMany, key: str) -> Any:
+    """Create one value by a creator of many."""
+    [value] = checked_values(create([key]), 1)
+    return value
+
+
+def _to_be_set() -> None:
+    """Hold the place of a creator that is known only once the call is made."""

@@ -1,0 +1,140 @@
+"""What people ask of a region's values: is there one, how old is it, who makes it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dogpile.cache.api import NO_VALUE
+
+from holdover.regions.calls import Call
+from holdover.regions.freshness import Freshness
+from holdover.regions.keys import bounded
+from holdover.regions.legacy import cached_value, for_dogpile
+from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import Found
+from holdover.regions.writing import WritableRegion
+
+
+class ReadableRegion(WritableRegion):
+    """The part of a region that looks values up. See `Region`."""
+
+    def get(
+        self,
+        key: str,
+        expiration_time: object = None,
+        ignore_expiration: bool = False,
+        *,
+        strict: bool = False,
+    ) -> Any:
+        """Give the value for *key* if there is a fresh one, else ``NO_VALUE``.
+
+        Args:
+            key: The key.
+            expiration_time: Seconds for which a value counts as fresh, for this call.
+            ignore_expiration: Whether an old value that is still kept will do.
+            strict: Whether to raise if the backend cannot be reached.
+
+        Raises:
+            BackendError: Only if *strict*.
+        """
+        if strict:
+            found = self._look(key, expiration_time, strict=True)
+            return _payload(found, ignore_expiration=ignore_expiration)
+        return self._get_cache_value(key, expiration_time, ignore_expiration).payload
+
+    def _get_cache_value(
+        self,
+        key: str,
+        expiration_time: object = None,
+        ignore_expiration: bool = False,
+    ) -> Any:
+        if self._tier is None:
+            lifetime = self._lifetime_for(expiration_time)
+            return super()._get_cache_value(
+                key, for_dogpile(lifetime), ignore_expiration
+            )
+        found = self._look(key, expiration_time)
+        if _serves(found, ignore_expiration=ignore_expiration):
+            return cached_value(found.entry)
+        return NO_VALUE
+
+    def get_multi(
+        self,
+        keys: Sequence[str],
+        expiration_time: object = None,
+        ignore_expiration: bool = False,
+        *,
+        strict: bool = False,
+    ) -> list[Any]:
+        """Give the values for *keys*, in their order, as `get` does."""
+        lifetime = self._lifetime_for(expiration_time)
+        if self._tier is None:
+            return list(
+                super().get_multi(keys, for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
+            )
+        addresses = [self._address(key) for key in keys]
+        return [
+            _payload(found, ignore_expiration=ignore_expiration)
+            for found in self._tier.look_multi(addresses, lifetime, strict=strict)
+        ]
+
+    def _get_from_backend(self, key: str) -> Any:
+        if self._tier is None:
+            return super()._get_from_backend(key)
+        found = self._tier.look(bounded(self._prefix + key), self._lifetime)
+        if found.freshness is Freshness.GONE:
+            return NO_VALUE
+        return cached_value(found.entry)
+
+    # -- small steps -----------------------------------------------------------
+
+    def _look(
+        self, key: str, expiration_time: object, *, strict: bool = False
+    ) -> Found:
+        lifetime = self._lifetime_for(expiration_time)
+        return self._entries.look(self._address(key), lifetime, strict=strict)
+
+    def _call(
+        self,
+        key: str,
+        create: Callable[[], Any],
+        expiration_time: object,
+        should_cache: Callable[[Any], bool] | None,
+        empty: Callable[[], Any] | None,
+    ) -> Call:
+        self._require_configured()
+        stand_in = (empty or _nothing) if self._on_miss_empty else None
+        return Call(
+            user_key=key,
+            key=self._address(key),
+            create=create,
+            lifetime=self._lifetime_for(expiration_time),
+            should_cache=should_cache,
+            empty=stand_in,
+        )
+
+    @property
+    def _on_miss_empty(self) -> bool:
+        return self._rules is not None and self._rules.on_miss == "empty"
+
+    def _lifetime_for(self, expiration_time: object) -> Lifetime:
+        if expiration_time is None:
+            return self._lifetime
+        return self._lifetime.expiring_in(expiration_time)
+
+
+def _serves(found: Found, *, ignore_expiration: bool) -> bool:
+    return found.freshness is Freshness.FRESH or (
+        ignore_expiration and found.freshness is not Freshness.GONE
+    )
+
+
+def _payload(found: Found, *, ignore_expiration: bool) -> Any:
+    if _serves(found, ignore_expiration=ignore_expiration):
+        return found.entry.value
+    return NO_VALUE
+
+
+def _nothing() -> None:
+    """Stand in for a value that is not there yet."""
