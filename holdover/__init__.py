@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from holdover.regions.refresh.thread import ThreadRunner
     from holdover.regions.region import Region
     from holdover.regions.registry import Registry, make_region, registry
+    from holdover.regions.returned import Cached
 
 __all__ = [
     "NO_VALUE",
+    "Cached",
     "CeleryRunner",
     "LeaseTerms",
     "Lifetime",
@@ -40,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "NO_VALUE": "dogpile.cache.api",
+    "Cached": "holdover.regions.returned",
     "CeleryRunner": "holdover.regions.refresh.celery",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",

@@ -31,6 +31,7 @@ class Call:
         tags: Names under which the entry can be invalidated.
         should_cache: Says whether a created value is to be stored; None: always.
         empty: Makes what is served at once if there is no value; None: wait instead.
+        strict: Whether to raise if the backend cannot be reached.
         order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
         asked: The ticket that says when, in this process, it was asked.
     """
@@ -43,6 +44,7 @@ class Call:
     tags: tuple[str, ...] = ()
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
+    strict: bool = False
     order: Callable[[], Described | None] | None = None
     asked: int = 0
 

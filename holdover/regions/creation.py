@@ -14,7 +14,7 @@ from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease, LeaseKind
 from holdover.regions.calls import Call
 from holdover.regions.crew import Crew
-from holdover.regions.errors import LeaseTimeout
+from holdover.regions.errors import BackendError, LeaseTimeout
 from holdover.regions.flights import (
     FLIGHTS,
     Flight,
@@ -26,6 +26,7 @@ from holdover.regions.outcomes import Found
 from holdover.regions.patience import Polls
 from holdover.regions.tier import Answer
 
+_CLAIMS = 10  # tries against others who change the same key
 AT_ONCE = (LeaseKind.QUEUED, LeaseKind.BACKING_OFF)
 
 
@@ -170,6 +171,8 @@ class Creation:
                 return self._foreground.create(call, grant, flight, found)
             if isinstance(grant, Busy) and grant.kind is LeaseKind.BACKING_OFF:
                 return self._foreground.backing_off(call, grant, flight, found)
+            if grant is None and call.strict:
+                raise BackendError(f"no lease of {call.user_key!r} is to be had")
             if grant is None:
                 return self._foreground.create_unstored(call, flight, found)
             if isinstance(grant, Found):
@@ -209,6 +212,15 @@ class Creation:
                 return landed.value
 
     # -- small steps -----------------------------------------------------------
+
+    def claim(self, call: Call, found: Found) -> Lease | Busy | None:
+        """Win the lease, whatever value is there; None if the backend cannot say."""
+        for _ in range(_CLAIMS):
+            grant = self._acquire(call, found, overtaking=AT_ONCE)
+            if not isinstance(grant, Found):
+                return grant
+            found = grant
+        return Busy(0.0)  # it changes faster than it can be leased
 
     def _acquire(
         self,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from holdover.regions import events
-from holdover.regions.backends.base import Backend, Stored
+from holdover.regions.backends.base import Backend, Busy, Stored
 from holdover.regions.clocks import RegionClock
 from holdover.regions.codecs import Codec
 from holdover.regions.envelope import (
@@ -51,6 +51,8 @@ class Entries:
         time_source: The clocks to go by.
 
     Attributes:
+        now: Tells the time of day.
+        tell: Reports a problem that no caller is told of.
         also_invalid: Says of an entry's creation time whether the user's own strategy
             invalidates it; None without one.
     """
@@ -66,7 +68,7 @@ class Entries:
         self.backend = backend
         self.region = region
         self._codec = codec
-        self._now = time_source.wall
+        self.now = time_source.wall
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
         self._guard = Guard(region, listeners, time_source)
@@ -115,12 +117,24 @@ class Entries:
                 raise
             return [MISSING] * len(keys)
 
+    def is_pending(self, key: str) -> bool:
+        """Say whether an invalidation that may reach *key* is still undelivered."""
+        return bool(self._guard.undelivered.concerning(key))
+
+    def leased(self, key: str) -> Busy | None:
+        """Tell what keeps *key* from being created right now.
+
+        Raises:
+            BackendError: The backend cannot say.
+        """
+        return self._guard.call(self._guard.reading, self.backend.leased, key)
+
     def _judge(self, stored: Stored, tick: int, key: str, lifetime: Lifetime) -> Found:
         entry = self._open(stored, key)
         standing = self._clock.standing(entry, key, tick)
         if self.also_invalid is not None and standing is not Standing.HARD:
             standing = self.also_invalid(entry.created_at)
-        return Found(assess(entry, lifetime, self._now(), standing), entry)
+        return Found(assess(entry, lifetime, self.now(), standing), entry)
 
     def _open(self, stored: Stored, key: str) -> Entry:
         if isinstance(stored, Entry):
@@ -287,7 +301,7 @@ class Entries:
         tags: tuple[str, ...] = (),
     ) -> Entry:
         """Make an entry that begins to live now."""
-        now = self._now()
+        now = self.now()
         return Entry(
             value,
             created_at=now,
@@ -305,7 +319,7 @@ class Entries:
     def _ttl(self, entry: Entry) -> float | None:
         if entry.kept_until == FOREVER:
             return None
-        return max(0.0, entry.kept_until - self._now())
+        return max(0.0, entry.kept_until - self.now())
 
 
 def fence_seen(entry: Entry) -> int | None:

@@ -54,6 +54,12 @@ def assess(
     return _beyond_expiry(overdue, lifetime)
 
 
+def expires_at(entry: Entry, lifetime: Lifetime) -> float | None:
+    """Give the time (wall clock) when *entry* expires by its age; None: never."""
+    expiration = _expiration(entry, lifetime)
+    return None if expiration is None else entry.created_at + expiration
+
+
 def is_due_early(entry: Entry, lifetime: Lifetime, now: float) -> bool:
     """Decide by lot whether a fresh value is to be refreshed before it expires.
 
@@ -61,12 +67,11 @@ def is_due_early(entry: Entry, lifetime: Lifetime, now: float) -> bool:
     Chierichetti and Lowenstein 2015, "Optimal Probabilistic Cache Stampede Prev.").
     It says when; who does it, the lease decides.
     """
-    expiration = _expiration(entry, lifetime)
-    if expiration is None:
+    end = expires_at(entry, lifetime)
+    if end is None:
         return False
-    left = entry.created_at + expiration - now
     head_start = entry.cost * lifetime.early_refresh * random.expovariate(1.0)
-    return head_start >= left
+    return head_start >= end - now
 
 
 def _expiration(entry: Entry, lifetime: Lifetime) -> float | None:

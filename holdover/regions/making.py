@@ -57,7 +57,7 @@ class Maker:
         # Closed before it is stored, so that nobody joins who might know of an
         # invalidation that comes after the commit.
         FLIGHTS.close((self._tier, call.key), flight)
-        for_everyone = made.wanted and self._commit(lease, made)
+        for_everyone = made.wanted and self.commit(lease, made)
         if not made.wanted:
             self._tier.release(lease)
         flight.land(
@@ -73,7 +73,7 @@ class Maker:
         else:
             self._tier.release(lease)
 
-    def _commit(self, lease: Lease, made: Made) -> bool:
+    def commit(self, lease: Lease, made: Made) -> bool:
         """Store what was made; say whether late joiners may have it too."""
         done = self._tier.commit(lease, self._entry(made, lease))
         made.stored = done.stored

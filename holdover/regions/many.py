@@ -11,7 +11,7 @@ from dogpile.cache.util import function_multi_key_generator
 from holdover.regions.cached_many import CachedMany, CachedManyCallable
 from holdover.regions.calls import Call, CreateMany, checked_values
 from holdover.regions.errors import InvalidArgument
-from holdover.regions.legacy import for_dogpile
+from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Outcome
 from holdover.regions.worker import CATALOGUE
@@ -146,7 +146,7 @@ class ManyRegion(ReadableRegion):
             return self._batches.recreate(calls, create)
         values = list(create([call.user_key for call in calls]))
         made = zip(calls, values, strict=True)
-        super().set_multi({call.user_key: value for call, value in made})
+        super().set_multi({call.user_key: plain_value(v) for call, v in made})
         return values
 
     def fulfil_calls(
@@ -167,8 +167,9 @@ class ManyRegion(ReadableRegion):
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
+        plain = PlainCreation(call)
         return super().get_or_create(
-            call.user_key, call.create, for_dogpile(call.lifetime), call.should_cache
+            call.user_key, plain.create, for_dogpile(call.lifetime), plain.should_cache
         )
 
 

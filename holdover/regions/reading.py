@@ -7,8 +7,12 @@ from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
+from holdover.regions.backends.base import Lease
 from holdover.regions.calls import Call
+from holdover.regions.claims import KeyLease
+from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness
+from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.keys import bounded
 from holdover.regions.legacy import cached_value, for_dogpile
 from holdover.regions.lifetime import Lifetime
@@ -86,6 +90,42 @@ class ReadableRegion(WritableRegion):
         if found.freshness is Freshness.GONE:
             return NO_VALUE
         return cached_value(found.entry)
+
+    def inspect(self, key: str, expiration_time: object = None) -> Inspection:
+        """Tell age, freshness, lease and last error of *key*; changes nothing."""
+        lifetime = self._lifetime_for(expiration_time)
+        return inspect_key(self._entries, self._address(key), lifetime)
+
+    def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
+        """Win the right to create *key*, for code that reads first and writes later.
+
+        What it commits is stored only if the key was not set or invalidated since::
+
+            with region.lease("report") as lease:
+                if lease is not None:
+                    lease.commit(make_report())
+
+        Args:
+            key: The key.
+            strict: Whether to raise if the backend cannot be reached.
+
+        Returns:
+            The lease, or None if somebody else creates the key, or if the backend
+            cannot be reached.
+
+        Raises:
+            BackendError: Only if *strict*.
+        """
+        call = self._call(key, _nothing, None, None, None)
+        found = self._entries.look(call.key, call.lifetime, strict=strict)
+        if self._creation is None or self._crew is None:
+            return None
+        grant = self._creation.claim(call, found)
+        if isinstance(grant, Lease):
+            return KeyLease(self._crew, call, grant)
+        if grant is None and strict:
+            raise BackendError(f"no lease of {key!r} is to be had")
+        return None
 
     # -- small steps -----------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
@@ -17,10 +17,11 @@ from holdover.regions.errors import (
 )
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded, identity_of
-from holdover.regions.legacy import for_dogpile, generate
+from holdover.regions.legacy import for_dogpile, generate, plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.many import ManyRegion
 from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.returned import checked_tags
 from holdover.regions.signatures import prefix_of
 from holdover.regions.worker import CATALOGUE
 
@@ -59,6 +60,8 @@ class Region(ManyRegion):
         *,
         empty: Callable[[], Any] | None = None,
         lifetime: Lifetime | None = None,
+        tags: Iterable[str] = (),
+        strict: bool = False,
     ) -> T:
         """Give the value for *key*, creating it if need be, once in the whole fleet.
 
@@ -72,8 +75,12 @@ class Region(ManyRegion):
             empty: Under ``on_miss="empty"``, makes what is served until there is a
                 value; without it that is None.
             lifetime: Stored with the entry, and judging it from then on.
+            tags: Names under which the entry can be invalidated.
+            strict: Whether to raise if the backend cannot be reached, rather than
+                create a value that is not stored.
 
         Raises:
+            BackendError: Only if *strict*.
             LeaseTimeout: See ``on_timeout``.
             RecursiveCreation: The creator asked for its own key.
             LazyValue: The creator returned a generator or the like.
@@ -89,13 +96,17 @@ class Region(ManyRegion):
         if lifetime is not None:
             self._check_lifetime(lifetime)
             call.lifetime, call.own_lifetime = lifetime, True
+        call.tags = checked_tags(tags)
+        if call.tags or strict:
+            _ = self._entries  # dogpile.cache's backends know neither
+        call.strict = strict
         return cast("T", self.fetch_call(call))
 
     def fetch_call(self, call: Call) -> Any:
         """Answer a prepared call. For decorated functions and doors."""
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(call)
-        found = self._entries.look(call.key, call.lifetime)
+        found = self._entries.look(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
             if self._listeners:
                 self._listeners.tell(events.Hit(region=self.name or "", key=call.key))
@@ -108,7 +119,7 @@ class Region(ManyRegion):
         """Create a value now and store it. For decorated functions."""
         if self._creation is not None:
             return self._creation.recreate(call)
-        value = call.create()
+        value = plain_value(call.create())
         super().set(call.user_key, value)
         return value
 
@@ -124,7 +135,9 @@ class Region(ManyRegion):
         if self._tier is None:
             super().set(call.user_key, value)
         else:
-            self._tier.store(call.key, self._entry(value, None, call.lifetime))
+            self._tier.store(
+                call.key, self._entry(value, None, call.tags, kept_by=call.lifetime)
+            )
 
     def fulfil_call(
         self, call: Call, order: RefreshOrder, task_id: str | None

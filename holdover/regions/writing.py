@@ -19,8 +19,11 @@ from holdover.regions.errors import (
 )
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
+from holdover.regions.legacy import plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery, together
+from holdover.regions.returned import Cached, checked_tags
+from holdover.regions.ticks import Reach, Scope
 from holdover.regions.tier import Tier
 
 _SWAPS = 1000  # tries against others who change the same key
@@ -35,24 +38,27 @@ class WritableRegion(ConfiguredRegion):
         value: Any,
         *,
         lifetime: Lifetime | None = None,
+        tags: Iterable[str] = (),
         strict: bool = False,
     ) -> Delivery:
         """Store *value*, whatever was there; creations under way are not stored.
 
         Args:
             key: The key.
-            value: What to store.
+            value: What to store, plain or `Cached`.
             lifetime: Stored with the entry, and judging it from then on.
+            tags: Names under which it can be invalidated.
             strict: Whether to raise if the backend cannot be reached.
 
         Raises:
             UncacheableValue: It is lazy, or the codec cannot encode it.
             BackendError: Only if *strict*.
         """
-        if self._tier is None and lifetime is None:
-            super().set(key, value)
+        tags = checked_tags(tags)
+        if self._tier is None and lifetime is None and not tags:
+            super().set(key, plain_value(value))
             return Delivery()
-        entry = self._entry(value, lifetime)
+        entry = self._entry(value, lifetime, tags)
         return self._entries.store(self._address(key), entry, strict=strict)
 
     def set_multi(  # type: ignore[override] # dogpile.cache's returns nothing
@@ -60,11 +66,16 @@ class WritableRegion(ConfiguredRegion):
     ) -> Delivery:
         """Store several values, as `set` does; ``pending`` if any of them is."""
         if self._tier is None:
-            super().set_multi(mapping)
+            super().set_multi({k: plain_value(v) for k, v in mapping.items()})
             return Delivery()
-        return together(
-            self.set(key, value, strict=strict) for key, value in mapping.items()
-        )
+        special = {k: v for k, v in mapping.items() if isinstance(v, Cached)}
+        entries = {
+            self._address(key): self._entry(value, None)
+            for key, value in mapping.items()
+            if key not in special
+        }
+        done = [self.set(key, value, strict=strict) for key, value in special.items()]
+        return together([*done, self._tier.store_multi(entries, strict=strict)])
 
     def add(self, key: str, value: Any, *, lifetime: Lifetime | None = None) -> bool:
         """Store *value* only if there is no fresh one, atomically.
@@ -152,20 +163,48 @@ class WritableRegion(ConfiguredRegion):
         if self._tier is None:
             super().delete_multi(keys)
             return Delivery()
-        return together(self.delete(key, strict=strict) for key in keys)
+        addresses = [self._address(key) for key in keys]
+        return self._tier.remove_multi(addresses, strict=strict)
 
-    def invalidate(self, hard: bool = True, *, strict: bool = False) -> Delivery:
-        """Invalidate all values of the region at once, for everyone who shares it.
+    def expire(self, key: str, *, strict: bool = False) -> Delivery:
+        """Have the value for *key* expire now, for everyone who shares the backend.
+
+        It is served as an old value, and refreshed like others. What began to be
+        created before is not stored.
+
+        Raises:
+            BackendError: Only if *strict*, if the backend cannot be reached.
+        """
+        return self._entries.expire(self._address(key), strict=strict)
+
+    def invalidate(
+        self,
+        hard: bool = True,
+        *,
+        tags: Iterable[str] = (),
+        prefix: str | None = None,
+        strict: bool = False,
+    ) -> Delivery:
+        """Invalidate many values at once, for everyone who shares the backend.
+
+        One step, however many they are: all of the region, or those that carry one of
+        some tags, or whose keys begin with a prefix.
 
         Args:
             hard: Whether old values are never served again; if not, they have merely
                 expired and are refreshed like others.
+            tags: Reach only entries that carry one of these.
+            prefix: Reach only keys that begin with this (as a key mangler leaves them).
             strict: Whether to raise if the backend cannot be reached.
 
         Raises:
             BackendError: Only if *strict*.
+            InvalidArgument: A tag or the prefix is no text, or empty.
         """
         self._require_configured()
+        reaches = self._reaches(tags, prefix)
+        if reaches:
+            return self._entries.invalidate(hard=hard, reaches=reaches, strict=strict)
         strategy = self.region_invalidator
         if self._tier is None or type(strategy) is not DefaultInvalidationStrategy:
             strategy.invalidate(hard)
@@ -209,19 +248,38 @@ class WritableRegion(ConfiguredRegion):
                 f"a key must be a str, got {type(key).__name__} {key!r}"
             ) from None
 
+    def _reaches(self, tags: Iterable[str], prefix: str | None) -> list[Reach]:
+        """What an invalidation of *tags* and *prefix* reaches; [] means everything."""
+        reaches = [Reach(Scope.TAG, tag) for tag in checked_tags(tags)]
+        if prefix is not None:
+            if not prefix or not isinstance(prefix, str):
+                raise InvalidArgument(
+                    f"prefix must be a str that is not empty, got {prefix!r}"
+                )
+            reaches.append(Reach(Scope.PREFIX, self._prefix + prefix))
+        return reaches
+
     def _entry(
-        self, value: Any, lifetime: Lifetime | None, kept_by: Lifetime | None = None
+        self,
+        value: Any,
+        lifetime: Lifetime | None,
+        tags: tuple[str, ...] = (),
+        *,
+        kept_by: Lifetime | None = None,
     ) -> Entry:
         """Make an entry, with a *lifetime* of its own or judged by its readers'."""
-        refuse_lazy(value)
         if lifetime is not None:
             self._check_lifetime(lifetime)
+        special = value if isinstance(value, Cached) else Cached(value)
+        refuse_lazy(special.value)
+        own = special.lifetime(lifetime or self._lifetime) or lifetime
         tier = self._entries
         return tier.entry(
-            value,
-            lifetime or kept_by or self._lifetime,
+            special.value,
+            own or kept_by or self._lifetime,
             clock=tier.tick(),
-            own_lifetime=lifetime is not None,
+            own_lifetime=own is not None,
+            tags=(*tags, *special.tags),
         )
 
     def _check_lifetime(self, lifetime: object) -> None:

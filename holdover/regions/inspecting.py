@@ -1,0 +1,86 @@
+"""What can be told of one key: for people, not for logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from holdover.regions.backends.base import LeaseKind
+from holdover.regions.entries import Entries
+from holdover.regions.envelope import FOREVER
+from holdover.regions.errors import BackendError
+from holdover.regions.freshness import Freshness, expires_at
+from holdover.regions.lifetime import Lifetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What `Region.inspect` tells of a key. Spans and instants are in seconds.
+
+    Attributes:
+        key: The key as it is stored.
+        freshness: What a caller may do with its value.
+        created_at: When the value was made (wall clock); None without one.
+        age: Seconds since then.
+        expires_in: Seconds until it expires, below zero if it has; None: never, or
+            there is no value.
+        kept_for: Seconds for which it may be kept yet; None: without end, or there is
+            no value.
+        cost: Seconds that its creator took.
+        tags: Names under which it can be invalidated.
+        lifetime: Its own lifetime; None if its reader's judges it.
+        lease: What keeps it from being created right now; None if nothing does.
+        lease_expires_in: Seconds until that ends, unless it is renewed.
+        last_error: Why its creator is left alone, if it is.
+        pending: Whether an invalidation has not been delivered yet, so that this
+            process does not trust what is stored.
+        reachable: Whether the backend answered.
+    """
+
+    key: str
+    freshness: Freshness
+    created_at: float | None = None
+    age: float | None = None
+    expires_in: float | None = None
+    kept_for: float | None = None
+    cost: float = 0.0
+    tags: tuple[str, ...] = ()
+    lifetime: Lifetime | None = None
+    lease: LeaseKind | None = None
+    lease_expires_in: float | None = None
+    last_error: str = ""
+    pending: bool = False
+    reachable: bool = True
+
+
+def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
+    """Look at a key, without changing anything."""
+    pending = entries.is_pending(key)
+    try:
+        found = entries.look(key, lifetime, strict=True)
+        busy = entries.leased(key)
+    except BackendError:
+        return Inspection(
+            key=key, freshness=Freshness.GONE, pending=pending, reachable=False
+        )
+    told = Inspection(
+        key=key,
+        freshness=found.freshness,
+        pending=pending,
+        lease=busy.kind if busy else None,
+        lease_expires_in=busy.expires_in if busy else None,
+        last_error=busy.reason if busy else "",
+    )
+    if found.freshness is Freshness.GONE:
+        return told
+    entry, now = found.entry, entries.now()
+    end = expires_at(entry, lifetime)
+    return replace(
+        told,
+        created_at=entry.created_at,
+        age=now - entry.created_at,
+        expires_in=None if end is None else end - now,
+        kept_for=None if entry.kept_until == FOREVER else entry.kept_until - now,
+        cost=entry.cost,
+        tags=entry.tags,
+        lifetime=entry.lifetime,
+    )
