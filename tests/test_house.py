@@ -23,11 +23,17 @@ LAYERS = {
     "assembly": {
         "regions.registry",
         "regions.embedded",
+        "regions.config",
+        "regions.spelling",
+        "regions.beaker",
     },
     "hall": {
         "regions.region",
         "regions.configured",
         "regions.assembling",
+        "regions.configurable",
+        "regions.options",
+        "regions.urls",
         "regions.writing",
         "regions.cached",
         "regions.creation",
@@ -64,6 +70,7 @@ LAYERS = {
         "regions.envelope",
         "regions.keys",
         "regions.codecs",
+        "regions.texts",
         "regions.timesource",
     },
 }

@@ -8,7 +8,7 @@ creators; it enforces the lease and the fence.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -108,10 +108,15 @@ class Backend(CacheBackend):
 
     A key given to a backend is final. *region* names the region clock to read. Every
     verb either takes effect as a whole or raises `BackendError`.
+
+    Attributes:
+        capabilities: What it declares of itself.
+        known_arguments: The arguments that it takes. As a mapping it gives the type of
+            each too, by which texts from files and URLs are read.
     """
 
     capabilities: ClassVar[Capabilities]
-    known_arguments: ClassVar[frozenset[str]]
+    known_arguments: ClassVar[Collection[str]]
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         for name in arguments:
