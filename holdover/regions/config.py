@@ -5,8 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from holdover.regions.options import (
     layered,
     nested,
     option_types,
-    reword,
+    saying,
 )
 from holdover.regions.spelling import DEFAULTS, Layers, read_flat
+from holdover.regions.texts import is_readable, masked
 from holdover.regions.urls import expanded
 
 OWN_SECTION = "holdover"
@@ -44,25 +44,15 @@ def configure_all(layers: Layers, region_named: Callable[[str], Configurable]) -
     shared = expanded(layers.shared)
     given = {}
     for name, own in layers.regions.items():
-        with _saying(f"region {name!r}"):
+        with saying(f"region {name!r}"):
             given[name] = layered(shared, expanded(own))
             if "backend" not in given[name]:
                 raise ConfigurationError("no backend is given")
     regions = {name: region_named(name) for name in given}
     with unchanged_on_error(regions.values()):
         for name, options in given.items():
-            with _saying(f"region {name!r}"), blamed_on(options):
+            with saying(f"region {name!r}"), blamed_on(options):
                 regions[name].configure(**nested(options))
-
-
-@contextmanager
-def _saying(where: str) -> Iterator[None]:
-    """Let errors begin by saying what they are about."""
-    try:
-        yield
-    except ConfigurationError as error:
-        reword(error, f"{where}: {error}")
-        raise
 
 
 def read_nested(regions: Mapping[str, Mapping[str, Any]]) -> Layers:
@@ -84,7 +74,9 @@ def read_nested(regions: Mapping[str, Mapping[str, Any]]) -> Layers:
 
 def _mapping(given: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{what} must be a mapping of options, got {given!r}")
+        raise ConfigurationError(
+            f"{what} must be a mapping of options, got {masked(repr(given))}"
+        )
     return given
 
 
@@ -110,7 +102,7 @@ def read_ini(path: str | os.PathLike[str], section: str, prefix: str | None) -> 
     if section not in parser:
         said = unknown("section", section, parser.sections())
         raise ConfigurationError(f"{path}: {said}")
-    with _saying(f"{path}, [{section}]"):
+    with saying(f"{path}, [{section}]"):
         return _read_section(parser, section, prefix)
 
 
@@ -194,16 +186,20 @@ def _parted(key: str, prefix: str) -> tuple[str, str]:
     before, found, argument = rest.partition(f"_{ARGUMENTS}")
     if found and before:
         return before, ARGUMENTS + argument
-    for option in sorted(option_types(), key=len, reverse=True):
+    for option in sorted(_writable(), key=len, reverse=True):
         if rest.endswith(f"_{option}") and rest != f"_{option}":
             return rest[: -len(option) - 1], option
     raise _unknown(key, rest, prefix)
 
 
+def _writable() -> list[str]:
+    return [name for name, wanted in option_types().items() if is_readable(wanted)]
+
+
 def _unknown(key: str, rest: str, prefix: str) -> ConfigurationError:
     words = rest.split("_")
     heads = ["_".join(words[:end]) for end in range(1, len(words))] or [DEFAULTS]
-    options = [option.replace(".", "__").upper() for option in option_types()]
+    options = [option.replace(".", "__").upper() for option in _writable()]
     known = [f"{prefix}{head.upper()}_{option}" for head in heads for option in options]
     near = get_close_matches(key.upper(), known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""

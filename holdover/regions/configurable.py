@@ -13,6 +13,7 @@ from holdover.regions.options import (
     ARGUMENTS,
     Options,
     Written,
+    argument_names,
     blamed_on,
     check_known,
     flat,
@@ -106,16 +107,17 @@ def under_prefix(
         for key, value in mapping.items()
         if str(key).startswith(prefix)
     }
+    if not found.keys() & {"backend", "url"} and any(n.startswith(".") for n in found):
+        raise ConfigurationError(f"the prefix {prefix!r} should be {prefix + '.'!r}")
     if strict:
+        arguments = argument_names(found)
         for name, written in found.items():
-            check_known(name, written, lambda name: prefix + name)
+            check_known(name, written, arguments, lambda name: prefix + name)
     else:
         found = {name: held for name, held in found.items() if is_known(name)}
     found = with_backend(found)
     if "backend" not in found:
-        dotted = any(str(key).startswith(f"{prefix}.") for key in mapping)
-        hint = f": the prefix should be {prefix + '.'!r}" if dotted else ""
-        raise ConfigurationError(f"'{prefix}backend' is not given{hint}")
+        raise ConfigurationError(f"'{prefix}backend' is not given")
     return found
 
 

@@ -8,8 +8,8 @@ A flat name is what stands in a file: ``expiration_time``, ``lease.ttl``,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
@@ -136,23 +136,42 @@ def argument_types(backend: object) -> Mapping[str, Any] | None:
     """
     if not isinstance(backend, str):
         return None
-    known = getattr(backend_maker(backend), "known_arguments", None)
+    known = getattr(backend_maker(backend.strip()), "known_arguments", None)
     return known if isinstance(known, Mapping) else None
 
 
-def check_known(name: str, written: Written, spell: Callable[[str], str] = str) -> None:
+def argument_names(options: Options, backend: str = "backend") -> list[str]:
+    """Give the flat names of the arguments that the options' backend takes.
+
+    Only what can be written as text is named. Without a backend that tells, dots stand
+    for all of them.
+    """
+    named = options.get(backend)
+    types = None
+    if named is not None and isinstance(named.value, str):
+        with suppress(ConfigurationError):  # which will be raised where it matters
+            types = argument_types(named.value)
+    if types is None:
+        return [f"{ARGUMENTS}..."]
+    return [ARGUMENTS + name for name, wanted in types.items() if is_readable(wanted)]
+
+
+def check_known(
+    name: str, written: Written, arguments: Iterable[str], spell: Callable[[str], str]
+) -> None:
     """Refuse an option that there is not.
 
     Args:
         name: Its flat name.
         written: As it was written.
+        arguments: The flat names of the backend's arguments, for the error.
         spell: How a flat name is written there, for the error.
 
     Raises:
         ConfigurationError: It names the option and the nearest right one.
     """
     if not is_known(name):
-        spelled = map(spell, [*option_types(), ARGUMENTS + "..."])
+        spelled = map(spell, [*option_types(), *arguments])
         raise ConfigurationError(unknown("option", written.key, spelled))
 
 
@@ -169,6 +188,17 @@ def blamed_on(options: Options) -> Iterator[None]:
         reword(error, told)
         if told != said and masked(said) != said:
             raise error from None  # the cause would tell what this does not
+        raise
+
+
+@contextmanager
+def saying(where: str) -> Iterator[None]:
+    """Let errors begin by saying *where*, unless they do say it."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if where not in str(error):
+            reword(error, f"{where}: {error}")
         raise
 
 

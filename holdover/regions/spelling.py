@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from holdover.regions import beaker
@@ -13,6 +14,7 @@ from holdover.regions.options import (
     ARGUMENTS,
     Options,
     Written,
+    argument_names,
     is_known,
     option_types,
 )
@@ -77,7 +79,7 @@ def read_flat(mapping: Mapping[str, Any], prefix: str) -> Layers:
         return _read_beaker(found, prefix)
     layers = Layers()
     for rest, written in found.items():
-        region, option = _parted(rest, written, prefix)
+        region, option = _parted(rest, found, prefix)
         layers.put(region, option, written)
     if not layers.regions:
         raise ConfigurationError(
@@ -103,7 +105,7 @@ def _under(mapping: Mapping[str, Any], prefix: str) -> dict[str, Written]:
     return found
 
 
-def _parted(rest: str, written: Written, prefix: str) -> tuple[str, str]:
+def _parted(rest: str, given: Options, prefix: str) -> tuple[str, str]:
     """Part a region's name from an option: the longest that there is."""
     parts = rest.split(".")
     for start in range(len(parts)):
@@ -111,7 +113,12 @@ def _parted(rest: str, written: Written, prefix: str) -> tuple[str, str]:
         if is_known(option):
             return ".".join(parts[:start]), option
     region = parts[0] if len(parts) > 1 else "prices"
-    raise _unknown(written, [f"{prefix}{region}."])
+    named = next(
+        (key for key in (f"{region}.backend", f"{DEFAULTS}.backend") if key in given),
+        "backend",
+    )
+    arguments = argument_names(given, named)
+    raise _unknown(given[rest], f"{prefix}{region}.", arguments)
 
 
 def _read_beaker(found: Mapping[str, Written], prefix: str) -> Layers:
@@ -123,8 +130,9 @@ def _read_beaker(found: Mapping[str, Written], prefix: str) -> Layers:
         option = rest[len(region) + 1 :] if region else rest
         beaker.check_supported(option, written)
         if option not in beaker.SUPPORTED and not is_known(option):
-            starts = [prefix, *(f"{prefix}{name}." for name in names)]
-            raise _unknown(written, starts, beaker.SUPPORTED)
+            near = region or _nearest(rest.split(".")[0], names)
+            start = f"{prefix}{near}." if near else prefix
+            raise _unknown(written, start, {*beaker.SUPPORTED, f"{ARGUMENTS}..."})
         raw.put(region, option, written)
     regions: dict[str, Options] = {
         name: beaker.translated(raw.shared, own, prefix)
@@ -135,9 +143,10 @@ def _read_beaker(found: Mapping[str, Written], prefix: str) -> Layers:
     ).finished()
 
 
-def _unknown(
-    written: Written, starts: Iterable[str], more: Iterable[str] = ()
-) -> ConfigurationError:
-    options = {*option_types(), f"{ARGUMENTS}...", *more}
-    known = [start + option for start in starts for option in options]
+def _nearest(word: str, names: Iterable[str]) -> str:
+    return next(iter(get_close_matches(word, list(names), n=1)), "")
+
+
+def _unknown(written: Written, start: str, more: Iterable[str]) -> ConfigurationError:
+    known = [start + option for option in {*option_types(), *more}]
     return ConfigurationError(unknown("option", written.key, known))

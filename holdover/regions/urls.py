@@ -7,7 +7,7 @@ belongs to the backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 from urllib.parse import unquote, unquote_plus, urlsplit
@@ -18,9 +18,10 @@ from holdover.regions.options import (
     ARGUMENTS,
     Options,
     Written,
+    saying,
     setting_types,
 )
-from holdover.regions.texts import listed, masked
+from holdover.regions.texts import is_readable, listed, masked
 
 _ENCODING = (
     "has signs that must be encoded: '@' as %40, '#' as %23, '?' as %3F, '/' as %2F"
@@ -186,7 +187,8 @@ def expanded(options: Options) -> dict[str, Written]:
     if backend is None or not is_url(backend.value):
         return dict(options)
     where = "the URL" if backend.key == "backend" else backend.key
-    found = read_url(backend.value, where)
+    with saying(where):
+        found = read_url(backend.value, where)
     for name, written in options.items():
         if name in found and name != "backend":
             raise ConfigurationError(
@@ -236,5 +238,10 @@ def _stays_in_url(name: str, maker: object, scheme: Scheme, where: str) -> bool:
         return True
     if arguments is None:
         return False
-    known = {*setting_types(), *arguments, *(scheme.parameters or ())}
+    known = {*setting_types(), *(scheme.parameters or ())}
+    known |= {one for one in arguments if is_readable(_type_of(one, arguments))}
     raise ConfigurationError(f"{where}: {unknown('option', name, known)}")
+
+
+def _type_of(argument: str, arguments: Collection[str]) -> Any:
+    return arguments[argument] if isinstance(arguments, Mapping) else str
