@@ -436,7 +436,13 @@ class TestOneRegion:
             strict_config = False
 
         region = Lenient().configure_from_config(
-            {"a.backend": "holdover.memory", "a.expires": "5", "a.codec": "json"}, "a."
+            {
+                "a.backend": "holdover.memory",
+                "a.url": "of another",
+                "a.expires": "5",
+                "a.codec": "json",
+            },
+            "a.",
         )
         assert region._rules.codec == "json"
 

@@ -115,6 +115,8 @@ def under_prefix(
             check_known(name, written, arguments, lambda name: prefix + name)
     else:
         found = {name: held for name, held in found.items() if is_known(name)}
+        if "backend" in found:
+            found.pop("url", None)  # dogpile.cache has no such option
     found = with_backend(found)
     if "backend" not in found:
         raise ConfigurationError(f"'{prefix}backend' is not given")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from dogpile.cache.util import coerce_string_conf
@@ -44,7 +45,7 @@ Options = Mapping[str, Written]
 
 def setting_types() -> dict[str, Any]:
     """Give the types of a region's settings by their flat names."""
-    found = _hints(Lifetime)
+    found = dict(_hints(Lifetime))
     for name, wanted in _hints(Settings).items():
         if name == "lifetime":  # its parts stand beside the others
             continue
@@ -212,12 +213,13 @@ def reword(error: Exception, message: str) -> None:
 # -- small steps ---------------------------------------------------------------
 
 
-def _hints(kind: type) -> dict[str, Any]:
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
     hints = get_type_hints(kind)
     return {one.name: hints[one.name] for one in fields(kind)}
 
 
-def _parts(wanted: Any) -> dict[str, Any]:
+def _parts(wanted: Any) -> Mapping[str, Any]:
     """Give the fields of the dataclass that an option may be, if it may be one."""
     for kind in (wanted, *get_args(wanted)):
         if isinstance(kind, type) and is_dataclass(kind):
