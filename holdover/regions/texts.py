@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin
 
 from holdover.regions.errors import ConfigurationError
@@ -54,7 +55,8 @@ def read_text(text: str, wanted: Any, key: str) -> Any:
     if not is_readable(wanted):
         raise ConfigurationError(f"{key} cannot be written as text: give it in Python")
     bare = text.strip()
-    for read in (_read_none, _read_truth, _read_number, _read_list, _read_str):
+    read_list = partial(_read_list, key=key)
+    for read in (_read_none, _read_truth, _read_number, read_list, _read_str):
         found = read(bare, kinds)
         if found is not _UNREAD:
             return found
@@ -95,7 +97,6 @@ def masked(text: str) -> str:
 # -- one reader for each kind --------------------------------------------------
 
 _UNREAD: Any = object()
-_Reader = Callable[[str, Sequence[Any]], Any]
 
 
 def _read_none(text: str, kinds: Sequence[Any]) -> Any:
@@ -118,15 +119,18 @@ def _read_number(text: str, kinds: Sequence[Any]) -> Any:
     return _UNREAD
 
 
-def _read_list(text: str, kinds: Sequence[Any]) -> Any:
-    wanted = [kind for kind in kinds if _bare(kind) in _SEQUENCES]
-    # One text alone stays one where that will do, too.
-    one_will_do = not wanted or str in kinds
-    if (object not in kinds and not wanted) or (
-        (one_will_do or object in kinds) and len(listed(text)) < 2  # noqa: PLR2004
-    ):
+def _read_list(text: str, kinds: Sequence[Any], key: str) -> Any:
+    lists = [kind for kind in kinds if _bare(kind) in _SEQUENCES]
+    one_will_do = str in kinds or object in kinds
+    parts = listed(text)
+    if not (lists or object in kinds) or (one_will_do and len(parts) <= 1):
         return _UNREAD
-    return listed(text)
+    if not lists:
+        return parts
+    wanted = next(iter(get_args(lists[0])), str)
+    values = [read_text(part, wanted, key) for part in parts]
+    made = _bare(lists[0])
+    return values if made is Sequence else made(values)
 
 
 def _read_str(text: str, kinds: Sequence[Any]) -> Any:
