@@ -1,6 +1,7 @@
 """Configuration from mappings, ini files, the environment and URLs."""
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from types import MappingProxyType
@@ -23,7 +24,7 @@ SERVER = f"redis://me:{PASSWORD}@cache.example:6379/0"
 class Remote(MemoryBackend):
     """A backend with a URL, as those of servers are."""
 
-    known_arguments = MappingProxyType({"url": str, "patience": float})
+    known_arguments = MappingProxyType({"url": str, "db": int, "patience": float})
 
     def __init__(self, arguments):
         super().__init__(arguments)
@@ -99,6 +100,9 @@ class TestTexts:
             ("a", str | list[str], "a"),
             ("a,b", str | list[str], ["a", "b"]),
             ("celery, thread", object, ["celery", "thread"]),
+            ("new, old", str | bytes | Sequence[str | bytes] | None, ["new", "old"]),
+            ("zstd", bool | str | LeaseTerms | None, "zstd"),
+            ("true", bool | str | LeaseTerms | None, True),
             ("thread", Any, "thread"),
             ("raise", Literal["create", "raise"], "raise"),
         ],
@@ -206,10 +210,10 @@ class TestURLs:
         """A client reads its own parameters, as they were written."""
         place = f"{scheme}://me:p%40ss@cache.example/0"
         region = by_url(
-            f"{place}?socket_timeout=0.5&expiration_time=5&patience=2&client_name=a%2Bb"
+            f"{place}?db=2&timeout=0.5&expiration_time=5&patience=2&client_name=a%2Bb"
         )
         assert region.backend.arguments == {
-            "url": f"{place}?socket_timeout=0.5&client_name=a%2Bb",
+            "url": f"{place}?db=2&timeout=0.5&client_name=a%2Bb",
             "patience": 2.0,
         }
         assert region.expiration_time == 5

@@ -120,6 +120,7 @@ _REDIS_PARAMETERS = frozenset(
         "ssl_validate_ocsp, timeout, username, virtual_host"
     )
 )
+_PLACE = frozenset({"db", "host", "password", "port", "username"})
 _ANY = frozenset("*")
 
 SCHEMES = {
@@ -232,7 +233,9 @@ def _parameters(address: Address, query: str) -> Query:
 def _stays_in_url(name: str, maker: object, scheme: Scheme, where: str) -> bool:
     """Say whether a parameter is for the client; refuse one that nobody knows."""
     arguments = getattr(maker, "known_arguments", None)
-    if name in (arguments or ()):
+    # dogpile.cache ignores its arguments of these names where there is a URL.
+    is_place = scheme.parameters is not None and name in _PLACE
+    if name in (arguments or ()) and not is_place:
         return False
     if scheme.parameters is not None and scheme.parameters & {name, *_ANY}:
         return True
