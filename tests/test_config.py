@@ -104,6 +104,9 @@ class TestTexts:
             ("zstd", bool | str | LeaseTerms | None, "zstd"),
             ("true", bool | str | LeaseTerms | None, True),
             ("thread", Any, "thread"),
+            ("none", object, None),
+            ("true", object, True),
+            ("1", object, "1"),
             ("raise", Literal["create", "raise"], "raise"),
         ],
     )

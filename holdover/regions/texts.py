@@ -40,8 +40,9 @@ def read_text(text: str, wanted: Any, key: str) -> Any:
     str                 the text itself
     ==================  =========================================================
 
-    Where several fit, the first in this table is taken. Capitals make no difference,
-    nor does white space around.
+    Where several fit, the first in this table is taken; what may be any object is read
+    as all of these but numbers. Capitals make no difference, nor does white space
+    around.
 
     Args:
         text: What the user wrote.
@@ -100,14 +101,15 @@ _UNREAD: Any = object()
 
 
 def _read_none(text: str, kinds: Sequence[Any]) -> Any:
-    return None if type(None) in kinds and text.lower() == "none" else _UNREAD
+    may_be_none = type(None) in kinds or object in kinds
+    return None if may_be_none and text.lower() == "none" else _UNREAD
 
 
 def _read_truth(text: str, kinds: Sequence[Any]) -> Any:
-    if bool not in kinds:
+    if bool not in kinds and object not in kinds:
         return _UNREAD
-    digits_are_numbers = int in kinds or float in kinds
-    words = _TRUTHS if digits_are_numbers else _TRUTHS | _BITS
+    digits_are_more = not {int, float, object}.isdisjoint(kinds)
+    words = _TRUTHS if digits_are_more else _TRUTHS | _BITS
     return words.get(text.lower(), _UNREAD)
 
 
