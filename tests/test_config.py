@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdover import LeaseTerms, Lifetime, Region, Registry, errors, make_region
 from holdover.regions import plugins
 from holdover.regions.backends.memory import MemoryBackend
-from holdover.regions.options import setting_types
+from holdover.regions.options import Written, blamed_on, setting_types
 from holdover.regions.texts import masked, read_text
 
 PASSWORD = "hunter2"
@@ -176,6 +176,13 @@ class TestOptions:
         assert {f"lease.{one.name}" for one in fields(LeaseTerms)} <= known.keys()
         assert {"codec", "runner", "on_miss", "on_timeout"} <= known.keys()
         assert "lifetime" not in known
+
+    def test_are_blamed_by_their_value_too(self):
+        """An error that shows a value, but no name, is about what has that value."""
+        options = {"codec": Written("a.codec", "jsn", is_text=True)}
+        said = pytest.raises(errors.UnknownName, match=r"^a\.codec: no 'jsn'$")
+        with said, blamed_on(options):
+            raise errors.UnknownName("no 'jsn'")
 
 
 class TestURLs:
@@ -412,6 +419,7 @@ class TestOneRegion:
             ({"url": "memory://", "backend": "memory://"}, ["a.backend", "a.url"]),
             ({"backend": "memory://", "expires": "5"}, ["'a.expires'"]),
             ({"backend": "memory://", "lease.ttl": "-1"}, ["a.lease.ttl: ttl must"]),
+            ({"backend": "memory://", "runner": "thred"}, ["a.runner", "'thread'"]),
             ({"backend": "memory://", "wrap": "x"}, ["a.wrap", "in Python"]),
             ({"backend": "memory://", "on_miss": "emtpy"}, ["a.on_miss", "'empty'"]),
             ({"backend": "holdover.memory", "max_entries": "5"},

@@ -127,6 +127,13 @@ class ConfiguredRegion(Configurable):
         chain = build_chain(rules.runner)
         self._check_reach(made, chain)
         check_functions(chain, self._cached)
+        self._take(made, rules, chain, wrap, region_invalidator)
+        return self
+
+    def _take(
+        self, made: Any, rules: Settings, chain: Chain, wrap: Any, invalidator: Any
+    ) -> None:
+        """Become what was configured, or stay as it was."""
         with unchanged_on_error([self]):
             self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
             super().configure(
@@ -135,9 +142,8 @@ class ConfiguredRegion(Configurable):
                 {"instance": made},
                 wrap=wrap or (),
                 replace_existing_backend=True,
-                region_invalidator=region_invalidator,
+                region_invalidator=invalidator,
             )
-        return self
 
     @property
     def backend(self) -> Any:

@@ -284,7 +284,7 @@ def _put_whole(found: dict[str, Any], name: str, value: Any, key: str) -> None:
 
 
 def _culprit(message: str, options: Options) -> str | None:
-    """Find the option that an error speaks of: of those that it names, the first.
+    """Find the option that an error speaks of: the first that it names, or shows.
 
     What checks a value knows its name only, "ttl", not that it was written
     "cache.prices.lease.ttl"; and it is checked with all the others at once, since
@@ -296,7 +296,12 @@ def _culprit(message: str, options: Options) -> str | None:
         place = re.search(rf"(?<![\w.]){re.escape(last)}(?!\w)", message)
         if place is not None:
             places.append((place.start(), -len(name), written.key))
-    return min(places)[2] if places else None
+    if places:
+        return min(places)[2]
+    told = (
+        written.key for written in options.values() if repr(written.value) in message
+    )
+    return next(told, None)
 
 
 def _without_secrets(message: str, options: Options) -> str:

@@ -1,7 +1,7 @@
 """From text to value: what stands in a file, a URL or an environment variable.
 
 A text is read as what its option wants, never by what it looks like: ``300`` is a
-number for ``expiration_time`` and a text for ``schema``.
+number for ``expiration_time`` and a text for a path.
 """
 
 from __future__ import annotations
