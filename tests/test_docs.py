@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from holdover.regions import plugins
+from holdover import Registry
+from holdover.regions import plugins, urls
 
 ROOT = Path(__file__).parent.parent
 SHARED = {"this process": "process", "processes of a host": "host", "a fleet": "fleet"}
@@ -49,6 +50,49 @@ def test_the_readme_s_code_runs(tmp_path):
     names = {}
     exec(first, names)
     assert names["region"].is_configured
+
+
+def examples(kind):
+    """The examples of one language in the chapter about configuration."""
+    text = (ROOT / "docs" / "configuration.rst").read_text()
+    found = re.findall(rf"\.\. code-block:: {kind}\n\n((?:    .*\n|\n)+)", text)
+    assert found
+    return [re.sub(r"^    ", "", one, flags=re.MULTILINE) for one in found]
+
+
+def test_the_examples_of_configuration_run(tmp_path, monkeypatch):
+    """Each call configures regions, from the file and the variables that it needs."""
+    (tmp_path / "shop.ini").write_text(examples("ini")[0])
+    monkeypatch.chdir(tmp_path)
+    for line in examples("shell")[0].split():
+        monkeypatch.setenv(*line.split("=", 1))
+    for code in examples("python"):
+        names = {}
+        exec(code.replace("/var/cache/shop", str(tmp_path / "shop")), names)
+        made = names.get("caches") or {"prices": names["prices"]}
+        assert all(made[name].is_configured for name in made)
+        assert made["prices"].expiration_time == 300
+
+
+def test_the_example_in_beaker_s_spelling_is_read(tmp_path):
+    """Beaker's file is one that we read."""
+    (tmp_path / "shop.ini").write_text(examples("ini")[1])
+    caches = Registry()
+    caches.configure_from_ini(tmp_path / "shop.ini", "app:main")
+    spans = {name: caches[name].expiration_time for name in caches}
+    assert spans == {"short": 60, "long": 3600}
+
+
+def test_every_scheme_is_in_the_table():
+    """The table names the schemes that there are, and the backends behind them."""
+    text = (ROOT / "docs" / "configuration.rst").read_text()
+    rows = re.findall(r"^(``\w+://.*``) +``(holdover\.\w+)``", text, re.MULTILINE)
+    found = {
+        scheme: backend
+        for shown, backend in rows
+        for scheme in re.findall(r"``(\w+)://", shown)
+    }
+    assert found == {name: scheme.backend for name, scheme in urls.SCHEMES.items()}
 
 
 def test_links_lead_somewhere():

@@ -49,6 +49,12 @@ class TestRegions:
         spans = {name: caches.region(name).expiration_time for name in caches}
         assert spans == {"names": 60, "prices": 300}
 
+    def test_are_those_of_an_ini_file(self):
+        """Flat keys do as well, beside others that are none of ours."""
+        config = {"debug": "true", "cache.regions": "prices", "cache.expire": "300"}
+        caches = seen_by(lambda app: CacheMiddleware(app, config))["holdover.cache"]
+        assert caches["prices"].expiration_time == 300
+
     def test_are_those_of_the_registry(self):
         """A registry that is given is the one that the application finds."""
         given = Registry()
@@ -162,7 +168,7 @@ class TestMistakes:
             ([("prices", MEMORY)], "mapping of region names"),
             ({"prices": "holdover.memory"}, "'prices'.*mapping.*'holdover.memory'"),
             ({"defaults": None, "prices": MEMORY}, "'defaults'.*mapping.*None"),
-            ({"cache.type": "memory"}, "'cache.type'.*mapping.*'memory'"),
+            ({"cache.type": "memory"}, "'cache.regions' must name the regions"),
             ({"prices": {"backend": "holdover.memry"}}, "'prices'.*'holdover.memory'"),
             ({"prices": {}}, "'prices'.*no backend"),
             ({"prices": {**MEMORY, "expires": 3}}, "'prices'.*'expires'"),

@@ -136,11 +136,16 @@ def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
         return backend
     if not isinstance(arguments, Mapping):
         raise ConfigurationError(f"arguments must be a mapping, got {arguments!r}")
-    return _backend_maker(backend)(dict(arguments))
+    return backend_maker(backend)(dict(arguments))
 
 
-def _backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
-    """Find what makes the backend *name*: ours, dogpile.cache's or somebody's."""
+def backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
+    """Find what makes the backend *name*: ours, dogpile.cache's or somebody's.
+
+    Raises:
+        UnknownName: Nothing goes by that name; the message lists what does.
+        MissingDependency: What it needs is not installed.
+    """
     if not name.startswith("holdover."):
         try:
             return cast("Callable[..., Any]", _backend_loader.load(name))  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from dogpile.cache.region import CacheRegion, DefaultInvalidationStrategy
+from dogpile.cache.region import DefaultInvalidationStrategy
 from dogpile.cache.util import function_key_generator as dogpile_key_generator
 from dogpile.cache.util import function_multi_key_generator
 
@@ -21,6 +21,7 @@ from holdover.regions.assembling import (
 from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
+from holdover.regions.configurable import Configurable, unchanged_on_error
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.errors import (
@@ -36,9 +37,10 @@ from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
+from holdover.regions.urls import is_url
 
 
-class ConfiguredRegion(CacheRegion):
+class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     def __init__(
@@ -94,7 +96,8 @@ class ConfiguredRegion(CacheRegion):
 
         Args:
             backend: A name (``"holdover.memory"``, ``"holdover.file"``, or any of
-                dogpile.cache's) or a backend object.
+                dogpile.cache's), a URL (``"memory://?max_entries=500"``), whose query
+                may give settings too, or a backend object.
             expiration_time: Seconds (or ``timedelta``) for which a value is fresh;
                 None means for ever.
             arguments: The backend's own arguments.
@@ -118,23 +121,34 @@ class ConfiguredRegion(CacheRegion):
                 f"region {self.name!r} is already configured with {self.backend!r}; "
                 "replace_existing_backend=True replaces it"
             )
-        rules = Settings.of(expiration_time, settings)
         if arguments is None and _config_argument_dict is not None:
             arguments = _under(_config_prefix or "", _config_argument_dict)
+        if is_url(backend):
+            settings |= {"wrap": wrap, "region_invalidator": region_invalidator}
+            settings |= {"replace_existing_backend": replace_existing_backend}
+            return self._configure_by_url(backend, expiration_time, arguments, settings)
+        rules = Settings.of(expiration_time, settings)
         made = build_backend(backend, arguments or {})
         chain = build_chain(rules.runner)
         self._check_reach(made, chain)
         check_functions(chain, self._cached)
-        self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
-        super().configure(
-            INSTANCE,
-            rules.lifetime.expiration_time,
-            {"instance": made},
-            wrap=wrap or (),
-            replace_existing_backend=True,
-            region_invalidator=region_invalidator,
-        )
+        self._take(made, rules, chain, wrap, region_invalidator)
         return self
+
+    def _take(
+        self, made: Any, rules: Settings, chain: Chain, wrap: Any, invalidator: Any
+    ) -> None:
+        """Become what was configured, or stay as it was."""
+        with unchanged_on_error([self]):
+            self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
+            super().configure(
+                INSTANCE,
+                rules.lifetime.expiration_time,
+                {"instance": made},
+                wrap=wrap or (),
+                replace_existing_backend=True,
+                region_invalidator=invalidator,
+            )
 
     @property
     def backend(self) -> Any:

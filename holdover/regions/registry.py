@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from holdover.regions.config import (
+    OWN_SECTION,
+    configure_all,
+    read_env,
+    read_ini,
+    read_nested,
+)
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
-
-DEFAULTS = "defaults"
+from holdover.regions.spelling import read_flat
 
 
 class Registry:
@@ -66,28 +73,82 @@ class Registry:
                 under "defaults" hold for all that do not say otherwise.
 
         Raises:
-            ConfigurationError: Something is wrong; the message names the region.
-            RegionAlreadyConfigured: One of them was configured before.
+            ConfigurationError: Something is wrong; the message names the region. None
+                of them is configured.
+            RegionAlreadyConfigured: One of them was configured before, and no other is
+                now.
         """
-        regions = _mapping(regions, "the configuration")
-        shared = _mapping(regions.get(DEFAULTS, {}), f"region {DEFAULTS!r}")
-        for name, own in regions.items():
-            if name == DEFAULTS:
-                continue
-            options = {**shared, **_mapping(own, f"region {name!r}")}
-            if "backend" not in options:
-                raise ConfigurationError(f"region {name!r}: no backend is given")
-            try:
-                self.region(name).configure(**options)
-            except ConfigurationError as error:
-                error.args = (f"region {name!r}: {error}",)
-                raise
+        configure_all(read_nested(regions), self.region)
 
+    def configure_from_config(
+        self, mapping: Mapping[str, Any], prefix: str = "cache."
+    ) -> None:
+        """Configure several regions with flat keys, as a file has them.
 
-def _mapping(given: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{what} must be a mapping of options, got {given!r}")
-    return given
+        ::
+
+            caches.configure_from_config({
+                "cache.defaults.backend": "memory://",
+                "cache.prices.expiration_time": "300",
+                "cache.news.expiration_time": "60",
+            })
+
+        Beaker's spelling (``cache.regions``, ``cache.type``, ``cache.news.expire``) is
+        understood, too.
+
+        Args:
+            mapping: Texts, which are read as what the option wants, or values, by key.
+            prefix: What the keys begin with; all others are left alone. With "cache.",
+                those that begin with "beaker.cache." are read as well.
+
+        Raises:
+            ConfigurationError: Something is wrong; the message names the key. None of
+                the regions is configured.
+            RegionAlreadyConfigured: One of them was configured before, and no other is
+                now.
+        """
+        configure_all(read_flat(mapping, prefix), self.region)
+
+    def configure_from_ini(
+        self,
+        path: str | os.PathLike[str],
+        section: str = OWN_SECTION,
+        prefix: str | None = None,
+    ) -> None:
+        """Do as `configure_from_config` with a section of an ini file.
+
+        Args:
+            path: The file, in UTF-8. A ``%`` in it is a ``%``.
+            section: The section's name: "app:main" in PasteDeploy's files.
+            prefix: What the keys begin with. None means that they need no prefix in
+                the section "holdover", and "cache." in others.
+
+        Raises:
+            ConfigurationError: The file cannot be read; or see `configure_from_config`.
+            RegionAlreadyConfigured: See `configure_from_config`.
+        """
+        configure_all(read_ini(path, section, prefix), self.region)
+
+    def configure_from_env(
+        self, environ: Mapping[str, str] | None = None, prefix: str = "HOLDOVER_"
+    ) -> None:
+        """Do as `configure_from_config` with environment variables.
+
+        ``HOLDOVER_PRICES_EXPIRATION_TIME=300`` is the option "expiration_time" of the
+        region "prices", ``HOLDOVER_DEFAULTS_URL=memory://`` the backend of all, and
+        ``HOLDOVER_PRICES_LEASE__TTL=10`` the option "lease.ttl". Capitals make no
+        difference.
+
+        Args:
+            environ: The variables; None means those of this process.
+            prefix: What the variables begin with; all others are left alone.
+
+        Raises:
+            ConfigurationError: See `configure_from_config`; or there are none.
+            RegionAlreadyConfigured: See `configure_from_config`.
+        """
+        variables = os.environ if environ is None else environ
+        configure_all(read_env(variables, prefix, self), self.region)
 
 
 registry = Registry()

@@ -35,9 +35,11 @@ class CacheMiddleware:
     Args:
         app: The application.
         config: A `holdover.Registry`; or the arguments of ``Region.configure()`` by
-            region name, "defaults" standing for all that do not say otherwise, from
-            which the middleware makes a registry of its own; or None for
-            `holdover.registry`, the one of applications that need only one.
+            region name, "defaults" standing for all that do not say otherwise, or flat
+            keys that begin with "cache." (see ``Registry.configure_from_config()``),
+            as an ini file has them, from which the middleware makes a registry of its
+            own; or None for `holdover.registry`, the one of applications that need
+            only one.
         environ_key: Where in the environ the registry is put.
 
     Raises:
@@ -48,7 +50,7 @@ class CacheMiddleware:
     def __init__(
         self,
         app: WSGIApplication,
-        config: Registry | Mapping[str, Mapping[str, Any]] | None = None,
+        config: Registry | Mapping[str, Any] | None = None,
         *,
         environ_key: str = ENVIRON_KEY,
     ) -> None:
@@ -83,12 +85,14 @@ def _registry_of(config: object) -> Registry:
             "config must be a holdover.Registry, or a mapping of region names to the "
             f"arguments of their configure(), got {config!r}"
         )
-    for name, options in config.items():
-        if not isinstance(options, Mapping):
-            raise errors.ConfigurationError(
-                f"region {name!r}: the arguments of its configure() are a mapping, "
-                f"got {options!r}"
-            )
     made = Registry()
-    made.configure(config)
+    if any(_is_flat(key, held) for key, held in config.items()):
+        made.configure_from_config(config)
+    else:
+        made.configure(config)
     return made
+
+
+def _is_flat(key: object, held: object) -> bool:
+    flat = str(key).startswith(("cache.", "beaker.cache."))
+    return flat and not isinstance(held, Mapping)

@@ -103,10 +103,15 @@ class Backend(CacheBackend):
 
     A key given to a backend is final. *region* names the region clock to read. Every
     verb either takes effect as a whole or raises `BackendError`.
+
+    Attributes:
+        capabilities: What it declares of itself.
+        known_arguments: The arguments that it takes. As a mapping it gives the type of
+            each too, by which texts from files and URLs are read.
     """
 
     capabilities: ClassVar[Capabilities]
-    known_arguments: ClassVar[frozenset[str]]
+    known_arguments: ClassVar[Collection[str]]
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         for name in arguments:

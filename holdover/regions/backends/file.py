@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
@@ -51,7 +52,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
-from holdover.regions.timesource import SYSTEM_TIME
+from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_BYTES = 1 << 30
 
@@ -71,7 +72,14 @@ class FileBackend(DefaultSerialization, Backend):
     capabilities = Capabilities(
         shared_by="host", durable=True, keeps_objects=False, bounded_by=("max_bytes",)
     )
-    known_arguments = frozenset({"path", "max_bytes", "lock_timeout", "time_source"})
+    known_arguments = MappingProxyType(
+        {
+            "path": str,
+            "max_bytes": int,
+            "lock_timeout": float,
+            "time_source": TimeSource,
+        }
+    )
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)

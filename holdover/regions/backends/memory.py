@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from holdover.regions.backends.base import (
@@ -28,7 +29,7 @@ from holdover.regions.backends.base import (
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.ticks import ClockState, Reach
-from holdover.regions.timesource import SYSTEM_TIME
+from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_ENTRIES = 10_000
 
@@ -70,7 +71,7 @@ class MemoryBackend(Backend):
         keeps_objects=True,
         bounded_by=("max_entries",),
     )
-    known_arguments = frozenset({"max_entries", "time_source"})
+    known_arguments = MappingProxyType({"max_entries": int, "time_source": TimeSource})
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
