@@ -27,6 +27,8 @@ LAYERS = {
     "hall": {
         "regions.region",
         "regions.configured",
+        "regions.decorating",
+        "regions.inline",
         "regions.assembling",
         "regions.writing",
         "regions.cached",
@@ -44,6 +46,8 @@ LAYERS = {
         "regions.background",
         "regions.ordering",
         "regions.functions",
+        "regions.bound",
+        "regions.importing",
         "regions.legacy",
         "regions.forks",
         "regions.patience",

@@ -170,8 +170,8 @@ def _as_base(value: Any, kind: type) -> str:
 def _refuse(kind: type) -> NoReturn:
     raise UnkeyableArgument(
         f"no lasting key can be made from a {kind.__module__}.{kind.__qualname__}: "
-        "pass what identifies it (an id, a name), or give its class a method "
-        "__cache_key__() that returns that"
+        "pass what identifies it (an id, a name), give its class a method "
+        "__cache_key__() that returns that, or make it a dataclass"
     )
 
 

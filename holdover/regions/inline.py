@@ -1,0 +1,106 @@
+"""Functions that are cached where they are used: ``region.cached(fetch)(x)``."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from holdover.regions.cached import CachedFunction
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.importing import is_importable
+from holdover.regions.keys import has_key
+
+if TYPE_CHECKING:
+    from holdover.regions.calls import Described
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class InlineFunction(CachedFunction[P, T]):
+    """A cached function of which a worker may know nothing.
+
+    Attributes:
+        may_travel: Says, when a refresh is due, whether a worker would carry it out.
+    """
+
+    may_travel: Callable[[], bool]
+
+    def _order(
+        self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Described | None:
+        # An order that every worker refuses would leave the value stale for good.
+        return super()._order(key, args, kwargs) if self.may_travel() else None
+
+    def can_be_imported(self) -> bool:
+        """Say whether a worker that imports its module finds it there."""
+        return self.name is not None and is_importable(self.function)
+
+
+class Remembered:
+    """What a region has made of functions, so that the same gives the same again.
+
+    Functions that live as long as their module keep what was made of them; for lambdas
+    and the like it lasts while somebody holds it.
+    """
+
+    def __init__(self) -> None:
+        self._held: weakref.WeakValueDictionary[Hashable, Any]
+        self._held = weakref.WeakValueDictionary()
+        self._kept: dict[Hashable, Any] = {}
+        self._wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def note(self, wrapper: Any) -> Any:
+        """Remember that *wrapper* is of this region's making; give it back."""
+        self._wrappers.add(wrapper)
+        return wrapper
+
+    def made(self, function: Any) -> bool:
+        """Say whether *function* is a wrapper of this region's making."""
+        try:
+            return function in self._wrappers
+        except TypeError:  # not hashed or not weakly referred to: none of ours
+            return False
+
+    def remember(
+        self, key: tuple[Any, ...], make: Callable[[], Any], *, keep: bool
+    ) -> Any:
+        """Give what was made for *key*, or make it."""
+        try:
+            found = self._held.get(key)
+        except TypeError:  # a callable object without a hash: nobody can know it again
+            return make()
+        if found is not None:
+            return found
+        # Of two threads that are here at once, the first to arrive provides for both.
+        made = self._held.setdefault(key, make())
+        if keep:
+            self._kept[key] = made
+        return made
+
+
+def refuse_nameless_captures(function: Callable[..., Any]) -> None:
+    """Refuse a closure over what cannot be told apart from others of its kind.
+
+    Raises:
+        ConfigurationError: It says what it captured, and what to do.
+    """
+    code = getattr(function, "__code__", None)
+    cells = zip(
+        getattr(code, "co_freevars", ()),
+        getattr(function, "__closure__", None) or (),
+        strict=True,
+    )
+    for name, cell in cells:
+        try:
+            captured = cell.cell_contents
+        except ValueError:  # nothing yet
+            continue
+        if captured is not function and not has_key(captured):
+            raise ConfigurationError(
+                f"{function.__qualname__} captures {name!r}, a "
+                f"{type(captured).__qualname__} from which no key can be made, so its "
+                "values could be another one's: hand it over as an argument, or say "
+                "cached(..., namespace=...)"
+            )
