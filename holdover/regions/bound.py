@@ -159,6 +159,14 @@ class CachedMethod:
             return getattr(self.function, name)
         raise AttributeError(f"{self!r} has no attribute {name!r}", name=name, obj=self)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CachedMethod):
+            return NotImplemented
+        return self.function is other.function and self.kind is other.kind
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
     def __repr__(self) -> str:
         return f"<cached method {self.__qualname__}>"
 

@@ -60,7 +60,7 @@ class ConfiguredRegion(CacheRegion):
         self._listeners = Listeners()
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
-        self._namesakes: dict[str, object] = {}
+        self._namesakes: dict[str, tuple[object, object]] = {}
         self._inline = Remembered()
         self._chain = Chain([])
         self._makes_keys_itself = function_key_generator is None

@@ -28,9 +28,8 @@ from holdover.regions.importing import (
     allowed_imports,
     function_of,
     import_listed,
-    is_importable,
 )
-from holdover.regions.inline import InlineFunction, refuse_nameless_captures
+from holdover.regions.inline import InlineFunction, lives_in_its_module
 from holdover.regions.keys import identity_of
 from holdover.regions.legacy import generate
 from holdover.regions.refresh.base import Outcome, RefreshOrder
@@ -162,8 +161,8 @@ class DecoratingRegion(WritableRegion):
 
         Raises:
             InvalidArgument: *function* cannot be called.
-            ConfigurationError: It is a closure over something that has no key, or
-                shares its name with another one: give it a *namespace*.
+            ConfigurationError: It is a closure that shares its name with another one:
+                give each a *namespace*.
         """
         use = self._checked(Use(**options))
         return cast("CachedCallable[P, T]", self._inlined(function, use))
@@ -247,19 +246,18 @@ class DecoratingRegion(WritableRegion):
         function, kind = unpacked(given)
         if use == Use() and self._inline.made(function):
             return given
-        key, lasting = (function, kind, use), use == Use() and is_importable(function)
-        return self._inline.remember(
-            key, lambda: self._make_inline(function, kind, use), keep=lasting
+        wrapper = self._inline.remember(
+            (function, use),
+            lambda: self._make_inline(function, use),
+            keep=use == Use() and lives_in_its_module(function),
         )
+        return self._placed(wrapper, function, kind)
 
-    def _make_inline(
-        self, function: Callable[..., Any], kind: type | None, use: Use
-    ) -> Any:
+    def _make_inline(self, function: Callable[..., Any], use: Use) -> Any:
         inline = self._inline_function(function, use)
         if self.name is not None and use == Use() and inline.can_be_imported():
             CATALOGUE.register(self.name, cast("str", inline.name), inline)
-        wrapper = self._inline.note(inline.wrapper())
-        return self._placed(wrapper, function, kind)
+        return self._inline.note(inline.wrapper())
 
     def _inline_function(
         self, function: Callable[..., Any], use: Use
@@ -269,7 +267,6 @@ class DecoratingRegion(WritableRegion):
         )
         inline.may_travel = lambda: self._would_be_found(inline, use)
         if use.namespace is None and inline.name is None:
-            refuse_nameless_captures(function)
             self._refuse_namesake(function)
         return inline
 
@@ -332,7 +329,9 @@ class DecoratingRegion(WritableRegion):
         """
         name = prefix_of(function, None)
         identity = identity_of(function)
-        if self._namesakes.setdefault(name, identity) != identity:
+        # With the function, what it captured lives on: no other gets the same id.
+        known, _ = self._namesakes.setdefault(name, (identity, function))
+        if known != identity:
             raise ConfigurationError(
                 f"region {self.name!r} caches another function that is also called "
                 f"{name!r}, and they would share their keys: give each a namespace, "

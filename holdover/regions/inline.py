@@ -7,9 +7,8 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from holdover.regions.cached import CachedFunction
-from holdover.regions.errors import ConfigurationError
 from holdover.regions.importing import is_importable
-from holdover.regions.keys import has_key
+from holdover.regions.keys import found_by, name_of
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Described
@@ -80,27 +79,7 @@ class Remembered:
         return made
 
 
-def refuse_nameless_captures(function: Callable[..., Any]) -> None:
-    """Refuse a closure over what cannot be told apart from others of its kind.
-
-    Raises:
-        ConfigurationError: It says what it captured, and what to do.
-    """
-    code = getattr(function, "__code__", None)
-    cells = zip(
-        getattr(code, "co_freevars", ()),
-        getattr(function, "__closure__", None) or (),
-        strict=True,
-    )
-    for name, cell in cells:
-        try:
-            captured = cell.cell_contents
-        except ValueError:  # nothing yet
-            continue
-        if captured is not function and not has_key(captured):
-            raise ConfigurationError(
-                f"{function.__qualname__} captures {name!r}, a "
-                f"{type(captured).__qualname__} from which no key can be made, so its "
-                "values could be another one's: hand it over as an argument, or say "
-                "cached(..., namespace=...)"
-            )
+def lives_in_its_module(function: Callable[..., Any]) -> bool:
+    """Say whether *function* lives as long as the module or the class that it is in."""
+    name = name_of(function)
+    return name is not None and found_by(name) is function

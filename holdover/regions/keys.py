@@ -130,7 +130,7 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
         return f"{value.isoformat()} {_zone(value)} {value.fold}"
     if isinstance(value, collections.OrderedDict):
         return encode(list(value.items()))
-    if callable(value) and (name := name_of(value)) and _found_by(name) is value:
+    if callable(value) and (name := name_of(value)) and found_by(name) is value:
         return name
     return _as_base(value, kind) or _refuse(kind)
 
@@ -148,7 +148,7 @@ def _zone(value: dt.datetime | dt.time) -> str:
     return repr((type(zone).__qualname__, value.utcoffset(), value.tzname()))
 
 
-def _found_by(name: str) -> Any:
+def found_by(name: str) -> Any:
     """Give what *name* stands for; a wrapper that copied the name is not it."""
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
