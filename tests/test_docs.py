@@ -1,10 +1,13 @@
 """What the documents say is what the code does."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from holdover import NO_VALUE
 from holdover.regions import plugins
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +52,19 @@ def test_the_readme_s_code_runs(tmp_path):
     names = {}
     exec(first, names)
     assert names["region"].is_configured
+
+
+def test_the_decorators_code_runs(monkeypatch):
+    """The page on decorators, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "decorators.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    program = re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE)
+    page = types.ModuleType("decorators_page")
+    monkeypatch.setitem(sys.modules, "decorators_page", page)
+    exec(program, vars(page))
+    assert page.price_of.get(17) is NO_VALUE
+    assert page.cart.total.get("CHF") is NO_VALUE
+    assert page.region.cached(page.fetch).get(17) == {"article": 17}
 
 
 def test_links_lead_somewhere():

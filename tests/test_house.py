@@ -55,6 +55,7 @@ LAYERS = {
         "regions.plugins",
         "regions.signatures",
         "regions.undelivered",
+        "regions.uses",
     },
     "ports": {
         "regions.backends.base",

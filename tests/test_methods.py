@@ -604,6 +604,19 @@ def test_the_error_tells_all_ways_out():
         assert said in str(found.value)
 
 
+def test_a_class_that_nobody_could_import():
+    """A class method of a local class says which class has no lasting name."""
+
+    class Local:
+        @region.cache_on_arguments()
+        @classmethod
+        def method(cls):
+            return 1
+
+    with pytest.raises(UnkeyableArgument, match=r"<locals>\.Local, which no import"):
+        Local.method()
+
+
 def test_uses_that_ignore_different_parameters():
     """Two uses of a function that leave out different parameters share no key."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import MethodType
-from typing import Any, ClassVar, ParamSpec, TypedDict, TypeVar, Unpack, cast
+from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
 from holdover.regions import events
 from holdover.regions.assembling import Settings
@@ -20,7 +19,6 @@ from holdover.regions.calls import Call
 from holdover.regions.configured import check_functions
 from holdover.regions.errors import (
     ConfigurationError,
-    InvalidArgument,
     UnregisteredFunction,
 )
 from holdover.regions.importing import (
@@ -34,56 +32,12 @@ from holdover.regions.keys import identity_of
 from holdover.regions.legacy import generate
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
+from holdover.regions.uses import Options, Use
 from holdover.regions.worker import CATALOGUE, Refreshable
 from holdover.regions.writing import WritableRegion
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Options(TypedDict, total=False):
-    """The options of `DecoratingRegion.cache_on_arguments`, for type checkers."""
-
-    namespace: str | None
-    expiration_time: object | Callable[[], object]
-    should_cache_fn: Callable[[Any], bool] | None
-    to_str: Callable[[Any], str]
-    function_key_generator: Callable[..., Any] | None
-    empty: Callable[[], Any] | None
-    ignore: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """How one function is cached; see `DecoratingRegion.cache_on_arguments`."""
-
-    namespace: str | None = None
-    expiration_time: object = None
-    should_cache_fn: Callable[[Any], bool] | None = None
-    to_str: Callable[[Any], str] = str
-    function_key_generator: Callable[..., Any] | None = None
-    empty: Callable[[], Any] | None = None
-    ignore: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        if self.namespace is not None and not isinstance(self.namespace, str):
-            raise InvalidArgument(
-                f"namespace must be a str, got {self.namespace!r}: the decorator is "
-                "written @region.cache_on_arguments(), with parentheses"
-            )
-        if isinstance(self.ignore, list | tuple | set | frozenset):
-            # Of any order, and fit to be remembered by.
-            object.__setattr__(self, "ignore", tuple(sorted(self.ignore)))
-        if self.ignore and self.function_key_generator is not None:
-            raise ConfigurationError(
-                "ignore= is about the keys that Holdover makes, and "
-                "function_key_generator= makes its own: give one of the two"
-            )
-
-    def span(self) -> object:
-        """Give the seconds for which a value is fresh; None means the region's."""
-        spans = self.expiration_time
-        return spans() if callable(spans) else spans
 
 
 class DecoratingRegion(WritableRegion):
@@ -164,6 +118,8 @@ class DecoratingRegion(WritableRegion):
             ConfigurationError: It is a closure that shares its name with another one:
                 give each a *namespace*.
         """
+        if not options and (kept := self._inline.kept(function)) is not None:
+            return cast("CachedCallable[P, T]", kept)
         use = self._checked(Use(**options))
         return cast("CachedCallable[P, T]", self._inlined(function, use))
 
@@ -247,11 +203,12 @@ class DecoratingRegion(WritableRegion):
         if use == Use() and self._inline.made(function):
             return given
         wrapper = self._inline.remember(
-            (function, use),
-            lambda: self._make_inline(function, use),
-            keep=use == Use() and lives_in_its_module(function),
+            (function, use), lambda: self._make_inline(function, use)
         )
-        return self._placed(wrapper, function, kind)
+        cached = self._placed(wrapper, function, kind)
+        if use == Use() and kind is None and lives_in_its_module(function):
+            return self._inline.keep(function, cached)
+        return cached
 
     def _make_inline(self, function: Callable[..., Any], use: Use) -> Any:
         inline = self._inline_function(function, use)

@@ -91,7 +91,7 @@ def import_listed(name: Name, allowed: Container[str]) -> None:
         )
     try:
         import_module(name.module)
-    except Exception as error:  # whatever stands at the module's top
+    except (Exception, SystemExit) as error:  # whatever stands at its top
         raise UnregisteredFunction(
             f"no function of {name.module!r} can be had: importing it raised {error!r}"
         ) from error
@@ -113,7 +113,8 @@ def function_of(name: Name) -> FunctionType:
 
 def _plain_function(name: Name) -> FunctionType | None:
     """Find a function that was defined in its module itself, under its own name."""
-    found = vars(sys.modules.get(name.module, object)).get(name.function)
+    held = getattr(sys.modules.get(name.module), "__dict__", {})
+    found = held.get(name.function)
     if type(found) is not FunctionType:
         return None
     return found if name_of(found) == f"{name.module}:{name.function}" else None

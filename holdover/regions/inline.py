@@ -62,21 +62,25 @@ class Remembered:
         except TypeError:  # not hashed or not weakly referred to: none of ours
             return False
 
-    def remember(
-        self, key: tuple[Any, ...], make: Callable[[], Any], *, keep: bool
-    ) -> Any:
-        """Give what was made for *key*, or make it."""
+    def kept(self, function: Any) -> Any:
+        """Give what was kept of *function*, cached without any option; else None."""
+        try:
+            return self._kept.get(function)
+        except TypeError:  # a callable object without a hash
+            return None
+
+    def keep(self, function: Any, cached: Any) -> Any:
+        """Keep *cached* as long as the region lives; give what is kept."""
+        return self._kept.setdefault(function, cached)
+
+    def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Give the wrapper that was made for *key*, or make it."""
         try:
             found = self._held.get(key)
         except TypeError:  # a callable object without a hash: nobody can know it again
             return make()
-        if found is not None:
-            return found
         # Of two threads that are here at once, the first to arrive provides for both.
-        made = self._held.setdefault(key, make())
-        if keep:
-            self._kept[key] = made
-        return made
+        return found or self._held.setdefault(key, make())
 
 
 def lives_in_its_module(function: Callable[..., Any]) -> bool:

@@ -132,7 +132,7 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
         return encode(list(value.items()))
     if callable(value) and (name := name_of(value)) and found_by(name) is value:
         return name
-    return _as_base(value, kind) or _refuse(kind)
+    return _as_base(value, kind) or _refuse(value, kind)
 
 
 def _dataclass(value: Any, kind: type) -> str:
@@ -167,9 +167,12 @@ def _as_base(value: Any, kind: type) -> str:
     return ""
 
 
-def _refuse(kind: type) -> NoReturn:
+def _refuse(value: Any, kind: type) -> NoReturn:
+    what = f"a {kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, type | types.FunctionType):
+        what = f"{value.__module__}.{value.__qualname__}, which no import would find"
     raise UnkeyableArgument(
-        f"no lasting key can be made from a {kind.__module__}.{kind.__qualname__}: "
+        f"no lasting key can be made from {what}: "
         "pass what identifies it (an id, a name), give its class a method "
         "__cache_key__() that returns that, or make it a dataclass"
     )
