@@ -3,6 +3,7 @@
 import abc
 import copy
 import dataclasses
+import enum
 import functools
 import inspect
 import itertools
@@ -11,10 +12,11 @@ import pydoc
 import sys
 import weakref
 from types import MethodType
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, get_type_hints, runtime_checkable
 from unittest import mock
 
 import pytest
+from dogpile.cache.util import function_key_generator
 
 from holdover import NO_VALUE, make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UnkeyableArgument
@@ -468,6 +470,41 @@ def test_slots_and_dataclasses():
         assert kind(2).moved(5) == 7
 
 
+class Colour(enum.Enum):
+    """Has members, of which a method is none."""
+
+    RED = "red"
+    BLUE = "blue"
+
+    @region.cache_on_arguments()
+    def shade(self, depth):
+        """Be cached."""
+        return self.name, depth
+
+
+class Pair(NamedTuple):
+    """Is its own key, as tuples are."""
+
+    x: int
+    y: int
+
+    @region.cache_on_arguments()
+    def plus(self, by=1):
+        """Be cached."""
+        return self.x + by
+
+
+def test_enums_and_named_tuples():
+    """Their methods are cached like others, and add no member."""
+    assert list(Colour) == [Colour.RED, Colour.BLUE]
+    assert Colour.RED.shade(1) == ("RED", 1)
+    Colour.RED.shade.invalidate(1)
+    assert Colour.RED.shade.get(1) is NO_VALUE
+    assert Pair(1, 2).plus(2) == 3
+    assert Pair.plus.get(Pair(1, 2), 2) == Pair(1, 2).plus.get(2) == 3
+    assert Pair(1, 3).plus.get(2) is NO_VALUE
+
+
 class Abstract(abc.ABC):
     """Has abstract methods."""
 
@@ -789,6 +826,33 @@ def test_free_functions_are_plain():
     assert inspect.isfunction(free)
     assert inspect.isfunction(region.cache_on_arguments("lambda")(lambda x: x))
     assert not isinstance(region.cache_on_arguments()(str.upper), CachedMethod)
+
+
+def test_dogpile_s_key_generators():
+    """Bound handles work with keys that leave ``self`` out, as dogpile.cache's do."""
+
+    class Local:
+        @region.cache_on_arguments(function_key_generator=function_key_generator)
+        def method(self, x=1):
+            return x
+
+    Local().method(5)
+    Local().method(1)
+    Local().method.invalidate(5)
+    assert Local().method.get(5) is NO_VALUE
+    assert Local().method.get() == 1
+
+
+def test_type_hints():
+    """`typing.get_type_hints` sees the annotations of the method."""
+
+    class Local:
+        @region.cache_on_arguments()
+        def method(self, x: int) -> "Base":
+            """Be annotated."""
+
+    expected = {"x": int, "return": Base}
+    assert get_type_hints(Local.method) == get_type_hints(Local().method) == expected
 
 
 def test_dogpile_s_way():
