@@ -28,6 +28,7 @@ lint:  ## Check style and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
 bench:  ## Measure what a hit costs, beside its peers

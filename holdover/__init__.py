@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.importing import allow_imports
     from holdover.regions.lifetime import LeaseTerms, Lifetime
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
@@ -34,6 +35,7 @@ __all__ = [
     "Report",
     "ThreadRunner",
     "__version__",
+    "allow_imports",
     "errors",
     "events",
     "make_region",
@@ -50,6 +52,7 @@ _HOMES = {
     "Report": "holdover.regions.refresh.base",
     "Registry": "holdover.regions.registry",
     "ThreadRunner": "holdover.regions.refresh.thread",
+    "allow_imports": "holdover.regions.importing",
     "make_region": "holdover.regions.registry",
     "registry": "holdover.regions.registry",
 }

@@ -388,6 +388,16 @@ def test_a_mixed_call_agrees_too(cached):
     )
 
 
+@pytest.mark.parametrize("ignore", ["a", "b"])
+def test_ignoring_a_parameter(region, ignore):
+    """What is ignored is in neither way of keying; everything else is in both."""
+    wrapper = region.cache_on_arguments(ignore=[ignore])(positional)
+    start = f"test_cached:positional|-{ignore}"
+    for value in (1, [2]):
+        call = {"a": value, "b": value, ignore: object()}
+        assert f"{start}{encode_arguments((value,))}" == wrapper.key_for(**call)
+
+
 def test_key_for_is_the_region_s_key(region, cached):
     """What a wrapper calls a key, the region's own methods call so too."""
     wrapper = cached(positional)

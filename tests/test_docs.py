@@ -1,11 +1,13 @@
 """What the documents say is what the code does."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
-from holdover import Registry
+from holdover import NO_VALUE, Registry
 from holdover.regions import plugins, urls
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +95,19 @@ def test_every_scheme_is_in_the_table():
         for scheme in re.findall(r"``(\w+)://", shown)
     }
     assert found == {name: scheme.backend for name, scheme in urls.SCHEMES.items()}
+
+
+def test_the_decorators_code_runs(monkeypatch):
+    """The page on decorators, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "decorators.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    program = re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE)
+    page = types.ModuleType("decorators_page")
+    monkeypatch.setitem(sys.modules, "decorators_page", page)
+    exec(program, vars(page))
+    assert page.price_of.get(17) is NO_VALUE
+    assert page.cart.total.get("CHF") is NO_VALUE
+    assert page.region.cached(page.fetch).get(17) == {"article": 17}
 
 
 def test_links_lead_somewhere():

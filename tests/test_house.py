@@ -30,6 +30,8 @@ LAYERS = {
     "hall": {
         "regions.region",
         "regions.configured",
+        "regions.decorating",
+        "regions.inline",
         "regions.assembling",
         "regions.configurable",
         "regions.options",
@@ -62,6 +64,8 @@ LAYERS = {
         "regions.background",
         "regions.ordering",
         "regions.functions",
+        "regions.bound",
+        "regions.importing",
         "regions.forks",
         "regions.patience",
         "regions.errands",
@@ -70,6 +74,7 @@ LAYERS = {
         "regions.plugins",
         "regions.signatures",
         "regions.undelivered",
+        "regions.uses",
     },
     "ports": {
         "regions.backends.base",

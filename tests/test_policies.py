@@ -743,3 +743,101 @@ def test_a_strict_creation_without_a_lease(new_region, monkeypatch, counter):
     with pytest.raises(BackendError):
         region.get_or_create("k", counter, strict=True)
     assert region.get_or_create("k", counter) == 1
+
+
+# -- on decorated functions ----------------------------------------------------
+
+
+def test_tags_of_a_function(new_region):
+    """They are fixed, or made from the call's arguments."""
+    region = new_region()
+
+    @region.cache_on_arguments(tags=["prices"])
+    def price(article):
+        return article
+
+    @region.cache_on_arguments(tags=lambda article, size=1: [f"article:{article}"])
+    def name(article, size=1):
+        return article
+
+    price(1)
+    name(1)
+    name(2)
+    name.set("set", 3)
+    region.invalidate(tags=["article:1", "article:3"])
+    assert [name.get(n) for n in (1, 2, 3)] == [NO_VALUE, 2, NO_VALUE]
+    assert price.get(1) == 1
+    region.invalidate(tags=["prices"])
+    assert price.get(1) is NO_VALUE
+
+
+def test_a_function_s_values_by_prefix(new_region):
+    """All of its keys begin with its name."""
+    region = new_region()
+
+    @region.cache_on_arguments()
+    def price(article):
+        return article
+
+    price(1)
+    region.set("other", 1)
+    region.invalidate(prefix=price.key_for(1).partition("(")[0])
+    assert price.get(1) is NO_VALUE
+    assert region.get("other") == 1
+
+
+@pytest.mark.parametrize("soft", ["expire", "invalidate"])
+def test_a_soft_invalidation_orders_the_next(new_region, soft):
+    """The old value goes on being served, and the runner makes a new one at once."""
+    region = new_region(None, runner="thread")
+    gate = Gate()
+    gate.opened.set()
+
+    @region.cache_on_arguments()
+    def price(article):
+        return gate()
+
+    price(1)
+    gate.opened.clear()
+    if soft == "expire":
+        price.expire(1)
+    else:
+        price.invalidate(1, soft=True)
+    wait_until(lambda: gate.calls == 2)
+    assert price(1) == "made 1"
+    gate.opened.set()
+    wait_until(lambda: price.get(1) == "made 2")
+
+
+def test_a_soft_invalidation_on_a_method(new_region, counter):
+    """Bound handles take it too."""
+    region = new_region(None)
+
+    class Shop:
+        __cache_key__ = lambda self: "shop"  # noqa: E731
+
+        @region.cache_on_arguments()
+        def price(self, article):
+            return counter()
+
+    shop = Shop()
+    assert shop.price(1) == 1
+    shop.price.invalidate(1, soft=True)
+    assert shop.price.get(1) is NO_VALUE
+    assert shop.price(1) == 2
+    shop.price.expire(1)
+    assert shop.price(1) == 3
+
+
+def test_a_function_with_a_parameter_called_soft(new_region):
+    """It gets its own argument."""
+    region = new_region()
+
+    @region.cache_on_arguments()
+    def drink(soft):
+        return soft
+
+    drink(soft=True)
+    drink.invalidate(soft=True)
+    assert drink.get(True) is NO_VALUE
+    assert region.get(drink.key_for(True), ignore_expiration=True) is NO_VALUE

@@ -3,49 +3,116 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
+
+from dogpile.cache.api import NoValueType
 
 from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
 from holdover.regions.keys import name_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
-from holdover.regions.signatures import KeyGenerator, Template
+from holdover.regions.signatures import KeyGenerator, Template, left_out
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Call, Described
     from holdover.regions.refresh.base import Outcome
 
 P = ParamSpec("P")
+R = ParamSpec("R")
 T = TypeVar("T")
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 
 
-class CachedCallable(Protocol, Generic[P, T]):
-    """What ``@region.cache_on_arguments()`` makes of a function.
+class Handles(Protocol[P, T]):
+    """What a cached function can do, for its own arguments."""
 
-    Attributes:
-        original: The function as it was written.
-    """
-
-    original: Callable[P, T]
+    @property
+    def original(self) -> Callable[P, T]:
+        """The function as it was written."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Give the cached value, or create it."""
 
-    def get(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def get(self, *args: P.args, **kwargs: P.kwargs) -> T | NoValueType:
         """Give the cached value if there is a fresh one, else ``NO_VALUE``."""
 
-    def set(self, value: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+    def set(self, value: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Store *value* for these arguments."""
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Create the value now, store it and return it."""
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Remove the value for these arguments."""
+        """Remove the value; with ``soft=True``, do as `expire`.
+
+        A function that has a parameter ``soft`` of its own has only `expire` for that.
+        """
+
+    def expire(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Have the value expire: it goes on being served while the next is made."""
 
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Give the key for these arguments, as for ``region.get()``."""
+
+
+class CachedCallable(Handles[P, T], Protocol[P, T]):
+    """What ``@region.cache_on_arguments()`` makes of a function.
+
+    In a class, what is looked up on an object is bound to it, with all its handles.
+    """
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Handles[P, T]: ...
+    @overload
+    def __get__(
+        self: CachedCallable[Concatenate[C, R], T],
+        instance: C,
+        owner: type | None = None,
+    ) -> Handles[R, T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Handles[P, T]: ...
+
+
+class CachedOfClass(Handles[Concatenate[type[C_co], R], T], Protocol[C_co, R, T]):
+    """The same of a function that takes a class first: in a class, a class method."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Handles[R, T]:
+        """Bind to the class."""
+
+
+class CachedStatic(Handles[P, T], Protocol[P, T]):
+    """The same of what was a class method or a static method before."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Handles[P, T]:
+        """Bind to the class, or to nothing."""
+
+
+class Decorator(Protocol):
+    """What ``region.cache_on_arguments()`` returns."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[type[C], R], T], /
+    ) -> CachedOfClass[C, R, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> CachedCallable[P, T]: ...
+    @overload
+    def __call__(
+        self, function: classmethod[Any, P, T] | staticmethod[P, T], /
+    ) -> CachedStatic[P, T]: ...
 
 
 class Owner(Protocol):
@@ -75,6 +142,9 @@ class Owner(Protocol):
     def delete(self, key: str) -> Any:
         """Remove."""
 
+    def expire_call(self, call: Call) -> Any:
+        """Have the value expire, and order the next."""
+
 
 class CachedFunction(Generic[P, T]):
     """One decorated function: how its keys are made and its values created.
@@ -85,6 +155,9 @@ class CachedFunction(Generic[P, T]):
         namespace: Parts this use of the function from others of the same one.
         generator: A key generator to use in place of ours.
         make_call: Makes the region's `Call` from a key, a creator and this object.
+        ignore: Parameters that are left out of the key.
+        tags: Names under which values can be invalidated, or what makes them from the
+            arguments.
     """
 
     def __init__(
@@ -94,13 +167,17 @@ class CachedFunction(Generic[P, T]):
         namespace: str | None,
         generator: KeyGenerator | None,
         make_call: Callable[[str, Callable[[], T]], Call],
+        *,
+        ignore: Sequence[str] = (),
+        tags: Sequence[str] | Callable[..., Iterable[str]] = (),
     ) -> None:
         refuse_lazy_function(function)
         self.region = region
         self.function = function
-        self.name = _name(function, namespace)
+        self.name = _name(function, namespace, ignore)
         self._make_call = make_call
-        self._template = Template(function, namespace, generator)
+        self._tags = tags
+        self._template = Template(function, namespace, generator, ignore)
         self._call_for = self._template.compiled(self._call)
 
     @property
@@ -122,13 +199,27 @@ class CachedFunction(Generic[P, T]):
             "get": compiled(lambda *call: region.get_call(self._call(*call))),
             "set": set_,
             "refresh": compiled(lambda *call: region.recreate_call(self._call(*call))),
-            "invalidate": compiled(lambda key, _args, _kwargs: region.delete(key)),
+            "invalidate": self._invalidate_handle(),
+            "expire": compiled(lambda *call: region.expire_call(self._call(*call))),
             "key_for": compiled(lambda key, _args, _kwargs: key),
             "original": function,
         }
         for handle, value in handles.items():
             setattr(call, handle, value)
         return cast("CachedCallable[P, T]", call)
+
+    def _invalidate_handle(self) -> Callable[..., Any]:
+        """Make ``invalidate``, which takes ``soft`` besides the function's own."""
+        region, compiled = self.region, self._template.compiled
+        remove = compiled(lambda key, _args, _kwargs: region.delete(key))
+        if self._template.takes("soft"):  # the function's, and not ours
+            return remove
+        expire = compiled(lambda *call: region.expire_call(self._call(*call)))
+
+        def invalidate(*args: P.args, soft: bool = False, **kwargs: P.kwargs) -> Any:  # type: ignore[valid-type]
+            return (expire if soft else remove)(*args, **kwargs)
+
+        return invalidate
 
     def check_can_travel(self, runner: str, *, leaves_process: bool) -> None:
         """Refuse a function that *runner*'s worker could not find again.
@@ -173,6 +264,9 @@ class CachedFunction(Generic[P, T]):
     def _call(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call = self._make_call(key, lambda: self.function(*args, **kwargs))
         call.order = lambda: self._order(key, args, kwargs)
+        tags = self._tags
+        if tags:
+            call.tags = partial(tags, *args, **kwargs) if callable(tags) else tags
         return call
 
     def _order(
@@ -185,6 +279,11 @@ class CachedFunction(Generic[P, T]):
         return self.name, listed, kwargs, key
 
 
-def _name(function: Callable[..., Any], namespace: str | None) -> str | None:
+def _name(
+    function: Callable[..., Any], namespace: str | None, ignore: Sequence[str]
+) -> str | None:
     name = name_of(function)
-    return name if name is None or namespace is None else f"{name}|{namespace}"
+    if name is None:
+        return None
+    part = "" if namespace is None else f"|{namespace}"
+    return f"{name}{part}{left_out(ignore)}"

@@ -12,7 +12,7 @@ from holdover.regions.errors import UncacheableValue
 from holdover.regions.flights import Flight
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
-from holdover.regions.returned import Cached
+from holdover.regions.returned import Cached, checked_tags
 
 Described = tuple[str, list[Any], dict[str, Any], str]
 """A call as data: the function's registered name, args, kwargs and the user's key."""
@@ -28,7 +28,7 @@ class Call:
         create: Makes the value; takes no arguments.
         lifetime: How its age is judged.
         own_lifetime: Whether the entry is to carry that lifetime with it.
-        tags: Names under which the entry can be invalidated.
+        tags: Names under which the entry can be invalidated, or what makes them.
         should_cache: Says whether a created value is to be stored; None: always.
         empty: Makes what is served at once if there is no value; None: wait instead.
         strict: Whether to raise if the backend cannot be reached.
@@ -41,12 +41,22 @@ class Call:
     create: Callable[[], Any]
     lifetime: Lifetime
     own_lifetime: bool = False
-    tags: tuple[str, ...] = ()
+    tags: Sequence[str] | Callable[[], Iterable[str]] = ()
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
     strict: bool = False
     order: Callable[[], Described | None] | None = None
     asked: int = 0
+
+    def made_tags(self) -> tuple[str, ...]:
+        """Give the tags.
+
+        Raises:
+            InvalidArgument: What makes them gave something else than texts.
+        """
+        if not self.tags:
+            return ()
+        return checked_tags(self.tags() if callable(self.tags) else self.tags)
 
 
 @dataclass(slots=True)
@@ -88,7 +98,7 @@ class Made:
             wanted=special.store and wanted,
             lifetime=own or call.lifetime,
             own_lifetime=call.own_lifetime or own is not None,
-            tags=(*call.tags, *special.tags),
+            tags=(*call.made_tags(), *special.tags),
         )
 
 

@@ -32,6 +32,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.freshness import Standing
+from holdover.regions.inline import Remembered
 from holdover.regions.keys import region_prefix
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
@@ -66,7 +67,8 @@ class ConfiguredRegion(Configurable):
         self._listeners = Listeners()
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
-        self._namesakes: dict[str, object] = {}
+        self._namesakes: dict[str, tuple[object, object]] = {}
+        self._inline = Remembered()
         self._chain = Chain([])
         self._makes_keys_itself = function_key_generator is None
         self._prefix = region_prefix(name)

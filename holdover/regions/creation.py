@@ -213,6 +213,13 @@ class Creation:
 
     # -- small steps -----------------------------------------------------------
 
+    def order(self, call: Call) -> None:
+        """Have an old value refreshed, if somebody can be told to."""
+        if self._orders:
+            found = self._tier.look(call.key, call.lifetime)
+            if found.freshness in (Freshness.STALE, Freshness.FALLBACK):
+                self._orders.place(call, found)
+
     def claim(self, call: Call, found: Found) -> Lease | Busy | None:
         """Win the lease, whatever value is there; None if the backend cannot say."""
         for _ in range(_CLAIMS):

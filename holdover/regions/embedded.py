@@ -23,12 +23,15 @@ def main(nice: int) -> None:
     """Take orders from standard input until it ends, yielding *nice* to others."""
     # First of all, since importing Celery is hard work, too.
     os.nice(nice)
+    from holdover.regions.importing import allow_imports  # noqa: PLC0415
     from holdover.regions.refresh.celery import CeleryRunner  # noqa: PLC0415
     from holdover.regions.refresh.celery_process import READY  # noqa: PLC0415
     from holdover.regions.worker import carry_out  # noqa: PLC0415
 
     reports, orders = _separate_pipes()
-    for module in json.loads(orders.readline())["include"]:
+    include = json.loads(orders.readline())["include"]
+    allow_imports(include)
+    for module in include:
         import_module(module)
     runner = CeleryRunner(on_outcome=lambda report: _tell(reports, report))
     runner.bind(carry_out)

@@ -137,9 +137,9 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
         return f"{value.isoformat()} {_zone(value)} {value.fold}"
     if isinstance(value, collections.OrderedDict):
         return encode(list(value.items()))
-    if callable(value) and (name := name_of(value)) and _found_by(name) is value:
+    if callable(value) and (name := name_of(value)) and found_by(name) is value:
         return name
-    return _as_base(value, kind) or _refuse(kind)
+    return _as_base(value, kind) or _refuse(value, kind)
 
 
 def _dataclass(value: Any, kind: type) -> str:
@@ -155,7 +155,7 @@ def _zone(value: dt.datetime | dt.time) -> str:
     return repr((type(zone).__qualname__, value.utcoffset(), value.tzname()))
 
 
-def _found_by(name: str) -> Any:
+def found_by(name: str) -> Any:
     """Give what *name* stands for; a wrapper that copied the name is not it."""
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
@@ -174,11 +174,14 @@ def _as_base(value: Any, kind: type) -> str:
     return ""
 
 
-def _refuse(kind: type) -> NoReturn:
+def _refuse(value: Any, kind: type) -> NoReturn:
+    what = f"a {kind.__module__}.{kind.__qualname__}"
+    if isinstance(value, type | types.FunctionType):
+        what = f"{value.__module__}.{value.__qualname__}, which no import would find"
     raise UnkeyableArgument(
-        f"no lasting key can be made from a {kind.__module__}.{kind.__qualname__}: "
-        "pass what identifies it (an id, a name), or give its class a method "
-        "__cache_key__() that returns that"
+        f"no lasting key can be made from {what}: "
+        "pass what identifies it (an id, a name), give its class a method "
+        "__cache_key__() that returns that, or make it a dataclass"
     )
 
 

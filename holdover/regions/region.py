@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
 
 from holdover.regions import events
-from holdover.regions.cached import CachedCallable, CachedFunction
 from holdover.regions.calls import Call
-from holdover.regions.configured import check_functions
+from holdover.regions.decorating import DecoratingRegion
 from holdover.regions.errors import (
-    ConfigurationError,
     InvalidArgument,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded, identity_of
-from holdover.regions.legacy import for_dogpile, generate, plain_value
+from holdover.regions.keys import bounded
+from holdover.regions.legacy import for_dogpile, plain_value
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.many import ManyRegion
+from holdover.regions.outcomes import Delivery
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
-from holdover.regions.signatures import prefix_of
-from holdover.regions.worker import CATALOGUE
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Region(ManyRegion):
+class Region(DecoratingRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it
@@ -130,13 +125,21 @@ class Region(ManyRegion):
         found = self._tier.look(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
+    def expire_call(self, call: Call) -> Delivery:
+        """Have a value expire, and order the next one. For decorated functions."""
+        delivery = self._entries.expire(call.key)
+        if self._creation is not None and delivery.existed:
+            self._creation.order(call)
+        return delivery
+
     def set_call(self, call: Call, value: Any) -> None:
         """Store a value for a call. For decorated functions."""
         if self._tier is None:
             super().set(call.user_key, value)
         else:
             self._tier.store(
-                call.key, self._entry(value, None, call.tags, kept_by=call.lifetime)
+                call.key,
+                self._entry(value, None, call.made_tags(), kept_by=call.lifetime),
             )
 
     def fulfil_call(
@@ -150,83 +153,6 @@ class Region(ManyRegion):
         """
         crew = self._crew_for(order.not_after, call.key)
         return crew.maker.fulfil(call, order.token, task_id)
-
-    # -- decorating ------------------------------------------------------------
-
-    def cache_on_arguments(
-        self,
-        namespace: str | None = None,
-        expiration_time: object | Callable[[], object] = None,
-        should_cache_fn: Callable[[Any], bool] | None = None,
-        to_str: Callable[[Any], str] = str,
-        function_key_generator: Callable[..., Any] | None = None,
-        *,
-        empty: Callable[[], Any] | None = None,
-    ) -> Callable[[Callable[P, T]], CachedCallable[P, T]]:
-        """Cache a function's values by its arguments.
-
-        The result has the function's signature and the handles ``get``, ``set``,
-        ``refresh``, ``invalidate``, ``key_for`` and ``original``.
-
-        Args:
-            namespace: Parts this use from other uses of the same function.
-            expiration_time: Seconds for which its values are fresh, or a function
-                that returns them; None means the region's.
-            should_cache_fn: Says whether a created value is to be stored.
-            to_str: dogpile.cache's way to turn arguments into text; only for its own
-                key generators.
-            function_key_generator: dogpile.cache's hook to make keys in another way.
-            empty: See `get_or_create`.
-
-        Raises:
-            LazyValue: The function is a generator or an ``async def``.
-            UnimportableFunction: The region's runner could not find the function.
-            InvalidLifetime: *expiration_time* is no span of time.
-        """
-        if namespace is not None and not isinstance(namespace, str):
-            raise InvalidArgument(
-                f"namespace must be a str, got {namespace!r}: the decorator is written "
-                "@region.cache_on_arguments(), with parentheses"
-            )
-        if expiration_time is not None and not callable(expiration_time):
-            self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
-        generator = function_key_generator
-        if generator is None and not self._makes_keys_itself:
-            generator = self.function_key_generator
-
-        def decorate(function: Callable[P, T]) -> CachedCallable[P, T]:
-            def make_call(key: str, create: Callable[[], T]) -> Call:
-                spans = (
-                    expiration_time() if callable(expiration_time) else expiration_time
-                )
-                return self._call(key, create, spans, should_cache_fn, empty)
-
-            make_key = generator and generate(generator, namespace, function, to_str)
-            cached = CachedFunction(self, function, namespace, make_key, make_call)
-            if namespace is None and cached.name is None:
-                self._refuse_namesake(function)
-            check_functions(self._chain, [cached])
-            self._cached.add(cached)
-            if self.name is not None and cached.name is not None:
-                CATALOGUE.register(self.name, cached.name, cached)
-            return cached.wrapper()
-
-        return decorate
-
-    def _refuse_namesake(self, function: Callable[..., Any]) -> None:
-        """Refuse a second closure or lambda of a name: they would share their keys.
-
-        Raises:
-            ConfigurationError: It says how to part them.
-        """
-        name = prefix_of(function, None)
-        identity = identity_of(function)
-        if self._namesakes.setdefault(name, identity) != identity:
-            raise ConfigurationError(
-                f"region {self.name!r} caches another function that is also called "
-                f"{name!r}, and they would share their keys: give each a namespace, "
-                "cache_on_arguments(namespace=...)"
-            )
 
     # -- as dogpile.cache does it ----------------------------------------------
 

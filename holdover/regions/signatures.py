@@ -7,10 +7,10 @@ no call pays for `inspect`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+from holdover.regions.errors import ConfigurationError, UnkeyableArgument, unknown
 from holdover.regions.keys import ATOMS, encode_arguments, has_key
 
 R = TypeVar("R")
@@ -34,18 +34,24 @@ class Template:
         function: Callable[..., Any],
         namespace: str | None,
         generator: KeyGenerator | None,
+        ignore: Sequence[str] = (),
     ) -> None:
         try:
             self._parameters = list(inspect.signature(function).parameters.values())
         except ValueError:  # some built-in functions do not tell
             self._parameters = list(inspect.signature(_anything).parameters.values())
+        self._keyed = _without(self._parameters, ignore, function)
         self._generator = generator
-        self._prefix = prefix_of(function, namespace)
+        self._prefix = prefix_of(function, namespace, ignore)
         self._own = _OWN
         while any(p.name.startswith(self._own) for p in self._parameters):
             self._own += "_"  # so that no parameter's name is one of ours
         name = getattr(function, "__name__", "function")
         self._code = compile(self._source(), f"<cached {name}>", "exec")
+
+    def takes(self, name: str) -> bool:
+        """Say whether a call may give an argument of that name."""
+        return any(p.name == name or p.kind is p.VAR_KEYWORD for p in self._parameters)
 
     def compiled(self, fetch: Fetch[R]) -> Callable[..., R]:
         """Make a function with the signature, which calls *fetch* with key and call."""
@@ -53,7 +59,7 @@ class Template:
         namespace = {
             f"{own}_fetch": fetch,
             f"{own}_atoms": ATOMS,
-            f"{own}_encode": partial(encode_arguments, stand_ins=self._stand_ins()),
+            f"{own}_encode": self._encoder(),
             f"{own}_prefix": self._prefix,
             f"{own}_generator": self._generator,
             f"{own}_defaults": {p.name: p.default for p in self._parameters},
@@ -62,6 +68,35 @@ class Template:
         }
         exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
         return cast("Callable[..., R]", namespace[f"{own}_wrapper"])
+
+    def _encoder(self) -> Callable[[tuple[Any, ...]], str]:
+        """Make what turns the arguments into text, and says which one has none."""
+        stand_ins = self._stand_ins()
+
+        def encode(values: tuple[Any, ...]) -> str:
+            try:
+                return encode_arguments(values, stand_ins)
+            except UnkeyableArgument as error:
+                raise self._named(error, values) from None
+
+        return encode
+
+    def _named(
+        self, error: UnkeyableArgument, values: tuple[Any, ...]
+    ) -> UnkeyableArgument:
+        """Say to which parameter an argument without a key was given."""
+        without = (
+            parameter.name
+            for parameter, value in zip(self._keyed, values, strict=True)
+            if not has_key(value)
+        )
+        name = next(without, None)
+        if name is None:  # it has found a key meanwhile: its own code decides that
+            return error
+        return UnkeyableArgument(
+            f"argument {name!r} of {self._prefix}: {error}; or leave it out of the "
+            f"key: cache_on_arguments(ignore=({name!r},))"
+        )
 
     def _stand_ins(self) -> dict[int, str]:
         """Texts for defaults such as ``object()``, which mean "not given"."""
@@ -88,10 +123,10 @@ class Template:
         if self._generator is not None:
             call = f"*{self._positional()}, **{self._keywords()}"
             return [f"    {own}_key = {own}_generator({call})"]
-        names = [parameter.name for parameter in self._parameters]
+        names = [parameter.name for parameter in self._keyed]
         values = f"({''.join(f'{name}, ' for name in names)})"
         in_general = f"{own}_key = {own}_prefix + {own}_encode({values})"
-        if any(p.kind not in _POSITIONAL + _KEYWORD for p in self._parameters):
+        if any(p.kind not in _POSITIONAL + _KEYWORD for p in self._keyed):
             return [f"    {in_general}"]
         # 0.2 us instead of 1.1 for three arguments of plain types
         plain = [f"{own}_type({name}) in {own}_atoms" for name in names]
@@ -149,10 +184,40 @@ def _anything(*args: Any, **kwargs: Any) -> None:
     """Stands for the signature of a function that does not tell its own."""
 
 
-def prefix_of(function: Callable[..., Any], namespace: str | None) -> str:
+def _without(
+    parameters: Sequence[inspect.Parameter],
+    ignore: Sequence[str],
+    function: Callable[..., Any],
+) -> list[inspect.Parameter]:
+    """Give the parameters that make the key.
+
+    Raises:
+        ConfigurationError: *ignore* is no list of names, or names a parameter that the
+            function has not.
+    """
+    if isinstance(ignore, str) or not all(isinstance(name, str) for name in ignore):
+        raise ConfigurationError(
+            f"ignore must list names of parameters, ('self', 'db'), got {ignore!r}"
+        )
+    known = [parameter.name for parameter in parameters]
+    for name in ignore:
+        if name not in known:
+            kind = f"parameter of {prefix_of(function, None)}"
+            raise ConfigurationError(f"ignore: {unknown(kind, name, known)}")
+    return [parameter for parameter in parameters if parameter.name not in ignore]
+
+
+def prefix_of(
+    function: Callable[..., Any], namespace: str | None, ignore: Sequence[str] = ()
+) -> str:
     """Give what the keys of *function* begin with."""
     module = getattr(function, "__module__", None) or "?"
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     # repr: a namespace of any characters stays apart from what follows it.
     part = "" if namespace is None else f"|{namespace!r}"
-    return f"{module}:{name}{part}"
+    return f"{module}:{name}{part}{left_out(ignore)}"
+
+
+def left_out(ignore: Sequence[str]) -> str:
+    """Part uses of one function that ignore different parameters."""
+    return f"|-{','.join(sorted(ignore))}" if ignore else ""

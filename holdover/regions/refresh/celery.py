@@ -89,6 +89,13 @@ class CeleryRunner:
         self._process = None
         self._thread = None
 
+    @property
+    def modules(self) -> list[str]:
+        """Modules that its worker imports, and from which it may take functions."""
+        if self._app is None:
+            return self._include
+        return [*self._app.conf.include, *self._app.conf.imports]
+
     def close(self) -> None:
         """End the worker process, if there is one; the next order starts another."""
         with self._lock:

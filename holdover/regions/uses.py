@@ -1,0 +1,59 @@
+"""How a function is to be cached: the options of a decorator, checked and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from holdover.regions.errors import ConfigurationError, InvalidArgument
+from holdover.regions.returned import checked_tags
+
+
+class Options(TypedDict, total=False):
+    """The options of `Region.cache_on_arguments`, for type checkers."""
+
+    namespace: str | None
+    expiration_time: object | Callable[[], object]
+    should_cache_fn: Callable[[Any], bool] | None
+    to_str: Callable[[Any], str]
+    function_key_generator: Callable[..., Any] | None
+    empty: Callable[[], Any] | None
+    ignore: Sequence[str]
+    tags: Sequence[str] | Callable[..., Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How one function is cached; see `Region.cache_on_arguments`."""
+
+    namespace: str | None = None
+    expiration_time: object = None
+    should_cache_fn: Callable[[Any], bool] | None = None
+    to_str: Callable[[Any], str] = str
+    function_key_generator: Callable[..., Any] | None = None
+    empty: Callable[[], Any] | None = None
+    ignore: Sequence[str] = ()
+    tags: Sequence[str] | Callable[..., Iterable[str]] = ()
+
+    def __post_init__(self) -> None:
+        if self.namespace is not None and not isinstance(self.namespace, str):
+            raise InvalidArgument(
+                f"namespace must be a str, got {self.namespace!r}: the decorator is "
+                "written @region.cache_on_arguments(), with parentheses"
+            )
+        if isinstance(self.ignore, list | tuple | set | frozenset):
+            # Of any order, and fit to be remembered by.
+            object.__setattr__(self, "ignore", tuple(sorted(self.ignore)))
+        if not callable(self.tags):
+            object.__setattr__(self, "tags", checked_tags(self.tags))
+        if self.ignore and self.function_key_generator is not None:
+            raise ConfigurationError(
+                "ignore= is about the keys that Holdover makes, and "
+                "function_key_generator= makes its own: give one of the two"
+            )
+
+    def span(self) -> object:
+        """Give the seconds for which a value is fresh; None means the region's."""
+        spans = self.expiration_time
+        return spans() if callable(spans) else spans

@@ -1,0 +1,188 @@
+"""Code as a user writes it, for mypy and pyright; it is checked, and never run.
+
+Each line that must be an error carries the checkers' ignore comments, which are errors
+themselves where there is nothing to ignore.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol, assert_type
+
+from dogpile.cache.api import NoValue
+
+from holdover import NO_VALUE, CeleryRunner, Lifetime, Region, allow_imports
+from holdover import make_region as make
+
+region = make("typed")
+
+
+@region.cache_on_arguments(namespace="ns", expiration_time=60, ignore=("shop",))
+def price(item: int, shop: str = "x", *, net: bool = False) -> float:
+    """Be a function."""
+    return 1.0 if net else item
+
+
+# -- functions -----------------------------------------------------------------
+
+assert_type(price(1), float)
+assert_type(price(item=1, shop="y", net=True), float)
+assert_type(price.get(1, net=True), float | NoValue)
+assert_type(price.refresh(1), float)
+assert_type(price.key_for(1, "y"), str)
+price.set(2.5, 1, shop="y")
+price.invalidate(1, net=True)
+plain: Callable[[int], float] = price
+original: Callable[[int, str], float] = price.original
+
+found = price.get(1)
+if found is not NO_VALUE:
+    assert_type(found, float)
+
+price("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+price()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+price(1, gross=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+price.get("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+price.set("dear", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+price.set(1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+price.refresh(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+price.forget(1)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+text: str = price(1)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+@region.cache_on_arguments()
+def nothing() -> list[str]:
+    """Take nothing."""
+    return []
+
+
+assert_type(nothing(), list[str])
+assert_type(nothing.get(), list[str] | NoValue)
+
+
+@region.cache_on_arguments()
+def of_class(kind: type[int], x: int) -> int:
+    """Take a class first, and be no class method."""
+    return kind(x)
+
+
+assert_type(of_class(int, 5), int)
+assert_type(of_class.get(int, 5), int | NoValue)
+
+
+# -- methods -------------------------------------------------------------------
+
+
+class Shop:
+    """Has one of each kind."""
+
+    @region.cache_on_arguments()
+    def method(self, x: int) -> str:
+        return str(x)
+
+    @classmethod
+    @region.cache_on_arguments()
+    def class_inside(cls, x: int) -> str:
+        return str(x)
+
+    @region.cache_on_arguments()
+    @classmethod
+    def class_outside(cls, x: int) -> str:
+        return str(x)
+
+    @staticmethod
+    @region.cache_on_arguments()
+    def static_inside(x: int) -> str:
+        return str(x)
+
+    @region.cache_on_arguments()
+    @staticmethod
+    def static_outside(x: int) -> str:
+        return str(x)
+
+    @property
+    @region.cache_on_arguments()
+    def total(self) -> int:
+        return 5
+
+    def user(self) -> str:
+        assert_type(self.method.get(1), str | NoValue)
+        return self.method(1)
+
+
+class Branch(Shop):
+    """Inherits."""
+
+    # Pyright holds a decorated method for a variable, whose type may not change.
+    @region.cache_on_arguments()
+    def method(self, x: int) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return super().method(x)
+
+
+shop = Shop()
+assert_type(shop.method(1), str)
+assert_type(shop.method(x=1), str)
+assert_type(shop.method.get(1), str | NoValue)
+assert_type(shop.method.refresh(1), str)
+shop.method.set("value", 1)
+shop.method.invalidate(1)
+assert_type(Shop.method(shop, 1), str)
+assert_type(Shop.method.get(shop, 1), str | NoValue)
+assert_type(Branch().method(1), str)
+bound: Callable[[int], str] = shop.method
+unbound: Callable[[Shop, int], str] = Shop.method
+assert_type(Shop.class_inside(1), str)
+assert_type(Shop.class_outside(1), str)
+assert_type(Shop.class_outside.get(1), str | NoValue)
+assert_type(shop.class_outside.get(x=1), str | NoValue)
+assert_type(Shop.static_inside(1), str)
+assert_type(Shop.static_outside.get(1), str | NoValue)
+assert_type(shop.total, int)
+
+shop.method("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+shop.method()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+shop.method.get(shop, 1)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
+shop.method.set(1, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Shop.method(1)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
+Shop.class_outside.get("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Shop.static_outside("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Priced(Protocol):
+    """What has such a method."""
+
+    def method(self, x: int, /) -> str:
+        """Price."""
+        ...
+
+
+# Pyright does not bind a member before it compares it with a protocol's.
+priced: Priced = shop  # pyright: ignore[reportAssignmentType]
+
+# -- inline --------------------------------------------------------------------
+
+
+def fetch(x: int, *, deep: bool = False) -> dict[str, int]:
+    """Be cached where it is used."""
+    return {"x": x, "deep": deep}
+
+
+assert_type(region.cached(fetch)(1, deep=True), dict[str, int])
+assert_type(region.cached(fetch, namespace="n").get(1), dict[str, int] | NoValue)
+assert_type(region.cached(shop.user)(), str)
+assert_type(region.cached(len)([1]), int)
+region.cached(fetch, expiration_time=timedelta(minutes=1))
+region.cached(fetch)("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+region.cached(fetch, expires=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+region.cached(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+# -- the region ----------------------------------------------------------------
+
+assert_type(region, Region)
+assert_type(region.get_or_create("key", lambda: 5), int)
+assert_type(region.get_or_create("key", nothing), list[str])
+region.configure("holdover.memory", 60, stale_while_revalidate=10)
+region.set("key", 5, lifetime=Lifetime(expiration_time=5.0))
+value: Any = region.get("key")
+allow_imports(["shop.prices"])
+allow_imports([5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+CeleryRunner(worker="process", include=["shop.prices"])
