@@ -57,6 +57,7 @@ LAYERS = {
         "regions.tier",
         "regions.entries",
         "regions.guard",
+        "regions.redelivery",
         "regions.flights",
         "regions.leases",
         "regions.clocks",

@@ -298,3 +298,30 @@ def test_nothing_is_kept_open(new_region):
         region.get_or_create(f"k{number}", int)
         region.invalidate()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+@pytest.mark.parametrize(
+    "how", [lambda r: r.delete("k"), lambda r: r.set("k", 2),
+            lambda r: r.invalidate(), lambda r: r.invalidate(tags=["t"])]
+)  # fmt: skip
+def test_what_was_pending_reaches_the_others(how, monkeypatch):
+    """Once the backend is back it is told, though nobody here asks for the key."""
+    ours = make_region("r").configure("holdover.memory", 10.0)
+    theirs = make_region("r").configure(ours.backend, 10.0)
+    ours.set("k", 1, tags=["t"])
+
+    def broken(*_, **__):
+        raise BackendError("away")
+
+    verbs = ("write", "remove", "remove_multi", "advance")
+    kept = {verb: getattr(ours.backend, verb) for verb in verbs}
+    for verb in verbs:
+        monkeypatch.setattr(ours.backend, verb, broken)
+    assert how(ours).pending
+    assert theirs.get("k") == 1
+    for verb, original in kept.items():
+        monkeypatch.setattr(ours.backend, verb, original)
+    deadline = time.monotonic() + 20
+    while theirs.get("k") == 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert theirs.get("k") is NO_VALUE

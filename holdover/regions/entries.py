@@ -35,6 +35,7 @@ from holdover.regions.ticks import Mark, Reach
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import WHOLE_REGION, Pending
 
+_MOST_AT_ONCE = 500  # keys that are removed in one step
 _SWAPS = 100  # tries against others who change the same key
 
 UNKNOWN_TICK = 0  # older than every floor
@@ -72,6 +73,7 @@ class Entries:
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
         self._guard = Guard(region, listeners, time_source)
+        self._guard.redeliver_by(self._deliver_all)
         self.tell = self._guard.tell
 
     # -- reading ---------------------------------------------------------------
@@ -264,13 +266,20 @@ class Entries:
         Raises:
             BackendError: It still cannot be delivered.
         """
-        for one in self._guard.undelivered.concerning(key):
+        self._deliver(self._guard.undelivered.concerning(key))
+
+    def _deliver_all(self) -> None:
+        self._deliver(self._guard.undelivered.pending())
+
+    def _deliver(self, pending: Sequence[Pending]) -> None:
+        keys = [one for one in pending if isinstance(one, str)]
+        for one in pending:
             if one is WHOLE_REGION:
                 self.invalidate(hard=True, strict=True)
             elif isinstance(one, Mark):
                 self.invalidate(hard=one.hard, reaches=[one.reach], strict=True)
-            else:
-                self.remove(one, strict=True)
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            self.remove_multi(keys[start : start + _MOST_AT_ONCE], strict=True)
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
         """Write *entry* only if the value is still the one *seen*.

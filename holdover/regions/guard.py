@@ -14,6 +14,7 @@ from holdover.regions.breaker import Breaker
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
 from holdover.regions.outcomes import Delivery
+from holdover.regions.redelivery import Redelivery
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import Pending, Undelivered
 
@@ -45,6 +46,11 @@ class Guard:
         self.writing = Breaker(time_source=time_source)
         self.removing = Breaker(time_source=time_source)
         self.undelivered = Undelivered()
+        self._redelivery: Redelivery | None = None
+
+    def redeliver_by(self, deliver: Callable[[], object]) -> None:
+        """Have *deliver* called, in a thread, while something is undelivered."""
+        self._redelivery = Redelivery(lambda: bool(self.undelivered), deliver)
 
     def call(
         self, breaker: Breaker, operation: Callable[..., T], *args: Any, **kw: Any
@@ -97,6 +103,8 @@ class Guard:
         except BackendError:
             for one in pending:
                 self.undelivered.remember(one)
+            if self._redelivery is not None:
+                self._redelivery.start()
             if strict:
                 raise
             return Delivery(pending=True)

@@ -38,6 +38,10 @@ class Undelivered:
         marks = [one for one in list(self._keys) if isinstance(one, Mark)]
         return [one for one in (WHOLE_REGION, *marks, key) if one in self._keys]
 
+    def pending(self) -> list[Pending]:
+        """Give all that is to be delivered."""
+        return list(self._keys)
+
     def moment(self) -> int:
         """Note the time, before a removal is tried."""
         return next(self._moments)

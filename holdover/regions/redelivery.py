@@ -1,0 +1,63 @@
+"""Telling a backend, once it is back, of the removals that it has missed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+from holdover.regions.background import Pool
+from holdover.regions.errors import BackendError
+from holdover.regions.forks import renew_after_fork
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+
+
+class Redelivery:
+    """Tries again, in a thread of its own, until nothing is left.
+
+    Readers in this process try by themselves; this is for those in others, who do not
+    know that what they read was to be removed.
+
+    Args:
+        is_needed: Says whether anything is left.
+        deliver: Tries; raises `BackendError` if that fails.
+    """
+
+    def __init__(
+        self, is_needed: Callable[[], bool], deliver: Callable[[], object]
+    ) -> None:
+        self._is_needed = is_needed
+        self._deliver = deliver
+        self._pool = Pool("holdover-redelivery", threads=1, backlog=1)
+        self._is_running = False
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew with the next failure; the parent goes on by itself."""
+        self._is_running = False
+
+    def start(self) -> None:
+        """Go on trying behind the caller's back, unless that is under way."""
+        if not self._is_running:
+            self._is_running = self._pool.submit(self._run)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while self._is_needed():
+                # With jitter, or all processes would come at once.
+                threading.Event().wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                self._try()
+        finally:
+            self._is_running = False
+        if self._is_needed():  # something came in between
+            self.start()
+
+    def _try(self) -> None:
+        try:
+            self._deliver()
+        except BackendError:
+            return
