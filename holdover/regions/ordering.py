@@ -63,7 +63,7 @@ class Chain:
     def _dispatch(self, job: Job, give_up: GiveUp, *, start: int, reason: str) -> None:
         for index in range(start, len(self._links)):
             link = self._links[index]
-            if not link.suits(job) or not link.breaker.allows():
+            if not link.suits(job):
                 continue
             if link.runner.takes_orders:
                 if link.publisher.submit(partial(self._publish, job, give_up, index)):
@@ -85,6 +85,9 @@ class Chain:
 
 def _submit(link: _Link, job: Job) -> str | None:
     """Submit; say why it failed, if it did."""
+    # Asked only now, since the orders ahead of this one may have opened it.
+    if not link.breaker.allows():
+        return f"{link.runner.name}: it has failed and is left alone for a while"
     try:
         link.runner.submit(job)
     except Exception as error:  # noqa: BLE001 - each queue's client has its own
