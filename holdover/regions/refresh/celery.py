@@ -50,7 +50,8 @@ class CeleryRunner:
             (with Redis and RabbitMQ). Callers never wait for it; when it is over, the
             next runner takes the order.
         on_outcome: Called, in this process, with a `Report` of each refresh that the
-            runner's own worker has finished.
+            runner's own worker has finished; with *app*, of each that the app's
+            worker has in this process, whichever region it was for.
         nice: How much a worker process yields to others (``os.nice``).
 
     Raises:

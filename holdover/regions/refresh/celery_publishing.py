@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from holdover.regions.errors import ConfigurationError, MissingDependency
 from holdover.regions.forks import renew_after_fork
 
 
@@ -30,11 +31,16 @@ class Publisher:
         timeout: Seconds that each step of the network may take (connecting, sending,
             an answer), with Redis and RabbitMQ. Other brokers' clients have bounds of
             their own.
+
+    Raises:
+        MissingDependency: The library that the broker needs is not installed.
+        ConfigurationError: Celery has no such kind of broker.
     """
 
     def __init__(self, app: Celery, timeout: float) -> None:
         self._app = app
         self._timeout = timeout
+        _import_driver(app, timeout)
         self.after_fork()
         renew_after_fork(self)
 
@@ -109,6 +115,20 @@ class Publisher:
             self._connection.collect()  # AMQP's goodbye would wait for an answer
         else:
             self._connection.release()
+
+
+def _import_driver(app: Celery, timeout: float) -> None:
+    """Import what talks to the broker: in mid-flight that would hold up callers."""
+    try:
+        app.amqp.Producer(bounded_connection(app, timeout), auto_declare=False)
+    except ImportError as error:
+        raise MissingDependency(
+            f"the broker of Celery app {app.main!r} needs a library: {error}"
+        ) from error
+    except KeyError as error:
+        raise ConfigurationError(
+            f"the broker of Celery app {app.main!r}: {error.args[0]}"
+        ) from error
 
 
 def bounded_connection(app: Celery, timeout: float) -> Any:
