@@ -12,6 +12,10 @@ from holdover.regions.refresh.base import Job, Runner
 
 GiveUp = Callable[[str], None]
 
+# Seconds after which a queue's client will not come back to us. Ours are bounded; not
+# every broker's is, nor a lock that a thread held while another forked.
+_HANGS_AFTER = 5.0
+
 
 def _publisher() -> Pool:
     return Pool("holdover-publisher", threads=1, backlog=1000)
@@ -66,6 +70,9 @@ class Chain:
             if not link.suits(job):
                 continue
             if link.runner.takes_orders:
+                if link.publisher.busy_for() > _HANGS_AFTER:
+                    reason = f"{link.runner.name}: its client hangs"
+                    continue
                 if link.publisher.submit(partial(self._publish, job, give_up, index)):
                     return
                 reason = "too many orders wait to be published"
