@@ -28,7 +28,10 @@ def main(nice: int) -> None:
     from holdover.regions.worker import carry_out  # noqa: PLC0415
 
     reports, orders = _separate_pipes()
-    for module in json.loads(orders.readline())["include"]:
+    told = orders.readline()
+    if not told:  # whoever started us has ended since
+        return
+    for module in json.loads(told)["include"]:
         import_module(module)
     runner = CeleryRunner(on_outcome=lambda report: _tell(reports, report))
     runner.bind(carry_out)

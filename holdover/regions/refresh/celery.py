@@ -20,6 +20,7 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.plugins import check_choice
 from holdover.regions.refresh.base import Execute, Job, Report
+from holdover.regions.refresh.celery_forks import KOMBU_LOCKS, import_worker
 from holdover.regions.refresh.celery_process import WorkerProcess
 from holdover.regions.refresh.celery_publishing import Publisher
 from holdover.regions.refresh.celery_task import OnOutcome, registered
@@ -94,6 +95,9 @@ class CeleryRunner:
             self._task = registered(app, self)
             if not _is_memory(app):
                 self._publisher = Publisher(app, timeout)
+        elif worker == "thread":
+            import_worker()
+        KOMBU_LOCKS.find()
 
     def after_fork(self) -> None:
         """Leave the worker and its queue to the parent."""
