@@ -12,7 +12,7 @@ from celery import Celery
 
 from holdover import CeleryRunner, LeaseTerms, make_region
 
-TTL, QUEUE_TTL = 0.6, 2.0
+TTL = 1.0
 FOLDER = Path(os.environ["FLEET_FOLDER"])
 
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
@@ -41,13 +41,13 @@ def told(report):
     note("reports", [report.region, report.key, report.done, report.reason])
 
 
-def region(name, **runner):
+def region(name, queue_ttl=8.0, **runner):
     """Make a region whose orders take the app's broker."""
     return make_region(name).configure(
         "holdover.file",
         60,
         {"path": FOLDER / "cache"},
-        lease=LeaseTerms(ttl=TTL, queue_ttl=QUEUE_TTL),
+        lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
         runner=CeleryRunner(app, **runner),
     )
 
@@ -61,6 +61,9 @@ def create(article, cost=0.0):
 
 fleet = region("fleet", on_outcome=told)  # of all orders that the app carries out
 held = region("held", task_options={"queue": "held", "priority": 3})  # served by none
+# Any caller who waited for this one's broker would be late by seconds; what its broker
+# loses is ordered again soon.
+patient = region("patient", queue_ttl=2.0, publish_timeout=2.0)
 
 
 @fleet.cache_on_arguments()
@@ -72,4 +75,10 @@ def price(article, cost=0.0):
 @held.cache_on_arguments()
 def held_price(article, cost=0.0):
     """Create; its orders stay in their queue."""
+    return create(article, cost)
+
+
+@patient.cache_on_arguments()
+def patient_price(article, cost=0.0):
+    """Create; its orders may take long to publish."""
     return create(article, cost)
