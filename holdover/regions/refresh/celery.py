@@ -36,10 +36,10 @@ class CeleryRunner:
     With *app*, messages go to its broker, and its workers must import the modules that
     decorate (Celery's own ``include`` or ``autodiscover_tasks``); nothing else has to
     be registered there. They are sent over a connection of the runner's own, which
-    takes from the app all but its patience. Without an app, the runner
-    keeps a small worker of its own on Celery's in-memory broker, running the same task:
-    in a thread of this process, or in a process of its own, which is the right choice
-    for creators that compute for long.
+    takes from the app all but its patience. Without an app, the runner keeps a small
+    worker of its own on Celery's in-memory broker, running the same task: in a thread
+    of this process, or in a process of its own, which is the right choice for creators
+    that compute for long.
 
     Args:
         app: The application's Celery app.
@@ -57,7 +57,9 @@ class CeleryRunner:
 
     Raises:
         ConfigurationError: The options contradict each other, or the broker is one that
-            loses messages.
+            loses messages, or that Celery does not know.
+        InvalidLifetime: *publish_timeout* is no span of time.
+        MissingDependency: The broker needs a library that is not installed.
     """
 
     name = "celery"
