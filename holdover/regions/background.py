@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.timesource import SYSTEM_TIME
 
 log = logging.getLogger("holdover")
 
@@ -34,6 +35,7 @@ class Pool:
         self._waiting: deque[Callable[[], Any]] = deque()
         self._threads = 0
         self._idle = 0
+        self._begun_at: dict[int, float] = {}  # thread -> when its present work began
 
     def submit(self, work: Callable[[], Any]) -> bool:
         """Have *work* done soon; False at once if that cannot be promised."""
@@ -52,6 +54,12 @@ class Pool:
         """Tell how much work no thread has taken yet."""
         return len(self._waiting)
 
+    def busy_for(self) -> float:
+        """Tell for how many seconds the longest piece of work has been under way."""
+        with self._changed:
+            begun_at = min(self._begun_at.values(), default=None)
+        return 0.0 if begun_at is None else SYSTEM_TIME.steady() - begun_at
+
     def _start_thread(self) -> None:
         """Start one more, if there is one to be had; the caller holds the lock."""
         with contextlib.suppress(RuntimeError):  # no more, or the interpreter is ending
@@ -67,9 +75,12 @@ class Pool:
                 log.exception("%s: unexpected error", self._name)
 
     def _next(self) -> Callable[[], Any]:
+        me = threading.get_ident()
         with self._changed:
+            self._begun_at.pop(me, None)
             self._idle += 1
             while not self._waiting:
                 self._changed.wait()
             self._idle -= 1
+            self._begun_at[me] = SYSTEM_TIME.steady()
             return self._waiting.popleft()

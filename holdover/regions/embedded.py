@@ -29,7 +29,10 @@ def main(nice: int) -> None:
     from holdover.regions.worker import carry_out  # noqa: PLC0415
 
     reports, orders = _separate_pipes()
-    include = json.loads(orders.readline())["include"]
+    told = orders.readline()
+    if not told:  # whoever started us has ended since
+        return
+    include = json.loads(told)["include"]
     allow_imports(include)
     for module in include:
         import_module(module)

@@ -12,6 +12,10 @@ from holdover.regions.refresh.base import Job, Runner
 
 GiveUp = Callable[[str], None]
 
+# Seconds after which a queue's client will not come back to us. Ours are bounded; not
+# every broker's is, nor a lock that a thread held while another forked.
+_HANGS_AFTER = 5.0
+
 
 def _publisher() -> Pool:
     return Pool("holdover-publisher", threads=1, backlog=1000)
@@ -63,9 +67,12 @@ class Chain:
     def _dispatch(self, job: Job, give_up: GiveUp, *, start: int, reason: str) -> None:
         for index in range(start, len(self._links)):
             link = self._links[index]
-            if not link.suits(job) or not link.breaker.allows():
+            if not link.suits(job):
                 continue
             if link.runner.takes_orders:
+                if link.publisher.busy_for() > _HANGS_AFTER:
+                    reason = f"{link.runner.name}: its client hangs"
+                    continue
                 if link.publisher.submit(partial(self._publish, job, give_up, index)):
                     return
                 reason = "too many orders wait to be published"
@@ -85,6 +92,9 @@ class Chain:
 
 def _submit(link: _Link, job: Job) -> str | None:
     """Submit; say why it failed, if it did."""
+    # Asked only now, since the orders ahead of this one may have opened it.
+    if not link.breaker.allows():
+        return f"{link.runner.name}: it has failed and is left alone for a while"
     try:
         link.runner.submit(job)
     except Exception as error:  # noqa: BLE001 - each queue's client has its own

@@ -6,36 +6,40 @@ hint: it may come twice, late or never, and the lease makes up for that.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celery import Celery
 
 from holdover.regions.errors import ConfigurationError, RunnerUnavailable
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.lifetime import seconds
 from holdover.regions.plugins import check_choice
-from holdover.regions.refresh.base import TASK_NAME, Execute, Job, Outcome, Report
+from holdover.regions.refresh.base import Execute, Job, Report
+from holdover.regions.refresh.celery_forks import KOMBU_LOCKS, import_worker
 from holdover.regions.refresh.celery_process import WorkerProcess
+from holdover.regions.refresh.celery_publishing import Publisher
+from holdover.regions.refresh.celery_task import OnOutcome, registered
 
 _POLL = 0.01  # seconds: how long the in-memory broker may sit on a message
 _START_TIMEOUT = 10.0
-
-OnOutcome = Callable[[Report], object]
+_OURS = {"connection", "producer", "publisher", "retry", "retry_policy", "task_id"}
 
 
 class CeleryRunner:
     """Has refreshes carried out by a Celery worker.
 
     With *app*, messages go to its broker, and its workers must import the modules that
-    decorate (Celery's own ``include`` or ``autodiscover_tasks``). Without, the runner
-    keeps a small worker of its own on Celery's in-memory broker, running the same task:
-    in a thread of this process, or in a process of its own, which is the right choice
-    for creators that compute for long.
+    decorate (Celery's own ``include`` or ``autodiscover_tasks``); nothing else has to
+    be registered there. They are sent over a connection of the runner's own, which
+    takes from the app all but its patience. Without an app, the runner keeps a small
+    worker of its own on Celery's in-memory broker, running the same task: in a thread
+    of this process, or in a process of its own, which is the right choice for creators
+    that compute for long.
 
     Args:
         app: The application's Celery app.
@@ -43,13 +47,19 @@ class CeleryRunner:
         include: Modules that a worker process imports, so that their regions and
             functions are known there.
         task_options: Passed to ``apply_async``: ``queue``, ``priority`` and so on.
+        publish_timeout: Seconds that a broker may take for each step of publishing
+            (with Redis and RabbitMQ). Callers never wait for it; when it is over, the
+            next runner takes the order.
         on_outcome: Called, in this process, with a `Report` of each refresh that the
-            runner's own worker has finished.
+            runner's own worker has finished; with *app*, of each that the app's
+            worker has in this process, whichever region it was for.
         nice: How much a worker process yields to others (``os.nice``).
 
     Raises:
         ConfigurationError: The options contradict each other, or the broker is one that
-            loses messages.
+            loses messages, or that Celery does not know.
+        InvalidLifetime: *publish_timeout* is no span of time.
+        MissingDependency: The broker needs a library that is not installed.
     """
 
     name = "celery"
@@ -62,26 +72,34 @@ class CeleryRunner:
         worker: str = "thread",
         include: Sequence[str] = (),
         task_options: Mapping[str, Any] | None = None,
+        publish_timeout: float = 0.2,
         on_outcome: OnOutcome | None = None,
         nice: int = 10,
     ) -> None:
         check_choice("worker", worker, ("thread", "process"))
         _check(app, worker, include)
+        timeout = seconds(publish_timeout, "publish_timeout")
         self._app = app
         self._worker = worker
         self._include = list(include)
-        self._options = dict(task_options or {})
+        self._options = _checked_options(task_options or {})
         self._on_outcome = on_outcome
         self._nice = nice
-        self._execute: Execute = _not_bound
+        self._execute: Execute | None = None
         self.leaves_process = app is not None and not _is_memory(app)
         self.leaves_process |= worker == "process"
         self._lock = threading.Lock()  # guards the starting of a worker
         self._process: WorkerProcess | None = None
         self._thread: threading.Thread | None = None
         renew_after_fork(self)
+        self._publisher: Publisher | None = None
         if app is not None:
-            self._task = self._register(app)
+            self._task = registered(app, self)
+            if not _is_memory(app):
+                self._publisher = Publisher(app, timeout)
+        elif worker == "thread":
+            import_worker()
+        KOMBU_LOCKS.find()
 
     def after_fork(self) -> None:
         """Leave the worker and its queue to the parent."""
@@ -97,7 +115,9 @@ class CeleryRunner:
         return [*self._app.conf.include, *self._app.conf.imports]
 
     def close(self) -> None:
-        """End the worker process, if there is one; the next order starts another."""
+        """End the worker process and the connection; the next order makes others."""
+        if self._publisher is not None:
+            self._publisher.close()
         with self._lock:
             if self._process is not None:
                 self._process.close()
@@ -106,6 +126,13 @@ class CeleryRunner:
     def bind(self, execute: Execute) -> None:
         """Have the task carry messages out by *execute*."""
         self._execute = execute
+        if self._app is not None:
+            self._task.served.execute = execute
+
+    def told(self, report: Report) -> None:
+        """Hear what became of a refresh that this process carried out."""
+        if self._on_outcome is not None:
+            self._on_outcome(report)
 
     def submit(self, job: Job) -> None:
         """Publish *job* as a message; for the publisher's thread, since it may block.
@@ -125,7 +152,10 @@ class CeleryRunner:
     def publish(self, message: Mapping[str, Any], expires: float | None = None) -> None:
         """Send *message* to the broker; the worker drops it after *expires* seconds."""
         options = {"retry": False, "expires": expires, **self._options}
-        self._task.apply_async((dict(message),), **options)
+        if self._publisher is None:  # an in-memory broker: nothing to wait for
+            self._task.apply_async((dict(message),), **options)
+        else:
+            self._publisher.publish(self._task, dict(message), **options)
 
     def serve(self) -> None:
         """Start the embedded worker now, rather than with the first order.
@@ -162,7 +192,9 @@ class CeleryRunner:
 
     def _start_thread(self) -> None:
         app = _embedded_app()
-        self._task = self._register(app)
+        self._task = registered(app, self)
+        if self._execute is not None:
+            self._task.served.execute = self._execute
         worker = app.WorkController(
             pool="solo",
             concurrency=1,
@@ -184,23 +216,6 @@ class CeleryRunner:
         except RuntimeError as error:
             raise RunnerUnavailable(f"no thread for a worker: {error}") from error
         self._thread = thread
-
-    def _register(self, app: Celery) -> Any:
-        def refresh(task: Any, message: object) -> None:
-            outcome = self._execute(message, task.request.id)
-            if self._on_outcome is not None:
-                self._on_outcome(_report(task.request.id, message, outcome))
-
-        if TASK_NAME in app.tasks:  # another runner of ours has the same app
-            return app.tasks[TASK_NAME]
-        # Not shared: other apps of this process are none of our business.
-        return app.task(
-            name=TASK_NAME,
-            bind=True,
-            shared=False,
-            ignore_result=True,
-            serializer="json",
-        )(refresh)
 
 
 def _embedded_app() -> Celery:
@@ -244,19 +259,9 @@ def _is_memory(app: Celery) -> bool:
     return str(app.conf.broker_url or "").startswith("memory:")
 
 
-def _not_bound(_message: object, _task_id: str | None) -> Outcome:
-    return Outcome(done=False, reason="no region uses this runner")
-
-
-def _report(task_id: str, message: object, outcome: Outcome) -> Report:
-    told: Mapping[str, Any] = {}
-    with contextlib.suppress(TypeError, ValueError):
-        told = dict(message)  # type: ignore[call-overload]
-    return Report(
-        task_id=task_id,
-        region=str(told.get("region", "")),
-        key=str(told.get("key", "")),
-        done=outcome.done,
-        reason=outcome.reason,
-        cost=outcome.cost,
-    )
+def _checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    for name in sorted(_OURS.intersection(given)):
+        raise ConfigurationError(
+            f"task_options says how an order is routed; {name!r} is up to the runner"
+        )
+    return dict(given)

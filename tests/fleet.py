@@ -1,0 +1,84 @@
+"""An application with a Celery app of its own, which web and worker processes import.
+
+The environment says where its broker, its cache and its notes are.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from celery import Celery
+
+from holdover import CeleryRunner, LeaseTerms, make_region
+
+TTL = 1.0
+FOLDER = Path(os.environ["FLEET_FOLDER"])
+
+app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_enable_remote_control=False,
+)
+
+
+def note(name, what):
+    """Add a line to a file that all processes see."""
+    with (FOLDER / name).open("a") as log:
+        log.write(json.dumps(what) + "\n")
+
+
+def notes(name):
+    """Read what was noted there, in any process."""
+    path = FOLDER / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if (
+        path.exists()
+    ) else []  # fmt: skip
+
+
+def told(report):
+    """Note what became of an order."""
+    note("reports", [report.region, report.key, report.done, report.reason])
+
+
+def region(name, queue_ttl=8.0, **runner):
+    """Make a region whose orders take the app's broker."""
+    return make_region(name).configure(
+        "holdover.file",
+        60,
+        {"path": FOLDER / "cache"},
+        lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
+        runner=CeleryRunner(app, **runner),
+    )
+
+
+def create(article, cost=0.0):
+    """Note who creates, take *cost* seconds, and say who did."""
+    note(f"runs-{article}", os.getpid())
+    time.sleep(cost)
+    return [article, os.getpid(), time.time()]
+
+
+fleet = region("fleet", on_outcome=told)  # of all orders that the app carries out
+held = region("held", task_options={"queue": "held", "priority": 3})  # served by none
+# Any caller who waited for this one's broker would be late by seconds; what its broker
+# loses is ordered again soon.
+patient = region("patient", queue_ttl=2.0, publish_timeout=2.0)
+
+
+@fleet.cache_on_arguments()
+def price(article, cost=0.0):
+    """Create; refreshed by the workers."""
+    return create(article, cost)
+
+
+@held.cache_on_arguments()
+def held_price(article, cost=0.0):
+    """Create; its orders stay in their queue."""
+    return create(article, cost)
+
+
+@patient.cache_on_arguments()
+def patient_price(article, cost=0.0):
+    """Create; its orders may take long to publish."""
+    return create(article, cost)
