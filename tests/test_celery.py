@@ -80,7 +80,7 @@ def serve(shop, tmp_path):
             "holdover.file",
             60,
             {"path": tmp_path / "cache"},
-            lease=TERMS,
+            lease=LeaseTerms(ttl=1.0, queue_ttl=20.0),
             runner=runner,
             replace_existing_backend=True,
             **settings,
