@@ -110,6 +110,15 @@ def test_the_decorators_code_runs(monkeypatch):
     assert page.region.cached(page.fetch).get(17) == {"article": 17}
 
 
+def test_the_policies_code_runs():
+    """The page on policies, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "policies.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    names = {"__name__": "policies_page"}
+    exec(re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE), names)
+    assert names["told"].reachable
+
+
 def test_links_lead_somewhere():
     """Every file that a document links to is there."""
     for document in [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")]:
