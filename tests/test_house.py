@@ -28,6 +28,7 @@ LAYERS = {
         "regions.region",
         "regions.configured",
         "regions.assembling",
+        "regions.guarding",
         "regions.writing",
         "regions.cached",
         "regions.creation",
@@ -64,6 +65,10 @@ LAYERS = {
         "regions.envelope",
         "regions.keys",
         "regions.codecs",
+        "regions.codecs_msgpack",
+        "regions.compression",
+        "regions.sealing",
+        "regions.signing",
         "regions.timesource",
     },
 }
