@@ -12,12 +12,15 @@ from dogpile.util import PluginLoader
 
 from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
-from holdover.regions.codecs import Codec, FunctionCodec
+from holdover.regions.codecs import Codec, FunctionCodec, check_tag
+from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import LeaseTerms, Lifetime, seconds_or_none
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
+from holdover.regions.signing import Keyring
 from holdover.regions.worker import carry_out
 
 INSTANCE = "holdover.instance"
@@ -30,8 +33,8 @@ class Settings:
 
     Attributes:
         lifetime: How long values may be served.
-        codec: A name ("pickle", "json") or a codec; None means the backend's own way:
-            objects in memory, pickle elsewhere.
+        codec: A name ("pickle", "json", "msgpack") or a codec; None means the backend's
+            own way: objects in memory, pickle elsewhere.
         lease: How long creators are waited for.
         runner: Who refreshes stale values: None or "inline" (the caller who finds
             one), "thread", "celery", a runner, or a list to be tried in turn.
@@ -39,6 +42,16 @@ class Settings:
             "empty" (a stand-in at once, while a runner creates it).
         on_timeout: What a caller gets whose wait is over: "create" (a value of his
             own, not stored) or "raise" (`LeaseTimeout`).
+        secret: Signs what is stored, and only what is signed is read: a text or bytes,
+            at least 16 bytes long, or a list of them, newest first, of which the first
+            signs and all verify. None means unsigned.
+        compress: True, "zstd", "zlib", a `Compression` or a mapping of its options;
+            None or False means uncompressed. What was compressed is read anyway.
+        schema: An int or a text that becomes part of every key: change it with the
+            shape of the values, and releases that run side by side leave each other's
+            alone.
+        unsigned_pickle: Whether unsigned pickles in a store that is reached over a
+            network are meant, and no warning is wanted.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -47,6 +60,10 @@ class Settings:
     runner: object = None
     on_miss: str = "wait"
     on_timeout: str = "create"
+    secret: object = field(default=None, repr=False)
+    compress: object = None
+    schema: int | str | None = None
+    unsigned_pickle: bool = False
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -55,6 +72,13 @@ class Settings:
                 f"lease must be LeaseTerms or a mapping of them, got {self.lease!r}"
             )
         plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
+        if not isinstance(self.unsigned_pickle, bool):
+            raise ConfigurationError(
+                f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
+            )
+        Keyring.of(self.secret)
+        Compression.of(self.compress)
+        schema_of(self.schema)
         if self.on_miss == "empty" and self.runner in (None, "inline", [], ()):
             raise ConfigurationError(
                 'on_miss="empty" needs a runner to create the value meanwhile: '
@@ -135,6 +159,7 @@ def build_codec(
         raise ConfigurationError(
             f"codec must be a name, or have tag, dumps and loads; got {codec!r}"
         )
+    check_tag(codec)
     return codec
 
 

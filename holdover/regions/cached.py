@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from holdover.regions.codecs import is_plain, refuse_lazy_function
-from holdover.regions.errors import InvalidOrder, UnimportableFunction
-from holdover.regions.keys import name_of
+from holdover.regions.errors import (
+    InvalidArgument,
+    InvalidOrder,
+    UnimportableFunction,
+)
+from holdover.regions.keys import name_of, schema_of
 from holdover.regions.signatures import KeyGenerator, Template
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ class CachedFunction(Generic[P, T]):
         namespace: Parts this use of the function from others of the same one.
         generator: A key generator to use in place of ours.
         make_call: Makes the region's `Call` from a key, a creator and this object.
+        schema: Parts its keys from those of the function's other schemas.
     """
 
     def __init__(
@@ -93,13 +98,15 @@ class CachedFunction(Generic[P, T]):
         namespace: str | None,
         generator: KeyGenerator | None,
         make_call: Callable[[str, Callable[[], T]], Call],
+        *,
+        schema: int | str | None = None,
     ) -> None:
         refuse_lazy_function(function)
         self.region = region
         self.function = function
         self.name = _name(function, namespace)
         self._make_call = make_call
-        self._template = Template(function, namespace, generator)
+        self._template = Template(function, namespace, generator, schema_of(schema))
         self._call_for = self._template.compiled(self._call)
 
     @property
@@ -180,6 +187,19 @@ class CachedFunction(Generic[P, T]):
         if self.name is None or not is_plain(listed) or not is_plain(kwargs):
             return None
         return self.name, listed, kwargs, key
+
+
+def check_namespace(namespace: object) -> None:
+    """Refuse a namespace that is no text.
+
+    Raises:
+        InvalidArgument: It says how the decorator is written.
+    """
+    if namespace is not None and not isinstance(namespace, str):
+        raise InvalidArgument(
+            f"namespace must be a str, got {namespace!r}: the decorator is written "
+            "@region.cache_on_arguments(), with parentheses"
+        )
 
 
 def _name(function: Callable[..., Any], namespace: str | None) -> str | None:

@@ -16,7 +16,6 @@ from holdover.regions.assembling import (
     Settings,
     build_backend,
     build_chain,
-    build_codec,
 )
 from holdover.regions.backends.base import Backend
 from holdover.regions.cached import CachedFunction
@@ -28,7 +27,8 @@ from holdover.regions.errors import (
 )
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.freshness import Standing
-from holdover.regions.keys import region_prefix
+from holdover.regions.guarding import build_sealing, refuse_unkept, warn_of_pickle
+from holdover.regions.keys import region_prefix, schema_of
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
@@ -63,6 +63,7 @@ class ConfiguredRegion(CacheRegion):
         self._chain = Chain([])
         self._makes_keys_itself = function_key_generator is None
         self._prefix = region_prefix(name)
+        self._told_of_pickle = False
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,
@@ -98,7 +99,8 @@ class ConfiguredRegion(CacheRegion):
             region_invalidator: dogpile.cache's hook to decide what is invalidated.
             **settings: ``stale_while_revalidate``, ``stale_if_error``, ``keep_for``
                 (see `Lifetime`), ``codec``, ``lease``, ``runner``, ``on_miss``,
-                ``on_timeout`` (see `Settings`).
+                ``on_timeout``, ``secret``, ``compress``, ``schema``,
+                ``unsigned_pickle`` (see `Settings`).
 
         Returns:
             The region.
@@ -117,10 +119,12 @@ class ConfiguredRegion(CacheRegion):
         if arguments is None and _config_argument_dict is not None:
             arguments = _under(_config_prefix or "", _config_argument_dict)
         made = build_backend(backend, arguments or {})
+        refuse_unkept(rules, made)
         chain = build_chain(rules.runner)
         self._check_reach(made, chain)
         check_functions(chain, self._cached)
         self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
+        self._prefix = region_prefix(self.name, schema_of(rules.schema))
         super().configure(
             INSTANCE,
             rules.lifetime.expiration_time,
@@ -148,6 +152,8 @@ class ConfiguredRegion(CacheRegion):
 
     @backend.setter
     def backend(self, backend: Any) -> None:
+        if self._rules is not None:
+            refuse_unkept(self._rules, backend)
         self.__dict__["backend"] = backend  # where dogpile.cache looks for it
         self._actual_backend = None
         if self._rules is not None:
@@ -203,17 +209,17 @@ class ConfiguredRegion(CacheRegion):
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
-        self._tier = Tier(
+        sealing = build_sealing(
+            rules,
             self.backend,
             self.name or "",
-            build_codec(
-                rules.codec,
-                self.backend,
-                self._user_defined_serializer,
-                self._user_defined_deserializer,
-            ),
-            self._listeners,
-            self._time,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
+        )
+        if not self._told_of_pickle and not rules.unsigned_pickle:
+            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
+        self._tier = Tier(
+            self.backend, self.name or "", sealing, self._listeners, self._time
         )
         self._tier.also_invalid = self._strategy_standing()
         self._creation = Creation(

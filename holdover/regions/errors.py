@@ -32,6 +32,7 @@ __all__ = [
     "UnkeyableArgument",
     "UnknownName",
     "UnregisteredFunction",
+    "UnsignedPickleWarning",
     "ValueTooLarge",
 ]
 
@@ -122,3 +123,7 @@ class RunnerUnavailable(HoldoverError):
 
 class ValueTooLarge(BackendError):
     """The value is larger than its backend may hold; what was stored is removed."""
+
+
+class UnsignedPickleWarning(UserWarning):
+    """Values are unpickled from a server, and who can write there can run code here."""

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from dogpile.cache.api import NO_VALUE, CachedValue
 
 from holdover.regions import events
-from holdover.regions.cached import CachedCallable, CachedFunction
+from holdover.regions.cached import CachedCallable, CachedFunction, check_namespace
 from holdover.regions.calls import Call
 from holdover.regions.configured import check_functions
 from holdover.regions.errors import (
@@ -223,6 +223,7 @@ class Region(WritableRegion):
         function_key_generator: Callable[..., Any] | None = None,
         *,
         empty: Callable[[], Any] | None = None,
+        schema: int | str | None = None,
     ) -> Callable[[Callable[P, T]], CachedCallable[P, T]]:
         """Cache a function's values by its arguments.
 
@@ -234,21 +235,17 @@ class Region(WritableRegion):
             expiration_time: Seconds for which its values are fresh, or a function
                 that returns them; None means the region's.
             should_cache_fn: Says whether a created value is to be stored.
-            to_str: dogpile.cache's way to turn arguments into text; only for its own
-                key generators.
+            to_str: How dogpile.cache's own key generators turn arguments into text.
             function_key_generator: dogpile.cache's hook to make keys in another way.
             empty: See `get_or_create`.
+            schema: As in ``configure()``, of this function alone.
 
         Raises:
             LazyValue: The function is a generator or an ``async def``.
             UnimportableFunction: The region's runner could not find the function.
             InvalidLifetime: *expiration_time* is no span of time.
         """
-        if namespace is not None and not isinstance(namespace, str):
-            raise InvalidArgument(
-                f"namespace must be a str, got {namespace!r}: the decorator is written "
-                "@region.cache_on_arguments(), with parentheses"
-            )
+        check_namespace(namespace)
         if expiration_time is not None and not callable(expiration_time):
             self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
         generator = function_key_generator
@@ -263,7 +260,9 @@ class Region(WritableRegion):
                 return self._call(key, create, spans, should_cache_fn, empty)
 
             make_key = generator and generate(generator, namespace, function, to_str)
-            cached = CachedFunction(self, function, namespace, make_key, make_call)
+            cached = CachedFunction(
+                self, function, namespace, make_key, make_call, schema=schema
+            )
             if namespace is None and cached.name is None:
                 self._refuse_namesake(function)
             check_functions(self._chain, [cached])

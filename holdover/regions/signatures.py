@@ -34,13 +34,14 @@ class Template:
         function: Callable[..., Any],
         namespace: str | None,
         generator: KeyGenerator | None,
+        schema: str | None = None,
     ) -> None:
         try:
             self._parameters = list(inspect.signature(function).parameters.values())
         except ValueError:  # some built-in functions do not tell
             self._parameters = list(inspect.signature(_anything).parameters.values())
-        self._generator = generator
-        self._prefix = prefix_of(function, namespace)
+        self._generator = generator and parted(generator, schema)
+        self._prefix = prefix_of(function, namespace) + _schema_part(schema)
         self._own = _OWN
         while any(p.name.startswith(self._own) for p in self._parameters):
             self._own += "_"  # so that no parameter's name is one of ours
@@ -156,3 +157,15 @@ def prefix_of(function: Callable[..., Any], namespace: str | None) -> str:
     # repr: a namespace of any characters stays apart from what follows it.
     part = "" if namespace is None else f"|{namespace!r}"
     return f"{module}:{name}{part}"
+
+
+def parted(generator: KeyGenerator, schema: str | None) -> KeyGenerator:
+    """Make *generator*'s keys those of one *schema*; None leaves them as they are."""
+    if schema is None:
+        return generator
+    part = _schema_part(schema)
+    return lambda *args, **kwargs: f"{part}:{generator(*args, **kwargs)}"
+
+
+def _schema_part(schema: str | None) -> str:
+    return "" if schema is None else f"@{schema!r}"

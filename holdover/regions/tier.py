@@ -14,7 +14,6 @@ from holdover.regions import events
 from holdover.regions.backends.base import Backend, Busy, Changed, Lease, Stored
 from holdover.regions.breaker import Breaker
 from holdover.regions.clocks import RegionClock
-from holdover.regions.codecs import Codec
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
@@ -22,8 +21,6 @@ from holdover.regions.envelope import (
     Unreadable,
     fence_of,
     new_fence,
-    open_sealed,
-    seal,
 )
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
@@ -36,6 +33,7 @@ from holdover.regions.outcomes import (
     Delivery,
     Found,
 )
+from holdover.regions.sealing import Sealing
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import WHOLE_REGION, Undelivered
 
@@ -50,7 +48,7 @@ class Tier:
     Args:
         backend: Where the entries are kept.
         region: Name of the region, and of its clock.
-        codec: How values become bytes; None if the backend keeps objects.
+        sealing: How values become bytes; None if the backend keeps objects.
         listeners: Whom to tell of failures.
         time_source: The clocks to go by.
 
@@ -63,13 +61,13 @@ class Tier:
         self,
         backend: Backend,
         region: str,
-        codec: Codec | None,
+        sealing: Sealing | None,
         listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
         self.backend = backend
         self.region = region
-        self._codec = codec
+        self._sealing = sealing
         self._listeners = listeners
         self._now = time_source.wall
         self._clock = RegionClock(backend, region)
@@ -104,10 +102,10 @@ class Tier:
     def _open(self, stored: Stored, key: str) -> Entry:
         if isinstance(stored, Entry):
             return stored
-        if self._codec is None:
+        if self._sealing is None:
             raise BackendError("the backend keeps objects and returned bytes")
         try:
-            return open_sealed(stored, key, self._codec)
+            return self._sealing.open(stored, key)
         except Unreadable as problem:
             self.tell(events.Unreadable, key, str(problem))
             # Its fence still says which bytes were seen, so that they can be replaced.
@@ -202,7 +200,7 @@ class Tier:
         )
 
     def _seal(self, key: str, entry: Entry) -> Stored:
-        return entry if self._codec is None else seal(entry, key, self._codec)
+        return entry if self._sealing is None else self._sealing.seal(entry, key)
 
     def _ttl(self, entry: Entry) -> float | None:
         if entry.kept_until == FOREVER:
