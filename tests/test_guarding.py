@@ -13,6 +13,8 @@ from dogpile.cache.proxy import ProxyBackend
 from holdover import Compression, errors, events, make_region
 from holdover.regions import assembling
 from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.envelope import Entry, Unreadable
+from holdover.regions.guarding import build_sealing
 
 SECRET = "a secret of the shop"
 LONG = [f"article {number} is green" for number in range(300)]
@@ -110,6 +112,18 @@ def test_a_swapped_value(release, backend, heard):
         assert [[events.Unreadable]] * 2 == [
             [type(one) for one in kind] for kind in told
         ]
+
+
+def test_regions_sign_apart(backend):
+    """Even under the same key: each region's signatures are worth nothing elsewhere."""
+    rules = assembling.Settings.of(10, {"secret": SECRET})
+    one, other = (
+        build_sealing(rules, backend, name, None, None) for name in ("one", "other")
+    )
+    raw = one.seal(Entry("v", created_at=1.0), "key")
+    assert one.open(raw, "key").value == "v"
+    with pytest.raises(Unreadable, match="none of the secrets"):
+        other.open(raw, "key")
 
 
 class Gone:
@@ -438,10 +452,22 @@ def test_a_function_s_schema_with_a_key_generator(release, namespace):
 
     options = {"namespace": namespace, "function_key_generator": generator}
     old = decorated(release(), schema=1, **options)
-    new = decorated(release(), schema="1:a", **options)
+    new = decorated(release(), schema=2, **options)
     bare = decorated(release(), **options)
-    assert [old(7), new(7), bare(7)] == ["1 7", "1:a 7", "None 7"]
+    assert [old(7), new(7), bare(7)] == ["1 7", "2 7", "None 7"]
     assert bare.key_for(7) == f"{namespace}|(7,)"
+
+
+def test_a_generator_s_keys_are_no_schema(release):
+    """What a generator makes is never taken for a part of the schema."""
+
+    def generator(namespace, function, **kw):
+        return lambda *args: f"{namespace}:{args}"
+
+    made = {"function_key_generator": generator}
+    one = decorated(release(), schema="1:a", namespace="b", **made)
+    other = decorated(release(), schema="1", namespace="a:b", **made)
+    assert one.key_for(7) != other.key_for(7)
 
 
 def test_a_namespace_is_no_schema(release):
