@@ -241,6 +241,24 @@ def test_a_compressed_region(release, backend):
     assert sizes[3] == sizes[1]
 
 
+def test_signed_and_compressed_in_files(tmp_path):
+    """Leases, swaps and invalidation work on signed, compressed values as on others."""
+    arguments = {"path": tmp_path / "cache"}
+    settings = {"secret": SECRET, "compress": True, "schema": 3}
+    one, other = (
+        make_region("shop").configure("holdover.file", 10, arguments, **settings)
+        for _ in range(2)
+    )
+    assert one.get_or_create("k", lambda: LONG) == LONG
+    assert other.get_or_create("k", lambda: "made twice") == LONG
+    assert other.change("k", lambda value: value[:1]) == LONG[:1]
+    assert one.get("k") == LONG[:1]
+    assert not one.add("k", "added")
+    one.invalidate()
+    assert other.add("k", LONG)
+    assert one.get("k") == LONG
+
+
 def test_memory_keeps_objects(clock):
     """A store that nobody else can write needs neither: values stay as they are."""
     region = make_region("shop", time_source=clock)

@@ -216,8 +216,6 @@ class ConfiguredRegion(CacheRegion):
             self._user_defined_serializer,
             self._user_defined_deserializer,
         )
-        if not self._told_of_pickle and not rules.unsigned_pickle:
-            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
         self._tier = Tier(
             self.backend, self.name or "", sealing, self._listeners, self._time
         )
@@ -230,6 +228,8 @@ class ConfiguredRegion(CacheRegion):
             listeners=self._listeners,
             time_source=self._time,
         )
+        if not self._told_of_pickle and not rules.unsigned_pickle:
+            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""

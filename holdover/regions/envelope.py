@@ -148,10 +148,12 @@ def open_sealed(
         Unreadable: The bytes are foreign, damaged, forged, of another version or
             codec, or were stored for another key.
     """
+    if len(raw) < TRAILER_SIZE:
+        raise Unreadable("too short")
     (
-        created_at, kept_until, expiration, revalidate, error, cost, fence, clock,
+        created_at, kept_until, fresh, stale, error, cost, fence, clock,
         payload_length, tags_length, key_length, version, flags, tag, crc, magic,
-    ) = _unpack(raw)  # fmt: skip
+    ) = _TRAILER.unpack_from(raw, len(raw) - TRAILER_SIZE)  # fmt: skip
     if magic != MAGIC or version != VERSION:
         raise Unreadable("not an envelope of this version")
     if flags & ~_OPTIONAL != (_SIGNED if signer else 0):
@@ -166,11 +168,9 @@ def open_sealed(
         raise Unreadable("stored for another key")
     if tag != codec.tag.ljust(TAG_LENGTH, b"\0"):
         raise Unreadable(f"written by codec {tag.rstrip(bytes(1))!r}")
-    if not 0.0 <= cost < FOREVER or math.isnan(created_at) or math.isnan(kept_until):
+    if not 0.0 <= cost < FOREVER or math.isnan(created_at + kept_until):
         raise Unreadable("impossible times")
-    own = (
-        _own_lifetime(expiration, revalidate, error) if flags & _OWN_LIFETIME else None
-    )
+    own = _own_lifetime(fresh, stale, error) if flags & _OWN_LIFETIME else None
     try:
         tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
         payload: Any = view[:payload_length]
@@ -262,13 +262,6 @@ def _tags(raw: bytes) -> tuple[str, ...]:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise TypeError("tags are texts")
     return tuple(tags)
-
-
-def _unpack(raw: bytes) -> tuple[Any, ...]:
-    try:
-        return _TRAILER.unpack_from(raw, len(raw) - TRAILER_SIZE)
-    except struct.error:
-        raise Unreadable("too short") from None
 
 
 def _echo(key: str) -> bytes:
