@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.compression import Compression
     from holdover.regions.importing import allow_imports
     from holdover.regions.lifetime import LeaseTerms, Lifetime
     from holdover.regions.refresh.base import Report
@@ -28,6 +29,7 @@ __all__ = [
     "NO_VALUE",
     "Cached",
     "CeleryRunner",
+    "Compression",
     "LeaseTerms",
     "Lifetime",
     "Region",
@@ -46,6 +48,7 @@ _HOMES = {
     "NO_VALUE": "dogpile.cache.api",
     "Cached": "holdover.regions.returned",
     "CeleryRunner": "holdover.regions.refresh.celery",
+    "Compression": "holdover.regions.compression",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",

@@ -2,15 +2,30 @@
 
 import asyncio
 import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
 import itertools
 import json
 import math
+import sys
+import tracemalloc
+import uuid
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.errors import HoldoverError, LazyValue, UncacheableValue
+from holdover import make_region
+from holdover.errors import (
+    ConfigurationError,
+    HoldoverError,
+    LazyValue,
+    MissingDependency,
+    UncacheableValue,
+)
 from holdover.regions.codecs import (
     TAG_LENGTH,
     FunctionCodec,
@@ -19,6 +34,7 @@ from holdover.regions.codecs import (
     is_plain,
     refuse_lazy,
 )
+from holdover.regions.codecs_msgpack import MsgpackCodec
 
 plain_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -182,6 +198,150 @@ def test_json_is_json():
     assert json.loads(stored.decode("utf-8")) == {"a": [1, None, "ü"]}
 
 
+# -- MessagePack ---------------------------------------------------------------
+
+packable_atoms = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary()
+)
+packable_values = st.recursive(
+    packable_atoms,
+    lambda inner: st.lists(inner) | st.dictionaries(packable_atoms, inner),
+    max_leaves=12,
+)
+
+
+@given(packable_values)
+def test_msgpack_gives_back_what_it_got(value):
+    """A value that is taken survives with its types, keys' too."""
+    assert same(value, round_trip(MsgpackCodec(), value))
+
+
+@given(any_values | packable_values)
+def test_msgpack_never_changes_a_value(value):
+    """Any value comes back as it was, or is refused."""
+    try:
+        back = round_trip(MsgpackCodec(), value)
+    except UncacheableValue:
+        return
+    assert same(value, back)
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+@dataclasses.dataclass
+class Pair:
+    x: int = 1
+
+
+NOT_MSGPACK = {
+    name: NOT_JSON[name]
+    for name in (
+        "tuple", "nested tuple", "named tuple", "set", "str subclass", "int subclass",
+        "dict subclass", "list subclass", "complex", "object", "deep",
+    )
+} | {
+    "2**64": 2**64,
+    "less than -2**63": -(2**63) - 1,
+    "int of a billion": 10**1_000,
+    "tuple key": {(1, 2): "a"},
+    "frozenset key": {frozenset({1}): "a"},
+    "bytearray": bytearray(b"a"),
+    "memoryview": memoryview(b"a"),
+    "date": dt.date(2020, 1, 1),
+    "datetime": dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+    "decimal": decimal.Decimal(1),
+    "uuid": uuid.UUID(int=1),
+    "enum": Colour.RED,
+    "enum key": {Colour.RED: 1},
+    "dataclass": Pair(),
+    "lone surrogate": "\ud800",
+    "lone surrogate key": {"\ud800": 1},
+    "struct": msgspec.defstruct("Struct", ["x"])(1),
+    "ext": msgspec.msgpack.Ext(1, b"a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NOT_MSGPACK.values(), ids=NOT_MSGPACK)
+def test_msgpack_refuses_what_it_would_change(value):
+    """Anything that MessagePack would give back as something else is a typed error."""
+    with pytest.raises(UncacheableValue, match="msgpack cannot encode a"):
+        MsgpackCodec().dumps(value)
+
+
+def test_msgpack_refuses_what_contains_itself():
+    """A cycle is a typed error, not a crash."""
+    value = {}
+    value["again"] = value
+    with pytest.raises(UncacheableValue):
+        MsgpackCodec().dumps(value)
+
+
+HOSTILE_MSGPACK = {
+    "array of 2**28": b"\xdd\x0f\xff\xff\xff",
+    "map of 2**28": b"\xdf\x0f\xff\xff\xff",
+    "4 GB of bytes": b"\xc6\xff\xff\xff\xff",
+    "4 GB of text": b"\xdb\xff\xff\xff\xff",
+    "4 GB of extension": b"\xc9\xff\xff\xff\xff\x01",
+    "arrays in arrays": b"\x91" * 100_000 + b"\xc0",
+    "large arrays in arrays": b"\xdc\xff\xff" * 500,
+    "trailing bytes": b"\xc0\xc0",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE_MSGPACK.values(), ids=HOSTILE_MSGPACK)
+def test_hostile_msgpack(raw):
+    """Lengths that lie and nesting without end raise at once, and take no memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises((msgspec.DecodeError, RecursionError)):
+            MsgpackCodec().loads(memoryview(raw))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_msgpack_by_name(tmp_path):
+    """A region uses it when asked to."""
+    region = make_region("packed")
+    region.configure("holdover.file", 10, {"path": tmp_path / "c"}, codec="msgpack")
+    assert region.get_or_create("k", lambda: {"a": b"\0", 1: [None]}) == {
+        "a": b"\0",
+        1: [None],
+    }
+    assert region.get("k") == {"a": b"\0", 1: [None]}
+    stored, _ = region.backend.read("packed:k", "packed")
+    assert msgspec.msgpack.encode({"a": b"\0", 1: [None]}) in stored
+
+
+def test_msgpack_without_its_library(monkeypatch):
+    """Where msgspec is not installed, the error names the extra."""
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    monkeypatch.delitem(sys.modules, "holdover.regions.codecs_msgpack")
+    with pytest.raises(MissingDependency, match=r"pip install holdover\[msgpack\]"):
+        make_region().configure("holdover.memory", codec="msgpack")
+
+
+# -- a codec of one's own ------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", [b"", b"too long.", "text", None], ids=repr)
+def test_a_codec_with_a_bad_tag(tag):
+    """A tag that no envelope could carry is told at once, not as misses for ever."""
+    codec = JsonCodec()
+    codec.tag = tag
+    with pytest.raises(ConfigurationError, match="tag must be 1 to 8 bytes"):
+        make_region().configure("holdover.memory", codec=codec)
+
+
 # -- dogpile.cache's hooks -----------------------------------------------------
 
 
@@ -207,7 +367,8 @@ def test_function_codec_types_the_serializer_s_errors():
 
 
 @pytest.mark.parametrize(
-    "codec", [PickleCodec(), JsonCodec(), FunctionCodec(bytes, bytes)]
+    "codec",
+    [PickleCodec(), JsonCodec(), MsgpackCodec(), FunctionCodec(bytes, bytes)],
 )
 def test_tags(codec):
     """Each codec has a short ASCII tag of its own to write into envelopes."""
@@ -217,7 +378,8 @@ def test_tags(codec):
 
 def test_tags_differ():
     """No codec is asked to read another one's bytes."""
-    assert len({PickleCodec.tag, JsonCodec.tag, FunctionCodec.tag}) == 3
+    codecs = PickleCodec, JsonCodec, MsgpackCodec, FunctionCodec
+    assert len({codec.tag for codec in codecs}) == 4
 
 
 # -- lazy values ---------------------------------------------------------------

@@ -42,6 +42,16 @@ def test_the_table_is_true(name):
     assert list(capabilities.bounded_by) == bounds.split(", ")
 
 
+def test_every_codec_is_in_the_table():
+    """The table of codecs names those that there are, with their extras."""
+    text = (ROOT / "docs" / "codecs.rst").read_text()
+    found = re.findall(r"^``(\w+)`` .* (-|``holdover\[\w+\]``)$", text, re.MULTILINE)
+    assert {name: extra.strip("`") for name, extra in found} == {
+        name: f"holdover[{plugin.extra}]" if plugin.extra else "-"
+        for name, plugin in plugins.CODECS.items()
+    }
+
+
 def test_the_readme_s_code_runs(tmp_path):
     """The first steps of the README run as they are written."""
     text = (ROOT / "README.rst").read_text()

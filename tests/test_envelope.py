@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import random
+import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from holdover.regions import envelope as module
 from holdover.regions.codecs import FunctionCodec, JsonCodec, PickleCodec
+from holdover.regions.compression import Compression
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
@@ -22,9 +25,11 @@ from holdover.regions.envelope import (
     seal,
 )
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.signing import Keyring
 
 PICKLE = PickleCodec()
 KEY = "region:key"
+SIGNER = Keyring.of("a secret of the tests").signer("envelope", "region")
 
 keys = st.text(st.characters(), max_size=600) | st.just("lone \ud800")
 moments = st.floats(0, 1e12)
@@ -248,6 +253,85 @@ def test_an_impossible_lifetime():
         open_sealed(sealed(lifetime=impossible), KEY, PICKLE)
 
 
+# -- forged with a good checksum -----------------------------------------------
+
+FIELDS = ["created_at", "kept_until", "expiration", "revalidate", "error", "cost"]
+FLAGS = 12  # its place among the trailer's fields
+
+
+def forged(raw, place, value):
+    """Change one field of an envelope's trailer, and make the checksum right again."""
+    fields = list(module._TRAILER.unpack(raw[-TRAILER_SIZE:]))
+    fields[place] = value
+    checked = raw[:-TRAILER_SIZE] + module._TRAILER.pack(*fields)[:-8]
+    return checked + zlib.crc32(checked).to_bytes(4, "little") + MAGIC
+
+
+@given(st.integers(0, 255))
+def test_flags_of_another_release(flags):
+    """A flag that this release does not know makes it no value, never a wrong one."""
+    raw = forged(sealed(), FLAGS, flags)
+    if flags in (0, 1, 8, 9):
+        assert open_sealed(raw, KEY, PICKLE).value == "v"
+        return
+    with pytest.raises(Unreadable):
+        open_sealed(raw, KEY, PICKLE)
+
+
+def test_a_flag_is_named():
+    """The reason says whether a release or a secret differs."""
+    for flags, reason in (
+        (16, "another release"),
+        (4, "no secret"),
+        (2, "undecodable"),
+    ):
+        with pytest.raises(Unreadable, match=reason):
+            open_sealed(forged(sealed(), FLAGS, flags), KEY, PICKLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("created_at", math.nan),
+        ("kept_until", math.nan),
+        ("cost", math.nan),
+        ("cost", math.inf),
+        ("cost", -1.0),
+    ],
+)
+def test_impossible_times(name, value):
+    """Times that are no numbers never reach what reckons with them."""
+    raw = forged(sealed(), FIELDS.index(name), value)
+    with pytest.raises(Unreadable, match="impossible times"):
+        open_sealed(raw, KEY, PICKLE)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [b"5", b'"text"', b'{"a": 1}', b"[1]", b"null", b"[", b"[" * 99_999, b"\xff"],
+)
+def test_tags_that_are_none(tags, monkeypatch):
+    """What stands where tags should is no reason to fail."""
+    dumps = module.json.dumps
+    monkeypatch.setattr(module.json, "dumps", lambda given: "x" * len(tags))
+    raw = sealed(tags=("t",))
+    monkeypatch.setattr(module.json, "dumps", dumps)
+    body = raw[: -TRAILER_SIZE - len(tags)] + tags + raw[-TRAILER_SIZE:]
+    with pytest.raises(Unreadable, match="undecodable"):
+        open_sealed(forged(body, FLAGS, 0), KEY, PICKLE)
+
+
+@given(st.integers(8, 10), st.integers(0, 2**32 - 1))
+def test_lengths_that_lie(place, length):
+    """Lengths are compared with what is there before anything is done with them."""
+    length %= 2**16 if place == 10 else 2**32
+    raw = sealed(tags=("t",))
+    honest = module._TRAILER.unpack(raw[-TRAILER_SIZE:])[place]
+    if length != honest:
+        with pytest.raises(Unreadable):
+            open_sealed(forged(raw, place, length), KEY, PICKLE)
+
+
 # -- without a copy ------------------------------------------------------------
 
 
@@ -262,6 +346,20 @@ def test_the_payload_is_decoded_where_it_lies():
     assert payload == b"p" * 1_000
 
 
+@pytest.mark.parametrize("signer", [None, SIGNER], ids=["unsigned", "signed"])
+def test_reading_takes_no_second_copy(signer):
+    """100 KB are verified where they lie; only the value itself takes memory."""
+    value = bytes(range(256)) * 400
+    raw = seal(Entry(value, created_at=1.0), KEY, PICKLE, signer)
+    tracemalloc.start()
+    try:
+        assert open_sealed(raw, KEY, PICKLE, signer).value == value
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(value) * 1.2
+
+
 # -- the fence -----------------------------------------------------------------
 
 
@@ -273,6 +371,17 @@ def test_fence_of(fence, value):
     assert fence == fence_of(entry)
     assert fence == fence_of(raw)
     assert fence == fence_of(raw[-TRAILER_SIZE:])
+
+
+@given(numbers, st.sampled_from([None, SIGNER]), st.sampled_from(["v", "v" * 5_000]))
+def test_where_the_fence_lies(fence, signer, value):
+    """Backends may rely on it: a little-endian number 48 bytes before the end."""
+    entry = Entry(value, created_at=1.0, fence=fence)
+    for compression in (None, Compression()):
+        raw = seal(entry, KEY, PICKLE, signer, compression)
+        assert raw[-48:-40] == fence.to_bytes(8, "little")
+        assert raw[-4:] == MAGIC == b"HLD1"
+    assert TRAILER_SIZE == 92
 
 
 @given(st.binary(max_size=300))

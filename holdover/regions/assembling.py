@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -12,8 +12,10 @@ from dogpile.util import PluginLoader
 
 from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
-from holdover.regions.codecs import Codec, FunctionCodec
+from holdover.regions.codecs import Codec, FunctionCodec, check_tag
+from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import (
     DEFAULT_BACKOFF,
     DEFAULT_MOST_UNLEASED,
@@ -25,6 +27,7 @@ from holdover.regions.lifetime import (
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
+from holdover.regions.signing import Keyring
 from holdover.regions.worker import carry_out
 
 INSTANCE = "holdover.instance"
@@ -43,8 +46,8 @@ class Settings:
 
     Attributes:
         lifetime: How long values may be served.
-        codec: A name ("pickle", "json") or a codec; None means the backend's own way:
-            objects in memory, pickle elsewhere.
+        codec: A name ("pickle", "json", "msgpack") or a codec; None means the backend's
+            own way: objects in memory, pickle elsewhere.
         lease: How long creators are waited for.
         runner: Who refreshes stale values: None or "inline" (the caller who finds
             one), "thread", "celery", a runner, or a list to be tried in turn.
@@ -59,6 +62,16 @@ class Settings:
         backoff_when_gone: Whether that holds without an old value, too.
         most_unleased_creators: How many creators may run at once in this process while
             the backend cannot be reached.
+        secret: Signs what is stored, and only what is signed is read: a text or bytes,
+            at least 16 bytes long, or a list of them, newest first, of which the first
+            signs and all verify. None means unsigned.
+        compress: True, "zstd", "zlib", a `Compression` or a mapping of its options;
+            None or False means uncompressed. What was compressed is read anyway.
+        schema: An int or a text that becomes part of every key: change it with the
+            shape of the values, and releases that run side by side leave each other's
+            alone.
+        unsigned_pickle: Whether unsigned pickles in a store that is reached over a
+            network are meant, and no warning is wanted.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -72,6 +85,10 @@ class Settings:
     backoff: float = DEFAULT_BACKOFF
     backoff_when_gone: bool = False
     most_unleased_creators: int = DEFAULT_MOST_UNLEASED
+    secret: str | bytes | Sequence[str | bytes] | None = field(default=None, repr=False)
+    compress: bool | str | Compression | None = None
+    schema: int | str | None = None
+    unsigned_pickle: bool = False
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -81,6 +98,13 @@ class Settings:
             )
         plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
         _ = self.creator_terms  # wrong ones are told at once
+        if not isinstance(self.unsigned_pickle, bool):
+            raise ConfigurationError(
+                f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
+            )
+        Keyring.of(self.secret)
+        Compression.of(self.compress)
+        schema_of(self.schema)
         if self.on_miss == "empty" and self.runner in (None, "inline", [], ()):
             raise ConfigurationError(
                 'on_miss="empty" needs a runner to create the value meanwhile: '
@@ -177,6 +201,7 @@ def build_codec(
         raise ConfigurationError(
             f"codec must be a name, or have tag, dumps and loads; got {codec!r}"
         )
+    check_tag(codec)
     return codec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import (
     TYPE_CHECKING,
@@ -21,9 +21,10 @@ from dogpile.cache.api import NoValueType
 
 from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
-from holdover.regions.keys import name_of
+from holdover.regions.keys import name_of, schema_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
 from holdover.regions.signatures import KeyGenerator, Template, left_out
+from holdover.regions.uses import Use
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Call, Described
@@ -152,32 +153,28 @@ class CachedFunction(Generic[P, T]):
     Args:
         region: The region it belongs to.
         function: The creator.
-        namespace: Parts this use of the function from others of the same one.
+        use: The options of the decorator.
         generator: A key generator to use in place of ours.
-        make_call: Makes the region's `Call` from a key, a creator and this object.
-        ignore: Parameters that are left out of the key.
-        tags: Names under which values can be invalidated, or what makes them from the
-            arguments.
+        make_call: Makes the region's `Call` from a key and a creator.
     """
 
     def __init__(
         self,
         region: Owner,
         function: Callable[P, T],
-        namespace: str | None,
+        use: Use,
         generator: KeyGenerator | None,
         make_call: Callable[[str, Callable[[], T]], Call],
-        *,
-        ignore: Sequence[str] = (),
-        tags: Sequence[str] | Callable[..., Iterable[str]] = (),
     ) -> None:
         refuse_lazy_function(function)
         self.region = region
         self.function = function
-        self.name = _name(function, namespace, ignore)
+        self.name = _name(function, use.namespace, use.ignore)
         self._make_call = make_call
-        self._tags = tags
-        self._template = Template(function, namespace, generator, ignore)
+        self._tags = use.tags
+        self._template = Template(
+            function, use.namespace, generator, use.ignore, schema_of(use.schema)
+        )
         self._call_for = self._template.compiled(self._call)
 
     @property

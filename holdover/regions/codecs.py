@@ -8,7 +8,7 @@ import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
-from holdover.regions.errors import LazyValue, UncacheableValue
+from holdover.regions.errors import ConfigurationError, LazyValue, UncacheableValue
 
 TAG_LENGTH = 8
 
@@ -32,6 +32,19 @@ class Codec(Protocol):
 
     def loads(self, payload: memoryview) -> Any:
         """Decode exactly *payload*; may raise anything if the bytes are no good."""
+
+
+def check_tag(codec: Codec) -> None:
+    """Refuse a codec whose values could not be told from others'.
+
+    Raises:
+        ConfigurationError: Its tag is no bytes, empty or too long.
+    """
+    tag: object = codec.tag
+    if not isinstance(tag, bytes) or not 0 < len(tag) <= TAG_LENGTH:
+        raise ConfigurationError(
+            f"a codec's tag must be 1 to {TAG_LENGTH} bytes, got {tag!r}"
+        )
 
 
 def refuse_lazy_function(function: Callable[..., Any]) -> None:
@@ -76,7 +89,7 @@ class PickleCodec:
         try:
             return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # pickling runs the value's own code
-            raise _uncacheable(value, "pickle", error) from error
+            raise uncacheable(value, "pickle", error) from error
 
     def loads(self, payload: memoryview) -> Any:
         """Decode; runs whatever the pickle says."""
@@ -98,11 +111,11 @@ class JsonCodec:
             _check_plain(value)
             return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise _uncacheable(value, "json", error) from error
+            raise uncacheable(value, "json", error) from error
 
     def loads(self, payload: memoryview) -> Any:
         """Decode UTF-8 JSON text."""
-        return json.loads(bytes(payload))
+        return json.loads(str(payload, "utf-8"))
 
 
 class FunctionCodec:
@@ -121,7 +134,7 @@ class FunctionCodec:
         try:
             return self._serializer(value)
         except Exception as error:  # the user's own code
-            raise _uncacheable(value, "the region's serializer", error) from error
+            raise uncacheable(value, "the region's serializer", error) from error
 
     def loads(self, payload: memoryview) -> Any:
         """Decode with the deserializer."""
@@ -134,7 +147,7 @@ def is_plain(value: Any) -> bool:
     if value is None or kind in (bool, int, float):
         return True
     if kind is str:
-        return value.isascii() or _is_unicode(value)
+        return value.isascii() or is_unicode(value)
     if kind is list:
         return all(map(is_plain, value))
     if kind is dict:
@@ -145,7 +158,7 @@ def is_plain(value: Any) -> bool:
     return False
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Say whether *text* is free of lone surrogates, which JSON may join."""
     try:
         text.encode()
@@ -159,7 +172,8 @@ def _check_plain(value: Any) -> None:
         raise TypeError("JSON would not give the same value back")
 
 
-def _uncacheable(value: Any, codec: str, error: Exception) -> UncacheableValue:
+def uncacheable(value: Any, codec: str, error: Exception) -> UncacheableValue:
+    """Word the error of a *codec* that cannot encode *value*."""
     return UncacheableValue(
         f"{codec} cannot encode a {type(value).__module__}.{type(value).__qualname__}: "
         f"{error}"

@@ -16,7 +16,6 @@ from holdover.regions.assembling import (
     Settings,
     build_backend,
     build_chain,
-    build_codec,
 )
 from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
@@ -32,8 +31,9 @@ from holdover.regions.errors import (
 )
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.freshness import Standing
+from holdover.regions.guarding import build_sealing, refuse_unkept, warn_of_pickle
 from holdover.regions.inline import Remembered
-from holdover.regions.keys import region_prefix
+from holdover.regions.keys import region_prefix, schema_of
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
@@ -72,6 +72,7 @@ class ConfiguredRegion(Configurable):
         self._chain = Chain([])
         self._makes_keys_itself = function_key_generator is None
         self._prefix = region_prefix(name)
+        self._told_of_pickle = False
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,
@@ -108,7 +109,8 @@ class ConfiguredRegion(Configurable):
             region_invalidator: dogpile.cache's hook to decide what is invalidated.
             **settings: ``stale_while_revalidate``, ``stale_if_error``, ``keep_for``
                 (see `Lifetime`), ``codec``, ``lease``, ``runner``, ``on_miss``,
-                ``on_timeout`` (see `Settings`).
+                ``on_timeout``, ``secret``, ``compress``, ``schema``,
+                ``unsigned_pickle`` (see `Settings`).
 
         Returns:
             The region.
@@ -131,6 +133,7 @@ class ConfiguredRegion(Configurable):
             return self._configure_by_url(backend, expiration_time, arguments, settings)
         rules = Settings.of(expiration_time, settings)
         made = build_backend(backend, arguments or {})
+        refuse_unkept(rules, made)
         chain = build_chain(rules.runner)
         self._check_reach(made, chain)
         check_functions(chain, self._cached)
@@ -143,6 +146,7 @@ class ConfiguredRegion(Configurable):
         """Become what was configured, or stay as it was."""
         with unchanged_on_error([self]):
             self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
+            self._prefix = region_prefix(self.name, schema_of(rules.schema))
             super().configure(
                 INSTANCE,
                 rules.lifetime.expiration_time,
@@ -169,6 +173,8 @@ class ConfiguredRegion(Configurable):
 
     @backend.setter
     def backend(self, backend: Any) -> None:
+        if self._rules is not None:
+            refuse_unkept(self._rules, backend)
         self.__dict__["backend"] = backend  # where dogpile.cache looks for it
         self._actual_backend = None
         if self._rules is not None:
@@ -237,17 +243,15 @@ class ConfiguredRegion(Configurable):
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
-        self._tier = Tier(
+        sealing = build_sealing(
+            rules,
             self.backend,
             self.name or "",
-            build_codec(
-                rules.codec,
-                self.backend,
-                self._user_defined_serializer,
-                self._user_defined_deserializer,
-            ),
-            self._listeners,
-            self._time,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
+        )
+        self._tier = Tier(
+            self.backend, self.name or "", sealing, self._listeners, self._time
         )
         self._tier.also_invalid = self._strategy_standing()
         self._crew = crew = Crew.of(
@@ -260,6 +264,8 @@ class ConfiguredRegion(Configurable):
         )
         self._creation = Creation(crew, raise_on_timeout=rules.on_timeout == "raise")
         self._batches = Batches(crew, self._creation)
+        if not self._told_of_pickle and not rules.unsigned_pickle:
+            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""

@@ -59,6 +59,7 @@ class DecoratingRegion(ManyRegion):
         empty: Callable[[], Any] | None = None,
         ignore: Sequence[str] = (),
         tags: Sequence[str] | Callable[..., Iterable[str]] = (),
+        schema: int | str | None = None,
     ) -> Decorator:
         """Cache a function's values by its arguments.
 
@@ -79,6 +80,7 @@ class DecoratingRegion(ManyRegion):
                 or a connection: calls that differ only in them share a value.
             tags: Names under which its values can be invalidated, or a function that
                 gets the call's arguments and returns them.
+            schema: As in ``configure()``, of this function alone.
 
         Raises:
             LazyValue: The function is a generator or an ``async def``.
@@ -96,6 +98,7 @@ class DecoratingRegion(ManyRegion):
                 empty=empty,
                 ignore=ignore,
                 tags=tags,
+                schema=schema,
             )
         )
         return cast("Decorator", lambda function: self._decorated(function, use))
@@ -179,13 +182,7 @@ class DecoratingRegion(ManyRegion):
     def _decorated(self, decorated: Any, use: Use) -> Any:
         """Cache a function for good."""
         function, kind = unpacked(decorated)
-        cached = CachedFunction(
-            self,
-            function,
-            *self._parts(function, use),
-            ignore=use.ignore,
-            tags=use.tags,
-        )
+        cached = CachedFunction(self, function, use, *self._parts(function, use))
         if use.namespace is None and cached.name is None:
             self._refuse_namesake(function)
         check_functions(self._chain, [cached])
@@ -220,13 +217,7 @@ class DecoratingRegion(ManyRegion):
     def _inline_function(
         self, function: Callable[..., Any], use: Use
     ) -> InlineFunction[..., Any]:
-        inline = InlineFunction(
-            self,
-            function,
-            *self._parts(function, use),
-            ignore=use.ignore,
-            tags=use.tags,
-        )
+        inline = InlineFunction(self, function, use, *self._parts(function, use))
         inline.may_travel = lambda: self._would_be_found(inline, use)
         if use.namespace is None and inline.name is None:
             self._refuse_namesake(function)
@@ -275,7 +266,7 @@ class DecoratingRegion(ManyRegion):
         def make_call(key: str, create: Callable[[], Any]) -> Call:
             return self._call(key, create, use.span(), use.should_cache_fn, use.empty)
 
-        return use.namespace, make_key, make_call
+        return make_key, make_call
 
     def _placed(self, wrapper: Any, function: object, kind: type | None) -> Any:
         """Make a descriptor of what stands in a class."""

@@ -14,7 +14,6 @@ from typing import Any
 from holdover.regions import events
 from holdover.regions.backends.base import Backend, Busy, Stored
 from holdover.regions.clocks import RegionClock
-from holdover.regions.codecs import Codec
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
@@ -22,8 +21,6 @@ from holdover.regions.envelope import (
     Unreadable,
     fence_of,
     new_fence,
-    open_sealed,
-    seal,
 )
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
@@ -31,6 +28,7 @@ from holdover.regions.freshness import Freshness, Standing, assess
 from holdover.regions.guard import Guard
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import MISSING, Delivery, Found, together
+from holdover.regions.sealing import Sealing
 from holdover.regions.ticks import Mark, Reach
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import WHOLE_REGION, Pending
@@ -47,7 +45,7 @@ class Entries:
     Args:
         backend: Where the entries are kept.
         region: Name of the region, and of its clock.
-        codec: How values become bytes; None if the backend keeps objects.
+        sealing: How values become bytes; None if the backend keeps objects.
         listeners: Whom to tell of failures.
         time_source: The clocks to go by.
 
@@ -62,13 +60,13 @@ class Entries:
         self,
         backend: Backend,
         region: str,
-        codec: Codec | None,
+        sealing: Sealing | None,
         listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
         self.backend = backend
         self.region = region
-        self._codec = codec
+        self._sealing = sealing
         self.now = time_source.wall
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
@@ -141,10 +139,10 @@ class Entries:
     def _open(self, stored: Stored, key: str) -> Entry:
         if isinstance(stored, Entry):
             return stored
-        if self._codec is None:
+        if self._sealing is None:
             raise BackendError("the backend keeps objects and returned bytes")
         try:
-            return open_sealed(stored, key, self._codec)
+            return self._sealing.open(stored, key)
         except Unreadable as problem:
             self.tell(events.Unreadable, key, str(problem))
             # Its fence still says which bytes were seen, so that they can be replaced.
@@ -323,7 +321,7 @@ class Entries:
         )
 
     def _seal(self, key: str, entry: Entry) -> Stored:
-        return entry if self._codec is None else seal(entry, key, self._codec)
+        return entry if self._sealing is None else self._sealing.seal(entry, key)
 
     def _ttl(self, entry: Entry) -> float | None:
         if entry.kept_until == FOREVER:

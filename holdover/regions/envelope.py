@@ -4,6 +4,10 @@ The wire form puts the payload first, so that a large one is decoded where it li
 never copied; the metadata follows, closed by a fixed trailer::
 
     payload | key | tags | trailer
+    payload | key | tags | signature | trailer
+
+The trailer has one size and one order for ever, so that a backend can read the fence at
+a fixed distance from the end, whatever stands before it.
 """
 
 from __future__ import annotations
@@ -18,7 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH
+from holdover.regions.compression import READABLE, Compression
+from holdover.regions.errors import UncacheableValue
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.signing import MAC_SIZE, Signer
 
 if TYPE_CHECKING:
     from holdover.regions.codecs import Codec
@@ -30,7 +37,10 @@ _FENCE_BITS = 63
 FENCES: int = 2**_FENCE_BITS
 
 _OWN_LIFETIME = 1  # flag: the three spans of the trailer are the entry's own
-_EXPIRED = 2  # flag: expired before its time
+_COMPRESSED = 2  # flag: the payload is a compressed one
+_SIGNED = 4  # flag: a signature stands before the trailer, and no checksum in it
+_EXPIRED = 8  # flag: expired before its time
+_OPTIONAL = _OWN_LIFETIME | _COMPRESSED | _EXPIRED  # what any reader takes as it comes
 # created_at, kept_until, expiration_time, stale_while_revalidate, stale_if_error,
 # cost, fence, clock, payload, tags and key lengths, version, flags, codec | CRC, magic
 _TRAILER = struct.Struct("<5dfQQQIHBB8sI4s")
@@ -38,6 +48,8 @@ _FENCE = struct.Struct("<Q")
 _FENCE_FROM_END = _TRAILER.size - struct.calcsize("<5df")
 _CRC_AND_MAGIC = 8
 _LONGEST_ECHO = 512
+_LONGEST_REASON = 200  # characters; a UnicodeDecodeError shows all that it read
+_NO_LIFETIME = Lifetime()
 TRAILER_SIZE = _TRAILER.size
 
 
@@ -81,82 +93,109 @@ def new_fence() -> int:
     return secrets.randbits(_FENCE_BITS)
 
 
-def seal(entry: Entry, key: str, codec: Codec) -> bytes:
+def seal(
+    entry: Entry,
+    key: str,
+    codec: Codec,
+    signer: Signer | None = None,
+    compression: Compression | None = None,
+) -> bytes:
     """Turn *entry* into the bytes to store under *key*.
+
+    Args:
+        entry: The value and what is known of it.
+        key: The final key, as the backend gets it.
+        codec: Encodes the value.
+        signer: Signs the envelope; None leaves it with a checksum.
+        compression: Makes payloads smaller; None leaves them as they are.
 
     Raises:
         UncacheableValue: The codec cannot encode its value.
     """
-    payload = codec.dumps(entry.value)
+    payload: object = codec.dumps(entry.value)
+    if not isinstance(payload, bytes):
+        raise UncacheableValue(
+            f"codec {codec.tag!r} gave a {type(payload).__name__} in place of bytes"
+        )
+    flags = _OWN_LIFETIME if entry.lifetime else 0
+    flags |= _EXPIRED if entry.expired else 0
+    if compression is not None and (packed := compression.pack(payload)) is not None:
+        payload, flags = packed, flags | _COMPRESSED
     echo = _echo(key)
     tags = json.dumps(entry.tags).encode() if entry.tags else b""
-    body = b"".join((payload, echo, tags))
-    own = entry.lifetime or Lifetime()
-    trailer = _TRAILER.pack(
-        entry.created_at,
-        entry.kept_until,
-        _number(own.expiration_time),
-        _number(own.stale_while_revalidate),
-        _number(own.stale_if_error),
-        entry.cost,
-        entry.fence,
-        entry.clock,
-        len(payload),
-        len(tags),
-        len(echo),
-        VERSION,
-        _OWN_LIFETIME * bool(entry.lifetime) | _EXPIRED * entry.expired,
-        codec.tag,
-        0,
-        MAGIC,
-    )
-    checked = trailer[:-_CRC_AND_MAGIC]
-    crc = zlib.crc32(checked, zlib.crc32(body))
-    return b"".join((body, checked, crc.to_bytes(4, "little"), MAGIC))
+    lengths = len(payload), len(tags), len(echo)
+    if signer is None:
+        checked = _trailer(entry, lengths, flags, codec.tag)[:-_CRC_AND_MAGIC]
+        crc = zlib.crc32(checked, zlib.crc32(echo + tags, zlib.crc32(payload)))
+        end = crc.to_bytes(4, "little")
+        return b"".join((payload, echo, tags, checked, end, MAGIC))
+    trailer = _trailer(entry, lengths, flags | _SIGNED, codec.tag)
+    mac = signer.sign(_address(key), payload, echo, tags, trailer)
+    return b"".join((payload, echo, tags, mac, trailer))
 
 
-def open_sealed(raw: bytes, key: str, codec: Codec) -> Entry:
+def open_sealed(
+    raw: bytes,
+    key: str,
+    codec: Codec,
+    signer: Signer | None = None,
+    compression: Compression | None = None,
+) -> Entry:
     """Read back what `seal` made.
 
+    Args:
+        raw: The stored bytes.
+        key: The key under which they were found.
+        codec: Decodes the value; no other codec's is read.
+        signer: Verifies the signature; None reads only what is unsigned.
+        compression: Limits what a compressed payload may grow to.
+
     Raises:
-        Unreadable: The bytes are foreign, damaged, of another version or codec, or
-            were stored for another key.
+        Unreadable: The bytes are foreign, damaged, forged, of another version or
+            codec, or were stored for another key.
     """
+    if len(raw) < TRAILER_SIZE:
+        raise Unreadable("too short")
     (
-        created_at, kept_until, expiration, revalidate, error, cost, fence, clock,
+        created_at, kept_until, fresh, stale, error, cost, fence, clock,
         payload_length, tags_length, key_length, version, flags, tag, crc, magic,
-    ) = _unpack(raw)  # fmt: skip
+    ) = _TRAILER.unpack_from(raw, len(raw) - TRAILER_SIZE)  # fmt: skip
     if magic != MAGIC or version != VERSION:
         raise Unreadable("not an envelope of this version")
+    if flags & ~_OPTIONAL != (_SIGNED if signer else 0):
+        raise Unreadable(_wrong_flags(flags))
     key_end = payload_length + key_length
-    if key_end + tags_length + TRAILER_SIZE != len(raw):
-        raise Unreadable("truncated or overlong")
     view = memoryview(raw)
-    if zlib.crc32(view[:-_CRC_AND_MAGIC]) != crc:
-        raise Unreadable("checksum differs")
+    if signer is None:
+        _check_sum(view, key_end + tags_length, crc)
+    else:
+        _check_signature(view, key_end + tags_length, key, signer)
     if raw[payload_length:key_end] != _echo(key):
         raise Unreadable("stored for another key")
     if tag != codec.tag.ljust(TAG_LENGTH, b"\0"):
         raise Unreadable(f"written by codec {tag.rstrip(bytes(1))!r}")
-    own = (
-        _own_lifetime(expiration, revalidate, error) if flags & _OWN_LIFETIME else None
-    )
+    if not 0.0 <= cost < FOREVER or math.isnan(created_at + kept_until):
+        raise Unreadable("impossible times")
+    own = _own_lifetime(fresh, stale, error) if flags & _OWN_LIFETIME else None
     try:
-        tags = json.loads(raw[key_end : key_end + tags_length]) if tags_length else ()
-        value = codec.loads(view[:payload_length])
+        tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
+        payload = _unpacked(view[:payload_length], flags, compression)
+        value = codec.loads(payload)
     except Exception as problem:  # decoders of hostile bytes raise anything
-        raise Unreadable(f"undecodable: {problem!r}") from problem
+        raise Unreadable(f"undecodable: {_shown(problem)}") from problem
     return Entry(
-        value,
-        created_at,
-        kept_until,
-        fence,
-        clock,
-        cost,
-        own,
-        tuple(tags),
+        value, created_at, kept_until, fence, clock, cost, own, tags,
         expired=bool(flags & _EXPIRED),
-    )
+    )  # fmt: skip
+
+
+def _unpacked(
+    payload: memoryview, flags: int, compression: Compression | None
+) -> memoryview:
+    """Give the payload as its codec has written it."""
+    if not flags & _COMPRESSED:
+        return payload
+    return memoryview((compression or READABLE).unpack(payload))
 
 
 def fence_of(stored: bytes | Entry) -> int:
@@ -173,11 +212,72 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
-def _unpack(raw: bytes) -> tuple[Any, ...]:
+def _trailer(
+    entry: Entry, lengths: tuple[int, int, int], flags: int, tag: bytes
+) -> bytes:
+    """Everything but the checksum, in whose place stands 0."""
+    own = entry.lifetime or _NO_LIFETIME
+    return _TRAILER.pack(
+        entry.created_at,
+        entry.kept_until,
+        _number(own.expiration_time),
+        _number(own.stale_while_revalidate),
+        _number(own.stale_if_error),
+        entry.cost,
+        entry.fence,
+        entry.clock,
+        *lengths,
+        VERSION,
+        flags,
+        tag,
+        0,
+        MAGIC,
+    )
+
+
+def _check_sum(view: memoryview, body_end: int, crc: int) -> None:
+    """Refuse what is not what was written, by accident."""
+    if body_end + TRAILER_SIZE != len(view):
+        raise Unreadable("truncated or overlong")
+    if zlib.crc32(view[:-_CRC_AND_MAGIC]) != crc:
+        raise Unreadable("checksum differs")
+
+
+def _check_signature(view: memoryview, body_end: int, key: str, signer: Signer) -> None:
+    """Refuse what none of the secrets has signed for this key."""
+    mac_end = body_end + MAC_SIZE
+    if mac_end + TRAILER_SIZE != len(view):
+        raise Unreadable("truncated or overlong")
+    body, mac, trailer = view[:body_end], view[body_end:mac_end], view[mac_end:]
+    if not signer.verify(mac, _address(key), body, trailer):
+        raise Unreadable("signed by none of the secrets, or for another key")
+
+
+def _address(key: str) -> bytes:
+    """The whole key as it is signed: its length keeps it apart from what follows."""
+    encoded = key.encode("utf-8", "surrogatepass")
+    return len(encoded).to_bytes(8, "little") + encoded
+
+
+def _wrong_flags(flags: int) -> str:
+    if flags & ~_OPTIONAL & ~_SIGNED:
+        return "written by another release"
+    return "signed, and no secret is set" if flags & _SIGNED else "not signed"
+
+
+def _shown(problem: Exception) -> str:
+    """Show what a decoder raised, which may be as hostile as what it decoded."""
     try:
-        return _TRAILER.unpack_from(raw, len(raw) - TRAILER_SIZE)
-    except struct.error:
-        raise Unreadable("too short") from None
+        return repr(problem)[:_LONGEST_REASON]
+    except Exception:  # noqa: BLE001 - its own code
+        return type(problem).__name__
+
+
+def _tags(raw: bytes) -> tuple[str, ...]:
+    tags = json.loads(raw)
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise TypeError("tags are texts")
+    return tuple(tags)
 
 
 def _echo(key: str) -> bytes:

@@ -35,6 +35,7 @@ __all__ = [
     "UnkeyableArgument",
     "UnknownName",
     "UnregisteredFunction",
+    "UnsignedPickleWarning",
     "ValueTooLarge",
 ]
 
@@ -145,3 +146,7 @@ class RunnerUnavailable(HoldoverError):
 
 class ValueTooLarge(BackendError):
     """The value is larger than its backend may hold; what was stored is removed."""
+
+
+class UnsignedPickleWarning(UserWarning):
+    """Values are unpickled from a server, and who can write there can run code here."""

@@ -21,7 +21,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from holdover.regions.errors import UnkeyableArgument
+from holdover.regions.errors import ConfigurationError, UnkeyableArgument
 
 ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
 """Types whose ``repr`` is exact and alike for no two different values."""
@@ -63,10 +63,33 @@ def may_begin_with(key: str, prefix: str) -> bool:
     return key.endswith(_SHORTENED) and prefix.startswith(key[:_READABLE])
 
 
-def region_prefix(name: str | None) -> str:
-    """Give what parts a region's keys from other regions' in the same backend."""
-    escaped = (name or "").replace("%", "%25").replace(":", "%3A")
-    return f"{escaped}:"
+def region_prefix(name: str | None, schema: str | None = None) -> str:
+    """Give what parts a region's keys from other regions' in the same backend.
+
+    Args:
+        name: The region's name.
+        schema: Parts its keys from those of its other schemas.
+    """
+    part = "" if schema is None else f"@{_escaped(schema)}"
+    return f"{_escaped(name or '')}{part}:"
+
+
+def schema_of(given: object) -> str | None:
+    """Read a ``schema`` setting: a number or a text, which are alike; None means none.
+
+    Raises:
+        ConfigurationError: It is something else, or empty.
+    """
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
+        raise ConfigurationError(f"schema must be an int or a text, got {given!r}")
+    return str(given)
+
+
+def _escaped(text: str) -> str:
+    """Free *text* of the characters that part a prefix."""
+    return text.replace("%", "%25").replace(":", "%3A").replace("@", "%40")
 
 
 def encode_arguments(

@@ -41,6 +41,7 @@ RUNNERS = {
 CODECS = {
     "pickle": Plugin("holdover.regions.codecs:PickleCodec"),
     "json": Plugin("holdover.regions.codecs:JsonCodec"),
+    "msgpack": Plugin("holdover.regions.codecs_msgpack:MsgpackCodec", "msgpack"),
 }
 _BUILT_IN: dict[str, Mapping[str, Plugin]] = {
     "backend": BACKENDS,

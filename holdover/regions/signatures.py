@@ -35,14 +35,15 @@ class Template:
         namespace: str | None,
         generator: KeyGenerator | None,
         ignore: Sequence[str] = (),
+        schema: str | None = None,
     ) -> None:
         try:
             self._parameters = list(inspect.signature(function).parameters.values())
         except ValueError:  # some built-in functions do not tell
             self._parameters = list(inspect.signature(_anything).parameters.values())
         self._keyed = _without(self._parameters, ignore, function)
-        self._generator = generator
-        self._prefix = prefix_of(function, namespace, ignore)
+        self._generator = generator and parted(generator, schema)
+        self._prefix = prefix_of(function, namespace, ignore) + _schema_part(schema)
         self._own = _OWN
         while any(p.name.startswith(self._own) for p in self._parameters):
             self._own += "_"  # so that no parameter's name is one of ours
@@ -221,3 +222,15 @@ def prefix_of(
 def left_out(ignore: Sequence[str]) -> str:
     """Part uses of one function that ignore different parameters."""
     return f"|-{','.join(sorted(ignore))}" if ignore else ""
+
+
+def parted(generator: KeyGenerator, schema: str | None) -> KeyGenerator:
+    """Make *generator*'s keys those of one *schema*; None leaves them as they are."""
+    if schema is None:
+        return generator
+    part = _schema_part(schema)
+    return lambda *args, **kwargs: f"{part}:{generator(*args, **kwargs)}"
+
+
+def _schema_part(schema: str | None) -> str:
+    return "" if schema is None else f"@{schema!r}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from holdover.regions.errors import ConfigurationError, InvalidArgument
+from holdover.regions.keys import schema_of
 from holdover.regions.returned import checked_tags
 
 
@@ -21,6 +22,7 @@ class Options(TypedDict, total=False):
     empty: Callable[[], Any] | None
     ignore: Sequence[str]
     tags: Sequence[str] | Callable[..., Iterable[str]]
+    schema: int | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Use:
     empty: Callable[[], Any] | None = None
     ignore: Sequence[str] = ()
     tags: Sequence[str] | Callable[..., Iterable[str]] = ()
+    schema: int | str | None = None
 
     def __post_init__(self) -> None:
         if self.namespace is not None and not isinstance(self.namespace, str):
@@ -45,6 +48,7 @@ class Use:
         if isinstance(self.ignore, list | tuple | set | frozenset):
             # Of any order, and fit to be remembered by.
             object.__setattr__(self, "ignore", tuple(sorted(self.ignore)))
+        schema_of(self.schema)
         if not callable(self.tags):
             object.__setattr__(self, "tags", checked_tags(self.tags))
         if self.ignore and self.function_key_generator is not None:

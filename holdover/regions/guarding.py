@@ -1,0 +1,83 @@
+"""What stands between a region's values and whoever else can reach their store."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from dogpile.cache.backends.memory import MemoryBackend
+from dogpile.cache.backends.null import NullBackend
+
+from holdover.regions.assembling import Settings, build_codec
+from holdover.regions.backends.base import Backend
+from holdover.regions.codecs import PickleCodec
+from holdover.regions.compression import Compression
+from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
+from holdover.regions.sealing import Sealing
+from holdover.regions.signing import Keyring
+
+_PURPOSE = "envelope"
+_IN_PROCESS = (MemoryBackend, NullBackend)  # dogpile.cache's, for tests mostly
+
+
+def build_sealing(
+    rules: Settings,
+    backend: Backend,
+    region: str,
+    serializer: Callable[[Any], bytes] | None,
+    deserializer: Callable[[bytes], Any] | None,
+) -> Sealing | None:
+    """Choose how values become bytes; None if they need not.
+
+    Raises:
+        UnknownName: No codec goes by that name.
+        ConfigurationError: The codec, the secret or the compression is none.
+    """
+    codec = build_codec(rules.codec, backend, serializer, deserializer)
+    if codec is None:
+        return None
+    keyring = Keyring.of(rules.secret)
+    signer = None if keyring is None else keyring.signer(_PURPOSE, region)
+    return Sealing(codec, signer, Compression.of(rules.compress))
+
+
+def warn_of_pickle(
+    sealing: Sealing | None, backend: Backend, region: str | None
+) -> bool:
+    """Warn of unsigned pickles that come over a network; say whether it was needed."""
+    if (
+        sealing is None
+        or sealing.signer is not None
+        or not isinstance(sealing.codec, PickleCodec)
+        or backend.capabilities.shared_by != "fleet"
+    ):
+        return False
+    warnings.warn(
+        f"region {region!r} unpickles what {type(backend).__name__} holds, unsigned: "
+        "whoever can write there can run code in this process. Set secret=..., or "
+        'codec="msgpack" or "json"; unsigned_pickle=True says that nobody else can',
+        UnsignedPickleWarning,
+        stacklevel=2,
+    )
+    return True
+
+
+def refuse_unkept(rules: Settings, backend: Any) -> None:
+    """Refuse a promise that dogpile.cache's own backends cannot keep.
+
+    Its stores within the process are let pass: there is nobody to guard against.
+
+    Raises:
+        ConfigurationError: It names the setting.
+    """
+    while hasattr(backend, "proxied"):
+        backend = backend.proxied
+    if isinstance(backend, (Backend, *_IN_PROCESS)):
+        return
+    for name in ("secret", "schema"):
+        if getattr(rules, name) is not None:
+            raise ConfigurationError(
+                f"{name} needs a backend of Holdover, and {type(backend).__name__} "
+                "stores as dogpile.cache does"
+            )

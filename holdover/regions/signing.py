@@ -1,0 +1,100 @@
+"""Secrets, and the signatures made with them: who else can write a store cannot forge.
+
+A signature is HMAC-SHA256. Every purpose has a key of its own, derived from the secret,
+so that what was signed for one is worth nothing in another.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+
+from holdover.regions.errors import ConfigurationError
+
+MAC_SIZE = 32  # bytes of a signature
+_SHORTEST = 16  # bytes of a secret
+_DIGEST = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Secrets, newest first: the first signs, each of them verifies.
+
+    To rotate, put a new secret in front; drop the old one once nothing that it signed
+    is of use any more.
+
+    Attributes:
+        secrets: At least one, of at least 16 bytes each.
+    """
+
+    secrets: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, given: object) -> Keyring | None:
+        """Read a setting: a text, bytes, or a list of them; None means unsigned.
+
+        Raises:
+            ConfigurationError: It is something else, empty or too short. The message
+                does not repeat it.
+        """
+        if given is None:
+            return None
+        listed = list(given) if isinstance(given, list | tuple) else [given]
+        if not listed:
+            raise ConfigurationError("secret is an empty list: it needs one to sign by")
+        return cls(tuple(map(_secret, listed)))
+
+    def signer(self, purpose: str, subject: str = "") -> Signer:
+        """Make what signs for one *purpose* and, within it, one *subject*.
+
+        Args:
+            purpose: What is signed; has no NUL in it.
+            subject: Whose it is, such as a region's name.
+        """
+        label = f"holdover\0{purpose}\0{subject}".encode("utf-8", "surrogatepass")
+        return Signer([hmac.digest(one, label, _DIGEST) for one in self.secrets])
+
+
+class Signer:
+    """Signs and verifies for one purpose; made by `Keyring.signer`."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._begun = [hmac.new(key, digestmod=_DIGEST) for key in keys]
+
+    def sign(self, *parts: bytes | memoryview) -> bytes:
+        """Give the `MAC_SIZE` bytes that prove *parts*, one after the other.
+
+        Where one part ends and the next begins is not proved: fix or state a length.
+        """
+        return _continued(self._begun[0], parts)
+
+    def verify(self, mac: bytes | memoryview, *parts: bytes | memoryview) -> bool:
+        """Say whether *mac* proves *parts*, by any of the secrets."""
+        for begun in self._begun:
+            if hmac.compare_digest(mac, _continued(begun, parts)):
+                return True
+        return False
+
+
+def _continued(begun: hmac.HMAC, parts: tuple[bytes | memoryview, ...]) -> bytes:
+    made = begun.copy()  # half the price of beginning anew
+    for part in parts:
+        made.update(part)
+    return made.digest()
+
+
+def _secret(given: object) -> bytes:
+    if not isinstance(given, str | bytes):
+        raise ConfigurationError(
+            "secret must be a text, bytes, or a list of them, newest first; "
+            f"got a {type(given).__name__}"
+        )
+    secret = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    if len(secret) < _SHORTEST:
+        raise ConfigurationError(
+            f"a secret must be at least {_SHORTEST} bytes, got {len(secret)}: make one "
+            'with python -c "import secrets; print(secrets.token_hex(32))"'
+        )
+    return secret
