@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from holdover.regions.envelope import Entry
     from holdover.regions.lifetime import Lifetime
 
+_DICE = random.SystemRandom()  # no state that a fork or a test could share
+
 
 class Freshness(enum.Enum):
     """What a caller may do with a stored value.
@@ -70,7 +72,7 @@ def is_due_early(entry: Entry, lifetime: Lifetime, now: float) -> bool:
     end = expires_at(entry, lifetime)
     if end is None:
         return False
-    head_start = entry.cost * lifetime.early_refresh * random.expovariate(1.0)
+    head_start = entry.cost * lifetime.early_refresh * _DICE.expovariate(1.0)
     return head_start >= end - now
 
 

@@ -12,6 +12,7 @@ from holdover.regions.forks import renew_after_fork
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_DICE = random.SystemRandom()  # no state that a fork or a test could share
 
 
 class Redelivery:
@@ -48,7 +49,7 @@ class Redelivery:
         try:
             while self._is_needed():
                 # With jitter, or all processes would come at once.
-                threading.Event().wait(pause * random.uniform(0.5, 1.0))  # noqa: S311
+                threading.Event().wait(pause * _DICE.uniform(0.5, 1.0))
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 self._try()
         finally:
