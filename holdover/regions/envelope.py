@@ -36,6 +36,8 @@ _FENCE_FROM_END = _TRAILER.size - struct.calcsize("<5df")
 _CRC_AND_MAGIC = 8
 _LONGEST_ECHO = 512
 TRAILER_SIZE = _TRAILER.size
+FENCE_SIZE = _FENCE.size
+FENCE_FROM_END = _FENCE_FROM_END  # for backends that compare fences in place
 
 
 class Unreadable(Exception):
