@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.redis_link import Link, Refused
+from holdover.regions.backends.redis_link import Link, Refused, accepted
 from holdover.regions.backends.redis_records import mark_record, state_of
 from holdover.regions.errors import BackendError
 from holdover.regions.ticks import ClockState, Mark, Reach, new_epoch
 
-_MOST_TRIES = 3  # while others lose or make the clock at the same time
+_MOST_TRIES = 10  # while others lose, make or advance the clock at the same time
 
 
 class RedisClocks:
@@ -29,16 +29,21 @@ class RedisClocks:
     def state(self, name: bytes, marks: bytes, *, since: int) -> ClockState:
         """Read a clock, with its marks from after *since*."""
         for _ in range(_MOST_TRIES):
-            found = self._link.transact(
+            # Not by MULTI, in which a full server refuses even to read. What is the
+            # same before and after is one state, since every change moves the tick.
+            before, listed, has_marks, after = self._link.ask(
                 ("GET", name),
-                ("EXISTS", marks),
                 ("ZRANGEBYSCORE", marks, b"(%d" % since, "+inf", "WITHSCORES"),
+                ("EXISTS", marks),
+                ("GET", name),
             )
-            state = state_of(*found)
+            if before != after:
+                continue
+            state = state_of(before, has_marks, listed)
             if state is not None:
                 return state
             self._atomic.run(steps.SEED, (name, marks), epoch())
-        raise BackendError(f"the region clock {name!r:.80} keeps getting lost")
+        raise BackendError(f"the region clock {name!r:.80} keeps changing")
 
     def advance(
         self, name: bytes, marks: bytes, *, hard: bool, reaches: Sequence[Reach]
@@ -51,7 +56,7 @@ class RedisClocks:
             )
         except Refused:
             # A full server. It still deletes, and without its clock all is gone.
-            self._link.transact(("DEL", name, marks))
+            accepted(self._link.ask(("DEL", name, marks)))
             return ClockState.seeded(time.time())
         state = state_of(*found) if isinstance(found, list) else None
         if state is None:

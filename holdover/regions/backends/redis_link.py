@@ -6,6 +6,7 @@ client and pool are not, which cost more than the server does.
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from redis.exceptions import TimeoutError as TookTooLong
 
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
+
+_MOST_SEATS = 10_000  # where a pool has no limit to speak of
 
 Command = Sequence[str | bytes | int]
 
@@ -63,6 +66,23 @@ class Conversation:
             return error
 
 
+class _Seat:
+    """The right to borrow one connection, which nobody can lose."""
+
+    __slots__ = ("_free",)
+
+    def __init__(self, free: queue.SimpleQueue[_Seat]) -> None:
+        self._free: queue.SimpleQueue[_Seat] | None = free
+
+    def leave(self) -> None:
+        """Make place for the next."""
+        free, self._free = self._free, None
+        if free is not None:
+            free.put(_Seat(free))
+
+    __del__ = leave  # an exception from outside came between taking and using it
+
+
 class Link:
     """The way to one server, for all threads of this process.
 
@@ -84,7 +104,12 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections; redis-py closes our ends of them."""
         self._own = _Own()
-        self._seats = threading.BoundedSemaphore(self._pool.max_connections)
+        # Not a semaphore: that is Python, and an exception from outside between two of
+        # its steps could leave it locked.
+        self._seats: queue.SimpleQueue[_Seat] = queue.SimpleQueue()
+        if self._borrows:
+            for _ in range(min(self._pool.max_connections, _MOST_SEATS)):
+                self._seats.put(_Seat(self._seats))
 
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
@@ -176,12 +201,13 @@ class Link:
 
     @contextmanager
     def _borrowed(self) -> Iterator[Any]:
-        seats = self._seats
-        if not seats.acquire(timeout=self._wait):
+        try:
+            seat = self._seats.get(timeout=self._wait)
+        except queue.Empty:
             raise BackendError(
                 f"no connection was free for {self._wait:g} s: the connection pool "
                 f"has {self._pool.max_connections}"
-            )
+            ) from None
         try:
             connection = self._pool.get_connection(*self._words)
             try:
@@ -192,7 +218,7 @@ class Link:
             finally:
                 self._pool.release(connection)
         finally:
-            seats.release()
+            seat.leave()
 
 
 def accepted(replies: list[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -22,8 +23,13 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Give dogpile.cache's arguments with our defaults, which bound every wait.
 
     Raises:
-        ConfigurationError: A timeout is none.
+        ConfigurationError: A timeout or the pool is something else.
     """
+    pool = arguments.get("connection_pool")
+    if pool is not None and not isinstance(pool, ConnectionPool):
+        raise ConfigurationError(
+            f"connection_pool must be a redis.ConnectionPool, got {pool!r:.80}"
+        )
     bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
     given = dict(bounded.get("connection_kwargs") or {})
     for name in _TIMEOUTS:
@@ -49,7 +55,7 @@ def connected() -> Iterator[None]:
         yield
     except ConfigurationError:
         raise
-    except (TypeError, ValueError, AttributeError, RedisError) as error:
+    except (TypeError, ValueError, RedisError) as error:
         raise ConfigurationError(f"holdover.redis: {error}") from error
 
 
