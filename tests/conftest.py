@@ -17,15 +17,17 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "redis"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
 
 
 @pytest.fixture
-def arguments(backend_name, tmp_path, clock):
-    """Arguments for that backend, on the fake clock."""
+def arguments(request, backend_name, tmp_path, clock):
+    """Arguments for that backend, on the fake clock; Redis has one of its own."""
+    if backend_name == "holdover.redis":
+        return {"url": request.getfixturevalue("redis_server").url}
     given = {"time_source": clock}
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"

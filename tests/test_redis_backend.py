@@ -19,7 +19,7 @@ from holdover import LeaseTerms, make_region
 from holdover.errors import BackendError, ConfigurationError, ValueTooLarge
 from holdover.regions.backends.base import Lease, LeaseKind
 from holdover.regions.backends.redis import RedisBackend
-from holdover.regions.ticks import Mark, Reach, Scope
+from holdover.regions.ticks import EPOCH_MASK, Mark, Reach, Scope
 from holdover.testing.contract_leases import REGION, sealed, together, won
 
 FORK = multiprocessing.get_context("fork")
@@ -82,7 +82,7 @@ def test_every_wait_is_bounded_by_default():
         kwargs = pool_of(**arguments).connection_kwargs
         assert kwargs["socket_timeout"] == TIMEOUT
         assert kwargs["socket_connect_timeout"] == TIMEOUT
-        assert kwargs["retry"].get_retries() == 0
+        assert kwargs["retry"]._retries == 0
 
 
 def test_what_the_user_says_wins():
@@ -479,23 +479,34 @@ def test_a_restart_is_hardly_noticed(own_redis):
         use()
 
 
+def set_back(client):
+    """Make the region's clock an hour older, as if all had happened then; give it."""
+    hour = 3_600_000_000 & ~EPOCH_MASK
+    tick, hard, soft, has_marks = map(int, client.get(CLOCK).split())
+    older = f"{tick - hour} {hard - hour} {soft - hour} {has_marks}"
+    client.set(CLOCK, older)
+    return tick - hour
+
+
 def test_a_lost_clock_makes_all_older(redis_server, backend, client):
     """Without its clock, nothing that was stored is trusted, by any process."""
     peer = RedisBackend({"url": redis_server.url})
-    before = backend.clock(REGION)
     for lost in (lambda: client.delete(CLOCK), lambda: client.set(CLOCK, "nonsense")):
+        backend.clock(REGION)
+        before = set_back(client)
+        assert backend.read("k", REGION)[1] == before
         lost()
         tick = backend.read("k", REGION)[1]
         state = peer.clock(REGION)
         assert tick == state.tick == state.hard_floor
-        assert state.hard_floor > before.tick
-        before = state
+        assert state.hard_floor > before
 
 
 @pytest.mark.parametrize("then", ["read", "advance"])
 def test_marks_evicted_without_their_clock(backend, client, then):
     """A full server may evict the marks alone: that loses the clock as well."""
-    first = backend.advance(REGION, hard=True, reaches=[Reach(Scope.TAG, "t")])
+    backend.advance(REGION, hard=True, reaches=[Reach(Scope.TAG, "t")])
+    before = set_back(client)
     client.delete(MARKS)
     other = [Reach(Scope.TAG, "other")]
     if then == "advance":
@@ -504,7 +515,7 @@ def test_marks_evicted_without_their_clock(backend, client, then):
     else:
         state = backend.clock(REGION)
         assert state.marks == {}
-    assert state.hard_floor > first.tick
+    assert state.hard_floor > before
 
 
 def test_strangers_in_our_places(backend, client):
@@ -528,6 +539,16 @@ def test_an_unpicklable_stranger_is_a_miss(redis_server, client, heard):
     assert region.get_or_create("k", lambda: "ours") == "ours"
     assert region.get("k") == "ours"
     assert "Unreadable" in [type(event).__name__ for event in events]
+
+
+def test_a_lapsed_lease_is_taken_over_at_once(redis_server):
+    """A waiter creates as soon as a dead holder's lease lapses."""
+    region = new_region(redis_server.url)
+    region.backend.acquire("region:k", "region", ttl=0.3, seen=None)
+    asked = time.monotonic()
+    assert region.get_or_create("k", lambda: "mine") == "mine"
+    assert 0.25 < time.monotonic() - asked < 0.3 + 0.25
+    assert region.get("k") == "mine"
 
 
 # -- a full server -------------------------------------------------------------
