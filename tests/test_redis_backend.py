@@ -888,3 +888,26 @@ def once(proxy, treat):
         treat(wire, data)
 
     return then_stop
+
+
+# -- other ways to the server --------------------------------------------------
+
+
+def test_a_unix_socket(tmp_path):
+    """A URL may name a socket in the file system."""
+    path = tmp_path / "socket"
+    with RedisServer(tmp_path, "--unixsocket", str(path)):
+        region = new_region(f"unix://{path}?db=1")
+        assert region.get_or_create("k", lambda: "made") == "made"
+        assert region.get("k") == "made"
+
+
+@pytest.mark.parametrize("kwargs", [{"protocol": 3}, {"decode_responses": True}])
+def test_redis_py_s_own_settings(redis_server, kwargs):
+    """Settings of redis-py's that change what replies look like change no answer."""
+    arguments = {"url": redis_server.url, "connection_kwargs": kwargs}
+    backend = RedisBackend(arguments)
+    state = backend.advance(REGION, hard=False, reaches=[Reach(Scope.TAG, "t")])
+    assert backend.clock(REGION) == state
+    backend.commit(won(backend), sealed("made"), REGION, ttl=None)
+    assert backend.read("k", REGION) == (sealed("made"), state.tick)
