@@ -241,3 +241,36 @@ def test_redis_without_scripts(oracle, redis_server):
         )
 
     check(in_processes(8, run), 40_000)
+
+
+@pytest.mark.chaos
+def test_redis_that_dies_and_freezes(oracle, own_redis):
+    """Killed, restarted empty and frozen under load: no error, and nothing old."""
+    over = threading.Event()
+
+    def trouble():
+        while not over.wait(0.5):
+            own_redis.freeze()
+            time.sleep(0.4)
+            own_redis.thaw()
+            time.sleep(0.3)
+            own_redis.kill()
+            time.sleep(0.2)
+            own_redis.start()
+
+    def run(number):
+        get, invalidate = through(redis_region(own_redis))
+        findings, until = Findings(), time.monotonic() + 15
+        while time.monotonic() < until:
+            findings += hammer(
+                oracle, get, invalidate, calls=100, seed=number, invalidate_every=50
+            )
+        return findings
+
+    troublemaker = threading.Thread(target=trouble)
+    troublemaker.start()
+    try:
+        check(in_processes(8, run), 5_000)
+    finally:
+        over.set()
+        troublemaker.join()

@@ -837,6 +837,35 @@ def test_a_slow_wire_is_only_slow(proxy, treat):
     assert region.get("k") == "x" * 1_000
 
 
+def test_a_wire_that_comes_and_goes(proxy):
+    """Callers of a server that flaps are all answered, in bounded time."""
+    region = new_region(proxy.url)
+    stop, took, wrong = threading.Event(), [], []
+
+    def ask(number):
+        while not stop.is_set():
+            asked = time.monotonic()
+            try:
+                if region.get_or_create(f"k{number % 4}", lambda: "made") != "made":
+                    wrong.append("value")
+            except BaseException as problem:
+                wrong.append(problem)
+            took.append(time.monotonic() - asked)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for treat in (proxies.reset, proxies.pass_on, proxies.swallow) * 4:
+        proxy.treat = treat
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert max(took) < 4 * TIMEOUT + 0.25
+    assert len(took) > 1_000
+
+
 def test_swapped_replies_are_no_values(proxy):
     """Who gets another's reply does not take it for his own."""
     region = new_region(proxy.url)
