@@ -22,9 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis
 from dogpile.cache import make_region as dogpile_region
 
 from holdover import make_region
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from servers import RedisServer
 
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
@@ -88,7 +92,27 @@ def file_floor(folder: Path) -> Call:
     return read
 
 
-def subjects(folder: Path) -> list[Subject]:
+def redis_floor(url: str) -> Call:
+    """Ask as cheaply as redis-py can: by one connection, without its client."""
+    pool = redis.Redis.from_url(url, protocol=2).connection_pool
+    connection = pool.connection_class(**pool.connection_kwargs)
+    connection.send_command("SET", "floor", pickle.dumps(VALUE))
+    connection.read_response()
+
+    def read() -> object:
+        connection.send_command("GET", "floor")
+        return pickle.loads(connection.read_response(disable_decoding=True))
+
+    return read
+
+
+def redis_client(url: str) -> Call:
+    client = redis.Redis.from_url(url)
+    client.set("client", pickle.dumps(VALUE))
+    return lambda: pickle.loads(client.get("client"))
+
+
+def subjects(folder: Path, url: str) -> list[Subject]:
     return [
         Subject("floor", "memory", memory_floor()),
         Subject("holdover", "memory", ours("memory")),
@@ -98,6 +122,10 @@ def subjects(folder: Path) -> list[Subject]:
         Subject(
             "dogpile.cache", "file", dogpiles("dbm", filename=str(folder / "dogpile"))
         ),
+        Subject("floor", "redis", redis_floor(url)),
+        Subject("redis-py", "redis", redis_client(url)),
+        Subject("holdover", "redis", ours("redis", url=url)),
+        Subject("dogpile.cache", "redis", dogpiles("redis", url=url)),
     ]
 
 
@@ -147,8 +175,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measured = subjects(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
+        measured = subjects(Path(folder), server.url)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:

@@ -16,18 +16,24 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from holdover import make_region
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from servers import RedisServer
 
 THREADS, PROCESSES = 32, 8
 COST = 0.1
 FORK = multiprocessing.get_context("fork")
 
 
-def region(backend: str, folder: Path):
-    arguments = {"path": folder / "cache"} if backend == "file" else {}
-    return make_region("herd").configure(f"holdover.{backend}", 60, arguments)
+def region(backend: str, folder: Path, url: str):
+    arguments = {"file": {"path": folder / "cache"}, "redis": {"url": url}}
+    return make_region("herd").configure(
+        f"holdover.{backend}", 60, arguments.get(backend, {})
+    )
 
 
 def threads_round(shared, key: str) -> tuple[int, list[float]]:
@@ -52,8 +58,8 @@ def threads_round(shared, key: str) -> tuple[int, list[float]]:
     return len(ended), [at - ended[0] for at in left]
 
 
-def process_main(backend_folder: Path, rounds: int, barrier, results) -> None:
-    shared = region("file", backend_folder)
+def process_main(make, rounds: int, barrier, results) -> None:
+    shared = make()
     for number in range(rounds):
         ended: list[float] = []
 
@@ -67,11 +73,11 @@ def process_main(backend_folder: Path, rounds: int, barrier, results) -> None:
         results.put((number, ended, time.monotonic()))
 
 
-def processes_rounds(folder: Path, rounds: int) -> list[tuple[int, list[float]]]:
+def processes_rounds(make, rounds: int) -> list[tuple[int, list[float]]]:
     """Stampedes of processes: for each, how many creators ran, and the delays."""
     barrier, results = FORK.Barrier(PROCESSES), FORK.Queue()
     workers = [
-        FORK.Process(target=process_main, args=(folder, rounds, barrier, results))
+        FORK.Process(target=process_main, args=(make, rounds, barrier, results))
         for _ in range(PROCESSES)
     ]
     for worker in workers:
@@ -105,13 +111,15 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for backend in ("memory", "file"):
-            shared = region(backend, Path(folder) / backend)
+    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
+        for backend in ("memory", "file", "redis"):
+            shared = region(backend, Path(folder) / backend, server.url)
             found = [threads_round(shared, f"k{n}") for n in range(options.rounds)]
             rows.append(summary(f"{backend}, {THREADS} threads", found))
-        found = processes_rounds(Path(folder) / "processes", options.rounds)
-        rows.append(summary(f"file, {PROCESSES} processes", found))
+        for backend in ("file", "redis"):
+            make = partial(region, backend, Path(folder) / "processes", server.url)
+            found = processes_rounds(make, options.rounds)
+            rows.append(summary(f"{backend}, {PROCESSES} processes", found))
     for row in rows:
         print(
             json.dumps(row)

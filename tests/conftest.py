@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+import redis
+from redis_clock import AgingServer
 from servers import RedisServer
 
 from holdover import make_region
@@ -12,20 +14,34 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def clock():
-    """A clock that the test moves."""
+def clock(request):
+    """A clock that the test moves, and with it what Redis keeps."""
+    names = request.fixturenames
+    if "backend_name" in names and request.getfixturevalue("backend_name").endswith(
+        "redis"
+    ):
+        return request.getfixturevalue("aging_server")
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture
+def aging_server(redis_server):
+    """A clock that the test moves, and with it what the shared Redis keeps."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        yield AgingServer(client)
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
 
 
 @pytest.fixture
-def arguments(backend_name, tmp_path, clock):
-    """Arguments for that backend, on the fake clock."""
+def arguments(request, backend_name, tmp_path, clock):
+    """Arguments for that backend, on the fake clock; Redis has one of its own."""
+    if backend_name == "holdover.redis":
+        return {"url": request.getfixturevalue("redis_server").url}
     given = {"time_source": clock}
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"
@@ -38,6 +54,8 @@ def new_region(backend_name, arguments, clock):
 
     def make(expiration_time=10.0, *, name="region", made_with=None, **settings):
         region = make_region(name, time_source=clock, **(made_with or {}))
+        if backend_name == "holdover.redis":
+            settings = {"unsigned_pickle": True, **settings}
         return region.configure(backend_name, expiration_time, arguments, **settings)
 
     return make

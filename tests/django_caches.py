@@ -33,6 +33,11 @@ def in_threads(run, *, count=THREADS):
 class CacheTests:
     """Tests that have a cache, on each backend in turn and on the fake clock."""
 
+    @pytest.fixture(params=["holdover.memory", "holdover.file"])
+    def backend_name(self, request):
+        """The backends that a LOCATION can name."""
+        return request.param
+
     @pytest.fixture
     def location(self, backend_name, tmp_path):
         """A LOCATION of its own."""

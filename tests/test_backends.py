@@ -1,10 +1,14 @@
-"""Both backends keep the port's promises."""
+"""All backends keep the port's promises."""
 
 import pytest
+import redis
+from redis_clock import AgingServer
 
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.backends.redis import RedisBackend
 from holdover.testing import BackendContract
+from holdover.testing.contract_leases import REGION
 
 
 class TestMemoryBackend(BackendContract):
@@ -21,3 +25,57 @@ class TestFileBackend(BackendContract):
     @pytest.fixture
     def peer(self, tmp_path, clock):
         return FileBackend({"path": tmp_path / "cache", "time_source": clock})
+
+
+class TestRedisBackend(BackendContract):
+    expires_by_itself = True
+
+    @pytest.fixture
+    def url(self, redis_server):
+        return redis_server.url
+
+    @pytest.fixture
+    def client(self, redis_server):
+        with redis.Redis.from_url(redis_server.url) as client:
+            yield client
+
+    @pytest.fixture
+    def clock(self, client):
+        return AgingServer(client)
+
+    @pytest.fixture
+    def backend(self, url):
+        return RedisBackend({"url": url})
+
+    @pytest.fixture
+    def peer(self, url):
+        return RedisBackend({"url": url})
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, client):
+        """No two invalidations have the same tick, whatever the time of day."""
+        tick = backend.clock(REGION).tick + 10**12  # as made by a clock days ahead
+        client.set(f"holdover:clock:{REGION}", f"{tick} {tick} {tick} 0")
+        assert backend.advance(REGION, hard=True).tick > tick
+
+
+class TestRedisBackendWithoutScripts(TestRedisBackend):
+    @pytest.fixture
+    def url(self, redis_server):
+        rights = ["on", ">secret", "~*", "&*", "+@all", "-@scripting"]
+        redis_server.ask("ACL", "SETUSER", "scriptless", *rights)
+        return redis_server.url.replace("//", "//scriptless:secret@")
+
+    def test_no_script_runs(self, backend, client):
+        """The class above is run without a single script."""
+        client.config_resetstat()
+        backend.advance(REGION, hard=True)
+        assert "cmdstat_evalsha" in client.info("commandstats")
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 0
+
+
+class TestRedisBackendWithAPool(TestRedisBackend):
+    @pytest.fixture
+    def backend(self, url):
+        pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
+        yield RedisBackend({"connection_pool": pool})
+        pool.disconnect()

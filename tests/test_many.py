@@ -161,7 +161,8 @@ def test_threads_share_what_they_both_want(new_region):
 def test_a_key_that_another_process_creates(new_region, clock):
     """It is waited for, after the others have been created."""
     region = new_region()
-    theirs = make_region("region").configure(region.backend, 10.0)
+    theirs = make_region("region")
+    theirs.configure(region.backend, 10.0, unsigned_pickle=True)
     lease = theirs.lease("a")
 
     def create(*keys):

@@ -175,3 +175,106 @@ def test_file_with_leases_that_lapse(oracle, tmp_path):
         )
 
     check(in_processes(8, run), 40_000)
+
+
+def redis_region(server, **changes):
+    """A region on a Redis server."""
+    return make_region("oracle").configure(
+        "holdover.redis",
+        SHORT,
+        {"url": server.url},
+        lease=terms(**changes),
+        unsigned_pickle=True,
+    )
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_redis_under_processes(oracle, redis_server, way):
+    """Redis, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(redis_region(redis_server))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_redis_with_leases_that_lapse(oracle, redis_server):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(redis_region(redis_server, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 40_000)
+
+
+def test_redis_that_forgets(oracle, redis_server):
+    """Even if the server loses everything all the time, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = through(redis_region(redis_server))
+        findings = Findings()
+        for part in range(20):
+            redis_server.ask("FLUSHALL")
+            findings += hammer(
+                oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
+            )
+        return findings
+
+    check(in_processes(8, run), 40_000)
+
+
+def test_redis_without_scripts(oracle, redis_server):
+    """Nor does it take scripts."""
+    rights = ["on", ">secret", "~*", "&*", "+@all", "-@scripting"]
+    redis_server.ask("ACL", "SETUSER", "scriptless", *rights)
+    url = redis_server.url.replace("//", "//scriptless:secret@")
+
+    def run(number):
+        region = make_region("oracle").configure(
+            "holdover.redis", SHORT, {"url": url}, lease=terms(), unsigned_pickle=True
+        )
+        way = through if number % 2 else through_region_clock
+        get, invalidate = way(region)
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 40_000)
+
+
+@pytest.mark.chaos
+def test_redis_that_dies_and_freezes(oracle, own_redis):
+    """Killed, restarted empty and frozen under load: no error, and nothing old."""
+    over = threading.Event()
+
+    def trouble():
+        while not over.wait(0.5):
+            own_redis.freeze()
+            time.sleep(0.4)
+            own_redis.thaw()
+            time.sleep(0.3)
+            own_redis.kill()
+            time.sleep(0.2)
+            own_redis.start()
+
+    def run(number):
+        get, invalidate = through(redis_region(own_redis))
+        findings, until = Findings(), time.monotonic() + 15
+        while time.monotonic() < until:
+            findings += hammer(
+                oracle, get, invalidate, calls=100, seed=number, invalidate_every=50
+            )
+        return findings
+
+    troublemaker = threading.Thread(target=trouble)
+    troublemaker.start()
+    try:
+        check(in_processes(8, run), 5_000)
+    finally:
+        over.set()
+        troublemaker.join()

@@ -48,16 +48,36 @@ class Creator:
         return self.runs
 
 
-@pytest.fixture(params=["memory", "file"])
-def region(request, tmp_path):
-    """Make a region on each backend in turn."""
-    arguments = {"path": tmp_path / "cache"} if request.param == "file" else {}
+def arguments_for(name, request):
+    """Give the arguments of a backend, starting what it needs."""
+    if name == "redis":
+        return {"url": request.getfixturevalue("redis_server").url}
+    if name == "file":
+        return {"path": request.getfixturevalue("tmp_path") / "cache"}
+    return {}
+
+
+def maker(name, request):
+    """Give what makes regions on a backend."""
+    arguments = arguments_for(name, request)
 
     def make(**settings):
         region = make_region("herd")
-        return region.configure(f"holdover.{request.param}", 60, arguments, **settings)
+        return region.configure(f"holdover.{name}", 60, arguments, **settings)
 
     return make
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+def region(request):
+    """Make a region on each backend in turn."""
+    return maker(request.param, request)
+
+
+@pytest.fixture(params=["file", "redis"])
+def shared_region(request):
+    """Make a region on each backend in turn that processes can share."""
+    return maker(request.param, request)
 
 
 def test_cold_threads_get_one_creation(region):
@@ -119,14 +139,7 @@ def in_processes(ask):
     return answers
 
 
-def file_region(path, **settings):
-    """Configure a region on files."""
-    return make_region("herd").configure(
-        "holdover.file", 60, {"path": path}, **settings
-    )
-
-
-def test_cold_processes_get_one_creation(tmp_path):
+def test_cold_processes_get_one_creation(shared_region):
     """Eight processes without a value: one creates, all get its value."""
     runs = FORK.Value("i", 0)
 
@@ -137,13 +150,13 @@ def test_cold_processes_get_one_creation(tmp_path):
         return "made"
 
     def ask():
-        return file_region(tmp_path / "cache").get_or_create("k", create)
+        return shared_region().get_or_create("k", create)
 
     assert in_processes(ask) == ["made"] * PROCESSES
     assert runs.value == 1
 
 
-def test_a_stale_herd_of_processes_is_refreshed_once(tmp_path):
+def test_a_stale_herd_of_processes_is_refreshed_once(shared_region):
     """Eight processes with an old value: one creates, seven are served at once."""
     runs = FORK.Value("i", 0)
 
@@ -154,12 +167,12 @@ def test_a_stale_herd_of_processes_is_refreshed_once(tmp_path):
         time.sleep(0.2)
         return mine
 
-    shared = file_region(tmp_path / "cache")
+    shared = shared_region()
     shared.get_or_create("k", create)
     shared.invalidate(hard=False)
 
     def ask():
-        return file_region(tmp_path / "cache").get_or_create("k", create)
+        return shared_region().get_or_create("k", create)
 
     assert sorted(in_processes(ask)) == [1] * (PROCESSES - 1) + [2]
     assert runs.value == 2

@@ -51,6 +51,8 @@ _LONGEST_ECHO = 512
 _LONGEST_REASON = 200  # characters; a UnicodeDecodeError shows all that it read
 _NO_LIFETIME = Lifetime()
 TRAILER_SIZE = _TRAILER.size
+FENCE_SIZE = _FENCE.size
+FENCE_FROM_END = _FENCE_FROM_END  # for backends that compare fences in place
 
 
 class Unreadable(Exception):

@@ -32,6 +32,7 @@ class Plugin:
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+    "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),

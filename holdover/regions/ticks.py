@@ -58,9 +58,9 @@ class ClockState:
     marks: Mapping[Mark, int] = field(default_factory=dict)
 
     @classmethod
-    def seeded(cls, now: float) -> ClockState:
+    def seeded(cls, now: float, *, epoch: int | None = None) -> ClockState:
         """Begin anew, as when the clock was lost: all that is older is gone."""
-        tick = _at(now, secrets.randbits(EPOCH_MASK.bit_length()))
+        tick = _at(now, new_epoch() if epoch is None else epoch)
         return cls(tick=tick, hard_floor=tick, soft_floor=tick)
 
     def advanced(
@@ -108,6 +108,11 @@ class ClockState:
         return ClockState(
             tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=kept
         )
+
+
+def new_epoch() -> int:
+    """Draw the name of a clock's epoch."""
+    return secrets.randbits(EPOCH_MASK.bit_length())
 
 
 def _at(now: float, epoch: int) -> int:

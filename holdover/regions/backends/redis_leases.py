@@ -1,0 +1,201 @@
+"""Leases in `holdover.redis`: a record beside each value, which lapses by itself."""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from holdover.regions.backends import redis_steps as steps
+from holdover.regions.backends.base import (
+    Backend,
+    Busy,
+    Changed,
+    Grant,
+    Lease,
+    LeaseKind,
+    Stored,
+)
+from holdover.regions.backends.redis_clock import epoch
+from holdover.regions.backends.redis_link import Link, a_list, a_number, accepted
+from holdover.regions.backends.redis_records import (
+    batches,
+    busy_of,
+    lease_record,
+    letters,
+    packed_fence,
+    span,
+    tick_of,
+    to_bytes,
+    weight,
+)
+from holdover.regions.envelope import new_fence
+from holdover.regions.errors import BackendError
+
+
+class LeasesInRedis(Backend):
+    """The part of the backend that is about leases.
+
+    A commit is carried out only while the lease's record is there and carries the
+    fence that `acquire` gave. So whatever ends a lease (a write, a removal, its ttl, a
+    server that lost it) also refuses the commit.
+    """
+
+    _link: Link
+    _atomic: steps.Steps
+
+    @abstractmethod
+    def _lease_name(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def _names(self, key: str, region: str) -> tuple[bytes, bytes, bytes, bytes]: ...
+
+    @abstractmethod
+    def _checked(self, stored: Stored) -> bytes: ...
+
+    @abstractmethod
+    def _px(self, ttl: float | None) -> bytes: ...
+
+    def acquire(
+        self,
+        key: str,
+        region: str,
+        *,
+        ttl: float,
+        seen: int | None,
+        queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
+    ) -> Grant:
+        """See `Backend.acquire`."""
+        return self.acquire_multi(
+            {key: seen}, region, ttl=ttl, queued=queued, overtaking=overtaking
+        )[0]
+
+    def acquire_multi(
+        self,
+        seen: Mapping[str, int | None],
+        region: str,
+        *,
+        ttl: float,
+        queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
+    ) -> list[Grant]:
+        """See `Backend.acquire_multi`."""
+        kind = LeaseKind.QUEUED if queued else LeaseKind.HELD
+        grants: list[Grant] = []
+        for batch in batches(list(seen.items())):
+            asked = [(key, secrets.token_hex(16), new_fence()) for key, _ in batch]
+            calls = [
+                (
+                    self._names(key, region),
+                    (
+                        packed_fence(fence_seen),
+                        lease_record(kind, token, fence),
+                        span(ttl),
+                        letters(overtaking),
+                        epoch(),
+                    ),
+                )
+                for (key, fence_seen), (_, token, fence) in zip(
+                    batch, asked, strict=True
+                )
+            ]
+            replies = self._atomic.run_many(steps.ACQUIRE, calls)
+            grants += [
+                _grant(reply, *one, ttl)
+                for reply, one in zip(replies, asked, strict=True)
+            ]
+        return grants
+
+    def renew(self, lease: Lease, *, ttl: float) -> bool:
+        """See `Backend.renew`."""
+        return self._done(steps.RENEW, *self._proof(lease), span(ttl))
+
+    def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
+        """See `Backend.adopt`."""
+        _, *names = self._names(key, region)
+        new_token = secrets.token_hex(16)
+        args = (to_bytes(token), new_token.encode(), span(ttl), epoch())
+        reply = self._atomic.run(steps.ADOPT, names, *args)
+        if reply is None:
+            return None
+        fence, clock = a_list(reply, 2)
+        return Lease(
+            key=key,
+            token=new_token,
+            fence=int(fence, 16),
+            clock=_tick(clock),
+            ttl=ttl,
+        )
+
+    def commit(
+        self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
+    ) -> int | None:
+        """See `Backend.commit`."""
+        return self.commit_multi([(lease, stored, ttl)], region)[0]
+
+    def commit_multi(
+        self, commits: Sequence[tuple[Lease, Stored, float | None]], region: str
+    ) -> list[int | None]:
+        """See `Backend.commit_multi`."""
+        ticks: list[int | None] = []
+        for batch in batches(commits, size=lambda one: weight(one[1])):
+            calls = [
+                (
+                    self._names(lease.key, region),
+                    (
+                        b"%016x" % lease.fence,
+                        self._checked(stored),
+                        self._px(ttl),
+                        epoch(),
+                    ),
+                )
+                for lease, stored, ttl in batch
+            ]
+            replies = self._atomic.run_many(steps.COMMIT, calls)
+            ticks += [None if clock is None else _tick(clock) for clock in replies]
+        return ticks
+
+    def release(self, lease: Lease) -> bool:
+        """See `Backend.release`."""
+        return self._done(steps.RELEASE, *self._proof(lease))
+
+    def back_off(self, lease: Lease, *, ttl: float, reason: str) -> bool:
+        """See `Backend.back_off`."""
+        nobody = secrets.token_hex(16)
+        record = lease_record(LeaseKind.BACKING_OFF, nobody, 0, reason)
+        return self._done(steps.BACK_OFF, *self._proof(lease), record, span(ttl))
+
+    def leased(self, key: str) -> Busy | None:
+        """See `Backend.leased`."""
+        name = self._lease_name(key)
+        return busy_of(*accepted(self._link.ask(("GET", name), ("PTTL", name))))
+
+    def _proof(self, lease: Lease) -> tuple[tuple[bytes], bytes]:
+        return (self._lease_name(lease.key),), to_bytes(lease.token)
+
+    def _done(self, step: steps.Step, names: Sequence[bytes], *args: bytes) -> bool:
+        return a_number(self._atomic.run(step, names, *args)) == 1
+
+
+def _grant(reply: Any, key: str, token: str, fence: int, ttl: float) -> Grant:
+    """Read what came of asking for a lease."""
+    match reply:
+        case [b"lease", clock]:
+            tick = _tick(clock)
+            return Lease(key=key, token=token, fence=fence, clock=tick, ttl=ttl)
+        case [b"changed", bytes(stored), clock]:
+            return Changed(stored, _tick(clock))
+        case [b"busy", record, milliseconds_left]:
+            busy = busy_of(record, milliseconds_left)
+            if busy is not None:
+                return busy
+    raise BackendError(f"Redis answered {reply!r:.80} where a lease was asked for")
+
+
+def _tick(clock: Any) -> int:
+    tick = tick_of(clock)
+    if tick is None:
+        raise BackendError(f"Redis answered {clock!r:.80} where a clock was wanted")
+    return tick

@@ -1,0 +1,79 @@
+"""From a user's arguments to redis-py's client, with a bound on every wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.lifetime import seconds
+
+DEFAULT_TIMEOUT = 0.25  # seconds
+_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
+
+
+def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give dogpile.cache's arguments with our defaults, which bound every wait.
+
+    Raises:
+        ConfigurationError: A timeout or the pool is something else.
+    """
+    pool = arguments.get("connection_pool")
+    if pool is not None and not isinstance(pool, ConnectionPool):
+        raise ConfigurationError(
+            f"connection_pool must be a redis.ConnectionPool, got {pool!r:.80}"
+        )
+    bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
+    given = dict(bounded.get("connection_kwargs") or {})
+    for name in _TIMEOUTS:
+        wanted = bounded.get(name)
+        if wanted is None:
+            wanted = given.pop(name, None)
+        bounded[name] = DEFAULT_TIMEOUT if wanted is None else seconds(wanted, name)
+    # redis-py's own way is ten more tries: on a frozen server, for many seconds.
+    given.setdefault("retry", Retry(NoBackoff(), 0))
+    # What version 3 adds is not used, and costs a round trip per connection.
+    given.setdefault("protocol", 2)
+    bounded["connection_kwargs"] = given
+    # Nobody takes that lock unless he asks for it, so that a warning about it would
+    # only confuse.
+    bounded.setdefault("thread_local_lock", not bounded.get("distributed_lock"))
+    return bounded
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Have what redis-py says of wrong arguments said as a `ConfigurationError`."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError, RedisError) as error:
+        raise ConfigurationError(f"holdover.redis: {error}") from error
+
+
+def has_limit(arguments: Mapping[str, Any]) -> bool:
+    """Say whether the user wants no more than so many connections."""
+    if arguments.get("connection_pool") is not None:
+        return True
+    url = arguments.get("url")
+    in_url = parse_qs(urlsplit(url).query) if url is not None else {}
+    return "max_connections" in {**arguments["connection_kwargs"], **in_url}
+
+
+def default_ttl(given: object) -> float | None:
+    """Read ``redis_expiration_time``: seconds, or 0 for no bound.
+
+    Raises:
+        ConfigurationError: It is no span of time.
+    """
+    if given is None:
+        return None
+    return seconds(given, "redis_expiration_time", zero=True) or None

@@ -1,0 +1,155 @@
+"""What `holdover.redis` keeps besides values: leases and region clocks, as bytes."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+from holdover.regions.backends.base import Busy, LeaseKind, Stored
+from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+
+T = TypeVar("T")
+
+MOST_COMMANDS = 100
+_MOST_BYTES = 1 << 20
+_LONGEST_TTL = 1e15  # milliseconds; the server adds it to the time of day
+_FENCE_FORM = struct.Struct("<Q")
+
+_KINDS = {LeaseKind.HELD: b"H", LeaseKind.QUEUED: b"Q", LeaseKind.BACKING_OFF: b"B"}
+_KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
+_LONGEST_REASON = 500  # bytes
+TOKEN_LENGTH = 32
+FENCE_LENGTH = 16
+TOKEN = slice(1, 1 + TOKEN_LENGTH)
+FENCE = slice(TOKEN.stop, TOKEN.stop + FENCE_LENGTH)
+RECORD_LENGTH = FENCE.stop  # without the reason
+
+_CLOCK = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16}) ([01])")
+_SCOPES = {Scope.TAG: b"t", Scope.PREFIX: b"p"}
+_SCOPE_OF = {letter: scope for scope, letter in _SCOPES.items()}
+
+
+def to_bytes(text: str) -> bytes:
+    """Encode any text, lone surrogates too."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def span(ttl: float) -> bytes:
+    """Give a lease's *ttl* (seconds) in milliseconds, as the server wants it."""
+    return b"%d" % max(1, round(ttl * 1000))
+
+
+def expiry(ttl: float | None) -> bytes:
+    """Give a value's *ttl* (seconds) likewise; nothing if it is as good as endless."""
+    if ttl is None or not ttl * 1000 < _LONGEST_TTL:
+        return b""
+    return span(ttl)
+
+
+def packed_fence(seen: int | None) -> bytes:
+    """Give a fence as it lies in an envelope; nothing if no value was seen."""
+    return b"" if seen is None else _FENCE_FORM.pack(seen)
+
+
+def weight(stored: Stored) -> int:
+    """Give the size of what is to be sent; what is no bytes is refused elsewhere."""
+    return len(stored) if isinstance(stored, bytes) else 0
+
+
+def batches(
+    items: Sequence[T],
+    *,
+    most: int = MOST_COMMANDS,
+    size: Callable[[T], int] = lambda _: 0,
+) -> Iterator[Sequence[T]]:
+    """Part what would hold up the server for too long if it were sent at once."""
+    batch: list[T] = []
+    total = 0
+    for item in items:
+        total += size(item)
+        if batch and (len(batch) >= most or total > _MOST_BYTES):
+            yield batch
+            batch, total = [], size(item)
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+# -- leases --------------------------------------------------------------------
+
+
+def lease_record(kind: LeaseKind, token: str, fence: int, reason: str = "") -> bytes:
+    """Write down who may create a key, or why nobody shall."""
+    why = reason.encode("utf-8", "replace")[:_LONGEST_REASON]
+    return b"%b%b%016x%b" % (_KINDS[kind], token.encode(), fence, why)
+
+
+def letters(kinds: Collection[LeaseKind]) -> bytes:
+    """Give the letters with which records of these kinds begin."""
+    return b"".join(_KINDS[kind] for kind in kinds)
+
+
+def busy_of(record: Any, milliseconds_left: Any) -> Busy | None:
+    """Read a lease and its remaining time; None if it keeps nobody from anything."""
+    if not isinstance(record, bytes) or not isinstance(milliseconds_left, int):
+        return None
+    kind = _KIND_OF.get(record[:1])
+    if kind is None or len(record) < RECORD_LENGTH or milliseconds_left <= 0:
+        return None
+    reason = record[RECORD_LENGTH:].decode("utf-8", "replace")
+    return Busy(milliseconds_left / 1000, kind, reason)
+
+
+# -- region clocks -------------------------------------------------------------
+
+
+def tick_of(clock: Any) -> int | None:
+    """Read the tick of a stored clock; None if that is missing or damaged."""
+    found = _CLOCK.fullmatch(clock) if isinstance(clock, bytes) else None
+    return int(found[1]) if found else None
+
+
+def clock_record(state: ClockState) -> bytes:
+    """Write down a clock, without its marks, and whether it has any."""
+    floors = (state.hard_floor, state.soft_floor)
+    return b"%d %d %d %d" % (state.tick, *floors, bool(state.marks))
+
+
+def state_of(clock: Any, has_marks: Any, marks: Any) -> ClockState | None:
+    """Read a clock and its marks; None if any part is missing or damaged.
+
+    The two are apart, so that reading a value does not fetch a thousand marks. A server
+    that is full may have evicted one of them, which is as bad as both.
+    """
+    found = _CLOCK.fullmatch(clock) if isinstance(clock, bytes) else None
+    if found is None or (found[4] == b"1" and not has_marks):
+        return None
+    try:
+        ticks = {mark_of(member): int(float(at)) for member, at in _pairs(marks)}
+    except (ValueError, KeyError, TypeError):
+        return None
+    tick, hard_floor, soft_floor = (int(found[number]) for number in (1, 2, 3))
+    return ClockState(
+        tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=ticks
+    )
+
+
+def mark_record(mark: Mark) -> bytes:
+    """Write down a mark; its tick is kept as the member's score."""
+    hardness = b"h" if mark.hard else b"s"
+    return hardness + _SCOPES[mark.reach.scope] + to_bytes(mark.reach.name)
+
+
+def mark_of(member: bytes) -> Mark:
+    """Read a mark."""
+    name = member[2:].decode("utf-8", "surrogatepass")
+    return Mark(Reach(_SCOPE_OF[member[1:2]], name), hard=member[:1] == b"h")
+
+
+def _pairs(marks: Any) -> list[Any]:
+    """Pair members with scores: flat in RESP2, paired already in RESP3."""
+    if marks and isinstance(marks[0], list):
+        return list(marks)
+    return list(zip(marks[::2], marks[1::2], strict=True))
