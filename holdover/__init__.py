@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.defaults import Defaults
     from holdover.regions.lifetime import LeaseTerms, Lifetime
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_VALUE",
     "CeleryRunner",
+    "Defaults",
     "LeaseTerms",
     "Lifetime",
     "Region",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES = {
     "NO_VALUE": "dogpile.cache.api",
     "CeleryRunner": "holdover.regions.refresh.celery",
+    "Defaults": "holdover.regions.defaults",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",

@@ -44,6 +44,7 @@ LAYERS = {
         "regions.background",
         "regions.ordering",
         "regions.functions",
+        "regions.foreign",
         "regions.legacy",
         "regions.forks",
         "regions.patience",
@@ -59,6 +60,7 @@ LAYERS = {
     "words": {
         "regions.errors",
         "regions.events",
+        "regions.defaults",
         "regions.lifetime",
         "regions.freshness",
         "regions.envelope",

@@ -13,7 +13,7 @@ from dogpile.util import PluginLoader
 from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec, FunctionCodec
-from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.lifetime import LeaseTerms, Lifetime, seconds_or_none
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
@@ -110,7 +110,13 @@ def _backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
         except PluginLoader.NotFound:
             pass
     known = set(_backend_loader._unloaded) - {INSTANCE}  # noqa: SLF001 - no public list
-    made = plugins.load("backend", name, also_known=known)
+    try:
+        made = plugins.load("backend", name, also_known=known)
+    except UnknownName as error:
+        # What follows is dogpile.cache's wording, which programs may look for.
+        raise UnknownName(
+            f"{error} (Couldn't find cache plugin to load: {name})"
+        ) from None
     return cast("Callable[..., Any]", made)
 
 

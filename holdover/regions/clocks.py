@@ -39,6 +39,16 @@ class RegionClock:
         """Fetch the tick now, for an entry that is about to be made."""
         return self._backend.clock(self._region).tick
 
+    def tick_at(self, moment: float) -> int:
+        """Give the tick that an entry of *moment* (wall clock) had carried.
+
+        For entries whose writer did not know this clock. All invalidations since count,
+        but not the clock's own beginning, before which it knew of none.
+        """
+        state = self._backend.clock(self._region)
+        then = min(int(moment * 1e6), state.tick)
+        return then if state.was_invalidated else max(then, state.hard_floor)
+
     def advance(self, *, hard: bool) -> None:
         """Invalidate the whole region, for everyone who shares the backend."""
         self._state = self._backend.advance(self._region, hard=hard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dogpile.cache.region import CacheRegion, DefaultInvalidationStrategy
 from dogpile.cache.util import function_key_generator as dogpile_key_generator
@@ -20,15 +20,19 @@ from holdover.regions.assembling import (
 )
 from holdover.regions.backends.base import Backend
 from holdover.regions.cached import CachedFunction
+from holdover.regions.clocks import RegionClock
 from holdover.regions.creation import Creation
+from holdover.regions.defaults import Defaults
 from holdover.regions.errors import (
     ConfigurationError,
     RegionAlreadyConfigured,
     RegionNotConfigured,
 )
 from holdover.regions.events import Listener, Listeners
+from holdover.regions.foreign import opener_for
 from holdover.regions.freshness import Standing
 from holdover.regions.keys import region_prefix
+from holdover.regions.legacy import dogpile_span
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
@@ -37,6 +41,8 @@ from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 class ConfiguredRegion(CacheRegion):
     """The part of a region that is about its own making. See `Region`."""
+
+    defaults: ClassVar = Defaults()
 
     def __init__(
         self,
@@ -61,8 +67,9 @@ class ConfiguredRegion(CacheRegion):
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, object] = {}
         self._chain = Chain([])
-        self._makes_keys_itself = function_key_generator is None
-        self._prefix = region_prefix(name)
+        modern = not self.defaults.as_dogpile
+        self._makes_keys_itself = function_key_generator is None and modern
+        self._prefix = region_prefix(name) if modern else ""
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,
@@ -110,10 +117,11 @@ class ConfiguredRegion(CacheRegion):
         """
         if self.is_configured and not replace_existing_backend:
             raise RegionAlreadyConfigured(
-                f"region {self.name!r} is already configured with {self.backend!r}; "
-                "replace_existing_backend=True replaces it"
+                f"This region is already configured, {self.name!r} with "
+                f"{self.backend!r}; replace_existing_backend=True replaces it"
             )
-        rules = Settings.of(expiration_time, settings)
+        given = {**self.defaults.settings, **settings}
+        rules = Settings.of(self._span(expiration_time), given)
         if arguments is None and _config_argument_dict is not None:
             arguments = _under(_config_prefix or "", _config_argument_dict)
         made = build_backend(backend, arguments or {})
@@ -142,7 +150,7 @@ class ConfiguredRegion(CacheRegion):
             return self.__dict__["backend"]
         except KeyError:
             raise RegionNotConfigured(
-                f"region {self.name!r} is used before it is configured: call "
+                f"No backend is configured on this region, {self.name!r}: call "
                 "region.configure('holdover.memory', ...) at start-up"
             ) from None
 
@@ -160,16 +168,18 @@ class ConfiguredRegion(CacheRegion):
 
     @expiration_time.setter
     def expiration_time(self, value: object) -> None:
-        self._lifetime = self._lifetime.expiring_in(value)
+        self._lifetime = self._lifetime.expiring_in(self._span(value))
+        # Where `mock.patch.object` looks for what to put back.
+        self.__dict__["expiration_time"] = self._lifetime.expiration_time
 
     @property
     def region_invalidator(self) -> Any:
         """dogpile.cache's hook; may be assigned at any time."""
-        return self._region_invalidator
+        return self.__dict__["region_invalidator"]
 
     @region_invalidator.setter
     def region_invalidator(self, strategy: Any) -> None:
-        self._region_invalidator = strategy
+        self.__dict__["region_invalidator"] = strategy
         if self._tier is not None:
             self._tier.also_invalid = self._strategy_standing()
 
@@ -189,6 +199,18 @@ class ConfiguredRegion(CacheRegion):
         self._listeners.add(listener)
         return lambda: self._listeners.remove(listener)
 
+    def _span(self, expiration_time: object) -> object:
+        """Read an expiration time; only dogpile.cache's may be 0, and -1 for never."""
+        if not self.defaults.as_dogpile:
+            return expiration_time
+        return dogpile_span(expiration_time)
+
+    def _lifetime_for(self, expiration_time: object) -> Lifetime:
+        """Give the region's lifetime, with the expiration time of one call if any."""
+        if expiration_time is None:
+            return self._lifetime
+        return self._lifetime.expiring_in(self._span(expiration_time))
+
     def _require_configured(self) -> None:
         """Raise `RegionNotConfigured` if there is no backend."""
         if self._rules is None:
@@ -203,18 +225,16 @@ class ConfiguredRegion(CacheRegion):
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
-        self._tier = Tier(
+        name = self.name or ""
+        codec = build_codec(
+            rules.codec,
             self.backend,
-            self.name or "",
-            build_codec(
-                rules.codec,
-                self.backend,
-                self._user_defined_serializer,
-                self._user_defined_deserializer,
-            ),
-            self._listeners,
-            self._time,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
         )
+        self._tier = Tier(self.backend, name, codec, self._listeners, self._time)
+        if self.defaults.as_dogpile:
+            self._tier.opens = opener_for(codec, RegionClock(self.backend, name))
         self._tier.also_invalid = self._strategy_standing()
         self._creation = Creation(
             self._tier,
@@ -227,7 +247,7 @@ class ConfiguredRegion(CacheRegion):
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""
-        strategy = self._region_invalidator
+        strategy = self.region_invalidator
         if type(strategy) is DefaultInvalidationStrategy:
             return None  # the region clock does what it would do, for all processes
 

@@ -284,7 +284,8 @@ class Creation:
         traceback: TracebackType | None,
     ) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
-        if found.freshness is Freshness.GONE:
+        judged_by = found.entry.lifetime or call.lifetime
+        if found.freshness is Freshness.GONE or judged_by.stale_if_error == 0:
             # From where it left the creator, since many may raise this same object.
             raise error.with_traceback(traceback)
         self._tier.tell(events.CreatorFailed, call.key, repr(error))

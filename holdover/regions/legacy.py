@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,10 +13,25 @@ from dogpile.cache.region import value_version
 from holdover.regions.envelope import Entry
 from holdover.regions.lifetime import Lifetime
 
+_AT_ONCE = sys.float_info.min  # seconds
+
+
+def dogpile_span(expiration_time: object) -> object:
+    """Read dogpile.cache's expiration time: 0 means at once, -1 and None never."""
+    if isinstance(expiration_time, int | float) and expiration_time in (0, -1):
+        return _AT_ONCE if expiration_time == 0 else None
+    return expiration_time
+
 
 def for_dogpile(lifetime: Lifetime) -> float:
-    """An expiration time in dogpile.cache's words, where -1 means never."""
+    """Tell dogpile.cache's ``get_or_create`` an expiration time; -1 means never."""
     return -1 if lifetime.expiration_time is None else lifetime.expiration_time
+
+
+def for_its_get(lifetime: Lifetime) -> float:
+    """Tell dogpile.cache's ``get`` an expiration time; it knows no -1."""
+    never = lifetime.expiration_time is None
+    return math.inf if never else for_dogpile(lifetime)
 
 
 def cached_value(entry: Entry) -> CachedValue:

@@ -18,8 +18,13 @@ from holdover.regions.errors import (
     RegionNotConfigured,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded, identity_of
-from holdover.regions.legacy import cached_value, for_dogpile, generate
+from holdover.regions.keys import identity_of
+from holdover.regions.legacy import (
+    cached_value,
+    for_dogpile,
+    for_its_get,
+    generate,
+)
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
@@ -115,7 +120,7 @@ class Region(WritableRegion):
     def get_call(self, call: Call) -> Any:
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
-            return super().get(call.user_key, for_dogpile(call.lifetime))
+            return super().get(call.user_key, for_its_get(call.lifetime))
         found = self._tier.look(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
@@ -165,7 +170,7 @@ class Region(WritableRegion):
         lifetime = self._lifetime_for(expiration_time)
         if self._tier is None:
             return super()._get_cache_value(
-                key, for_dogpile(lifetime), ignore_expiration
+                key, for_its_get(lifetime), ignore_expiration
             )
         found = self._tier.look(self._address(key), lifetime)
         if found.freshness is Freshness.FRESH or (
@@ -184,7 +189,7 @@ class Region(WritableRegion):
         if self._tier is None:
             lifetime = self._lifetime_for(expiration_time)
             return list(
-                super().get_multi(keys, for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
+                super().get_multi(keys, for_its_get(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
         return [self.get(key, expiration_time, ignore_expiration) for key in keys]
 
@@ -250,7 +255,7 @@ class Region(WritableRegion):
                 "@region.cache_on_arguments(), with parentheses"
             )
         if expiration_time is not None and not callable(expiration_time):
-            self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
+            self._lifetime_for(expiration_time)  # wrong ones are told at once
         generator = function_key_generator
         if generator is None and not self._makes_keys_itself:
             generator = self.function_key_generator
@@ -300,7 +305,7 @@ class Region(WritableRegion):
     def _get_from_backend(self, key: str) -> Any:
         if self._tier is None:
             return super()._get_from_backend(key)
-        found = self._tier.look(bounded(self._prefix + key), self._lifetime)
+        found = self._tier.look(self._place(key), self._lifetime)
         if found.freshness is Freshness.GONE:
             return NO_VALUE
         return cached_value(found.entry)
@@ -310,7 +315,7 @@ class Region(WritableRegion):
             super()._set_cached_value_to_backend(key, value)
         else:
             entry = self._entry(value.payload, None)
-            self._tier.store(bounded(self._prefix + key), entry)
+            self._tier.store(self._place(key), entry)
 
     # -- small steps -----------------------------------------------------------
 
@@ -336,11 +341,6 @@ class Region(WritableRegion):
     @property
     def _on_miss_empty(self) -> bool:
         return self._rules is not None and self._rules.on_miss == "empty"
-
-    def _lifetime_for(self, expiration_time: object) -> Lifetime:
-        if expiration_time is None:
-            return self._lifetime
-        return self._lifetime.expiring_in(expiration_time)
 
 
 def _nothing() -> None:

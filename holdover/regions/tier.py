@@ -57,6 +57,7 @@ class Tier:
     Attributes:
         also_invalid: Says of an entry's creation time whether the user's own strategy
             invalidates it; None without one.
+        opens: Reads stored bytes of a key, or raises `Unreadable`.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Tier:
         self._now = time_source.wall
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
+        self.opens: Callable[[bytes, str, Codec], Entry] = open_sealed
         # Three, because a full disk fails every write, no read and no removal.
         self._reading = Breaker(time_source=time_source)
         self._writing = Breaker(time_source=time_source)
@@ -107,7 +109,7 @@ class Tier:
         if self._codec is None:
             raise BackendError("the backend keeps objects and returned bytes")
         try:
-            return open_sealed(stored, key, self._codec)
+            return self.opens(stored, key, self._codec)
         except Unreadable as problem:
             self.tell(events.Unreadable, key, str(problem))
             # Its fence still says which bytes were seen, so that they can be replaced.

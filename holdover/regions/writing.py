@@ -203,11 +203,16 @@ class WritableRegion(ConfiguredRegion):
         if self.key_mangler is not None:
             key = self.key_mangler(key)
         try:
-            return bounded(self._prefix + key)
+            return self._place(key)
         except TypeError:
             raise InvalidArgument(
                 f"a key must be a str, got {type(key).__name__} {key!r}"
             ) from None
+
+    def _place(self, key: str) -> str:
+        """From a mangled key to where it is stored."""
+        whole = self._prefix + key
+        return whole if self.defaults.as_dogpile else bounded(whole)
 
     def _entry(
         self, value: Any, lifetime: Lifetime | None, kept_by: Lifetime | None = None

@@ -75,9 +75,17 @@ class ClockState:
 
     @classmethod
     def seeded(cls, now: float) -> ClockState:
-        """Begin anew, as when the clock was lost: all that is older is gone."""
+        """Begin anew, as when the clock was lost: all that is older is gone.
+
+        The soft floor, a tick behind, tells this beginning from an invalidation.
+        """
         tick = int(now * 1e6)
-        return cls(tick=tick, hard_floor=tick, soft_floor=tick)
+        return cls(tick=tick, hard_floor=tick, soft_floor=max(0, tick - 1))
+
+    @property
+    def was_invalidated(self) -> bool:
+        """Whether a floor may be that of an invalidation, not of the beginning."""
+        return self.soft_floor >= self.hard_floor
 
     def advanced(self, now: float, *, hard: bool) -> ClockState:
         """Give the state after one more invalidation at *now* (wall clock)."""
