@@ -24,6 +24,7 @@ def pytest_unconfigure():
     _running.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items):
     """Keep together what shares a file on disk."""
     for item in items:
