@@ -14,16 +14,29 @@ import pytest
 HERE = Path(__file__).parent
 SUITE = HERE.parent / ".dogpile-suite" / version("dogpile.cache")
 TESTS = 1150  # in version 1.5.0; the next one will hardly have fewer
+FAILED = {"failure", "error"}
 PASSING = 1043  # of them; the others want a client that is not maintained
 
 
 def run_suite(folder, *options):
-    """Run the suite in a folder of its own; give the outcome of each test by name."""
+    """Run the suite in a folder of its own; give the outcome of each test by name.
+
+    It goes by the real clock, so that a busy machine can fail a test: what failed is
+    tried once more, with nothing beside it.
+    """
     shutil.copytree(SUITE, folder)
+    found = run_tests(folder, "-n", "6", "--dist", "worksteal", *options)
+    if set(found.values()) & FAILED:
+        found |= run_tests(folder, "-n", "1", "--lf", *options)
+    return found
+
+
+def run_tests(folder, *options):
+    """Run tests of the suite; give the outcome of each by its name."""
     report = folder / "report.xml"
+    report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *options]
-    command += ["-p", "dogpile_parallel", "-n", "8", "--dist", "loadgroup", "-q"]
-    command += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:timeout"]
+    command += ["-q", "-p", "dogpile_parallel", "-p", "no:randomly", "-p", "no:timeout"]
     done = subprocess.run(
         command,
         check=False,  # the report says more

@@ -32,7 +32,7 @@ from holdover.regions.events import Listener, Listeners
 from holdover.regions.foreign import opener_for
 from holdover.regions.freshness import Standing
 from holdover.regions.keys import region_prefix
-from holdover.regions.legacy import dogpile_span
+from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.tier import Tier
@@ -137,6 +137,8 @@ class ConfiguredRegion(CacheRegion):
             replace_existing_backend=True,
             region_invalidator=region_invalidator,
         )
+        if self.key_mangler is None and not self.defaults.as_dogpile:
+            self.key_mangler = mangler_for(self.actual_backend)
         return self
 
     @property

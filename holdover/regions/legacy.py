@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 from dogpile.cache.api import CachedValue
+from dogpile.cache.backends.memcached import GenericMemcachedBackend
 from dogpile.cache.region import value_version
 
 from holdover.regions.envelope import Entry
 from holdover.regions.lifetime import Lifetime
 
 _AT_ONCE = sys.float_info.min  # seconds
+# memcached takes 250 visible ASCII characters, and locks are named "_lock" + key.
+_FOR_MEMCACHED = re.compile(r"[!-~]{1,245}")
+_DIGEST = "digest:"
 
 
 def dogpile_span(expiration_time: object) -> object:
@@ -32,6 +38,20 @@ def for_its_get(lifetime: Lifetime) -> float:
     """Tell dogpile.cache's ``get`` an expiration time; it knows no -1."""
     never = lifetime.expiration_time is None
     return math.inf if never else for_dogpile(lifetime)
+
+
+def mangler_for(backend: object) -> Callable[[str], str] | None:
+    """Make keys safe on dogpile.cache's memcached backends, which do not do it."""
+    return memcached_key if isinstance(backend, GenericMemcachedBackend) else None
+
+
+def memcached_key(key: str) -> str:
+    """Leave a key as it is that memcached takes; give a digest of any other."""
+    takes = _FOR_MEMCACHED.fullmatch(key) and not key.startswith(_DIGEST)
+    if takes:
+        return key
+    encoded = key.encode("utf-8", "surrogatepass")
+    return _DIGEST + hashlib.blake2b(encoded, digest_size=32).hexdigest()
 
 
 def cached_value(entry: Entry) -> CachedValue:

@@ -29,7 +29,7 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidLifetime(
             f"{name} must be seconds, got {value!r}: "
-            f"{name} is not a number or timedelta"
+            f"{name} is not a number or timedelta."
         )
     if not _is_finite(value):
         raise InvalidLifetime(f"{name} must be finite, got {value!r:.40}")

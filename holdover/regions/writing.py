@@ -176,7 +176,9 @@ class WritableRegion(ConfiguredRegion):
         """Say whether somebody is creating *key* right now."""
         self._require_configured()
         if self._tier is None:
-            return bool(super().key_is_locked(key))
+            # dogpile.cache forgets the mangler here, and names another lock.
+            mangled = self.key_mangler(key) if self.key_mangler else key
+            return bool(super().key_is_locked(mangled))
         return self._tier.backend.is_locked(self._address(key))
 
     # -- small steps -----------------------------------------------------------
