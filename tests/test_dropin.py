@@ -3,10 +3,12 @@
 import itertools
 import json
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
 from datetime import timedelta
+from pathlib import Path
 from unittest import mock
 
 import dogpile.cache
@@ -604,3 +606,15 @@ def test_a_region_is_configured_from_a_mapping(tmp_path):
     assert 600 == region.expiration_time
     region.set("key", 1)
     assert 1 == region.get("key")
+
+
+def test_the_document_s_two_steps_work(tmp_path):
+    """The code of "Coming from dogpile.cache" runs as it is written."""
+    text = (Path(__file__).parent.parent / "docs" / "dogpile.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    assert 2 == len(blocks)
+    for block in blocks:
+        code = textwrap.dedent(block).replace("/var/cache/shop", str(tmp_path))
+        names = {}
+        exec(code, names)
+        assert 1 == names["region"].get_or_create("key", lambda: 1)
