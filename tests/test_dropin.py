@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
 from datetime import timedelta
 from pathlib import Path
 from unittest import mock
@@ -496,6 +497,26 @@ def test_a_creator_s_error_is_raised_though_an_old_value_is_there(region, clock)
         region.get_or_create("key", fail)
     assert error is caught.value
     assert "old" == region.get("key", ignore_expiration=True)
+
+
+def test_a_modern_region_may_ask_for_its_creators_errors(on_disk, clock):
+    """``stale_if_error=0``: who ran the creator gets its error, the others stale."""
+    region = on_disk(holdover.make_region, stale_if_error=0)
+    region.set("key", "old")
+    clock.advance(11)
+    meanwhile = []
+
+    def fail():
+        other = threading.Thread(
+            target=lambda: meanwhile.append(region.get_or_create("key", never))
+        )
+        other.start()
+        other.join()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        region.get_or_create("key", fail)
+    assert ["old"] == meanwhile
 
 
 def test_zero_means_at_once(region, clock):

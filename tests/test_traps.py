@@ -51,7 +51,8 @@ def on_redis(url, **arguments):
     return "dogpile.cache.redis", arguments
 
 
-# The backends of ours that processes share, each with its arguments.
+# The backends of ours that processes share, each with its arguments. One with a server
+# belongs here and into a test of a server that is down.
 SHARED = {"holdover.file": lambda request, path: {"path": path / "cache"}}
 
 

@@ -150,6 +150,15 @@ class BackendContract(LeaseContract):
         assert before.tick < after.tick == after.soft_floor
         assert before.hard_floor == after.hard_floor
 
+    @pytest.mark.parametrize("hard", [True, False])
+    def test_a_clock_that_begins_was_never_invalidated(
+        self, backend: Backend, *, hard: bool
+    ) -> None:
+        """Its first floor is told from that of an invalidation, by all who share it."""
+        assert not backend.clock(REGION).was_invalidated
+        backend.advance(REGION, hard=hard)
+        assert backend.clock(REGION).was_invalidated
+
     def test_regions_have_clocks_of_their_own(self, backend: Backend) -> None:
         """Invalidating one region leaves the others alone."""
         before = backend.clock("other")
