@@ -613,6 +613,25 @@ def test_an_async_creation_runner_gets_what_it_got(region, clock):
     assert "new" == region.get("key")
 
 
+def test_an_async_creation_runner_is_asked_after_a_soft_invalidation(region, clock):
+    """It refreshes what was softly invalidated, though that was still young."""
+    asked = []
+
+    def run(cache, key, creator, mutex):
+        asked.append(key)
+        mutex.release()
+
+    region.async_creation_runner = run
+    region.set("key", "old")
+    with mock.patch("time.time", clock.wall):
+        assert "old" == region.get_or_create("key", never)
+        region.invalidate(hard=False)
+        assert "old" == region.get_or_create("key", never)
+        assert ["key"] == asked
+        region.invalidate()
+        assert "new" == region.get_or_create("key", lambda: "new")
+
+
 def test_a_region_is_configured_from_a_mapping(tmp_path):
     """dogpile.cache's own spelling of options works for our backends."""
     region = make_region()

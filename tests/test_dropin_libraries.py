@@ -310,3 +310,4 @@ def test_a_proxy_makes_a_region_work_as_dogpile_cache_does(region, heard):
     region.wrap(Counting)
     assert [events.TierDropped] == [type(one) for one in told]
     assert 1 == region.get_or_create("key", lambda: 1)
+    assert 1 == region.get("key") == region.get_or_create("key", lambda: 2)

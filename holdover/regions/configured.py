@@ -31,7 +31,7 @@ from holdover.regions.errors import (
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.foreign import opener_for
 from holdover.regions.freshness import Standing
-from holdover.regions.keys import region_prefix
+from holdover.regions.keys import bounded, region_prefix
 from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
@@ -42,7 +42,7 @@ from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 class ConfiguredRegion(CacheRegion):
     """The part of a region that is about its own making. See `Region`."""
 
-    defaults: ClassVar = Defaults()
+    defaults: ClassVar[Defaults] = Defaults()
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class ConfiguredRegion(CacheRegion):
         modern = not self.defaults.as_dogpile
         self._makes_keys_itself = function_key_generator is None and modern
         self._prefix = region_prefix(name) if modern else ""
+        self._fit: Callable[[str], str] = bounded if modern else str
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,

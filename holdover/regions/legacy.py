@@ -54,9 +54,10 @@ def memcached_key(key: str) -> str:
     return _DIGEST + hashlib.blake2b(encoded, digest_size=32).hexdigest()
 
 
-def cached_value(entry: Entry) -> CachedValue:
-    """Give an entry as dogpile.cache's own."""
-    return CachedValue(entry.value, {"ct": entry.created_at, "v": value_version})
+def cached_value(entry: Entry, *, expired: bool = False) -> CachedValue:
+    """Give an entry as dogpile.cache's own, if need be as one that is past any time."""
+    created_at = 0.0 if expired else entry.created_at
+    return CachedValue(entry.value, {"ct": created_at, "v": value_version})
 
 
 def generate(

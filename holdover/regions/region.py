@@ -305,17 +305,20 @@ class Region(WritableRegion):
     def _get_from_backend(self, key: str) -> Any:
         if self._tier is None:
             return super()._get_from_backend(key)
-        found = self._tier.look(self._place(key), self._lifetime)
+        # Its age is dogpile.cache's to judge; a soft invalidation it does not know.
+        found = self._tier.look(
+            self._fit(self._prefix + key), self._lifetime.expiring_in(None)
+        )
         if found.freshness is Freshness.GONE:
             return NO_VALUE
-        return cached_value(found.entry)
+        return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
 
     def _set_cached_value_to_backend(self, key: str, value: CachedValue) -> None:
         if self._tier is None:
             super()._set_cached_value_to_backend(key, value)
         else:
             entry = self._entry(value.payload, None)
-            self._tier.store(self._place(key), entry)
+            self._tier.store(self._fit(self._prefix + key), entry)
 
     # -- small steps -----------------------------------------------------------
 

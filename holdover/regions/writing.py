@@ -18,7 +18,6 @@ from holdover.regions.errors import (
     InvalidArgument,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery, together
 from holdover.regions.tier import Tier
@@ -205,16 +204,11 @@ class WritableRegion(ConfiguredRegion):
         if self.key_mangler is not None:
             key = self.key_mangler(key)
         try:
-            return self._place(key)
+            return self._fit(self._prefix + key)
         except TypeError:
             raise InvalidArgument(
                 f"a key must be a str, got {type(key).__name__} {key!r}"
             ) from None
-
-    def _place(self, key: str) -> str:
-        """From a mangled key to where it is stored."""
-        whole = self._prefix + key
-        return whole if self.defaults.as_dogpile else bounded(whole)
 
     def _entry(
         self, value: Any, lifetime: Lifetime | None, kept_by: Lifetime | None = None
