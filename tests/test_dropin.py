@@ -568,6 +568,19 @@ def test_attributes_can_be_patched(region):
     assert before is region.region_invalidator
 
 
+def test_a_function_may_be_decorated_where_it_is_used(region):
+    """Closures of one name share one key, as in dogpile.cache, and are no error."""
+
+    def ask(number):
+        @region.cache_on_arguments()
+        def answer():
+            return number
+
+        return answer()
+
+    assert [1, 1] == [ask(1), ask(2)]
+
+
 def test_methods_are_invalidated_with_their_object(region):
     """``obj.method.invalidate(obj, x)``, as dogpile.cache's users wrote it."""
     values = itertools.count(1)

@@ -19,12 +19,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import identity_of
-from holdover.regions.legacy import (
-    cached_value,
-    for_dogpile,
-    for_its_get,
-    generate,
-)
+from holdover.regions.legacy import cached_value, for_dogpile, for_its_get, generate
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
@@ -269,7 +264,7 @@ class Region(WritableRegion):
 
             make_key = generator and generate(generator, namespace, function, to_str)
             cached = CachedFunction(self, function, namespace, make_key, make_call)
-            if namespace is None and cached.name is None:
+            if make_key is None and namespace is None and cached.name is None:
                 self._refuse_namesake(function)
             check_functions(self._chain, [cached])
             self._cached.add(cached)

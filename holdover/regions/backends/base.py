@@ -77,10 +77,10 @@ class ClockState:
     def seeded(cls, now: float) -> ClockState:
         """Begin anew, as when the clock was lost: all that is older is gone.
 
-        The soft floor, a tick behind, tells this beginning from an invalidation.
+        Its soft floor, far below, tells a beginning from an invalidation.
         """
         tick = int(now * 1e6)
-        return cls(tick=tick, hard_floor=tick, soft_floor=max(0, tick - 1))
+        return cls(tick=tick, hard_floor=tick, soft_floor=0)
 
     @property
     def was_invalidated(self) -> bool:
