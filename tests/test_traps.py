@@ -514,3 +514,17 @@ def test_a_locked_key_is_found_under_its_mangled_name(redis_server, library, spr
     region.configure(name, 60, arguments)
     seen = region.get_or_create("key", lambda: region.key_is_locked("key"))
     assert seen is not springs
+
+
+def test_an_invalidation_knows_the_function_s_defaults(library, springs):
+    """``f.invalidate(1)`` reaches the value of ``f(1)``, on dogpile.cache's backends."""
+    region = MAKERS[library]().configure("dogpile.cache.memory", 60)
+    values = itertools.count(1)
+
+    @region.cache_on_arguments()
+    def function(first, second="x"):
+        return next(values)
+
+    assert 1 == function(1)
+    function.invalidate(1)
+    assert function(1) == (1 if springs else 2)
