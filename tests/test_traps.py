@@ -517,7 +517,7 @@ def test_a_locked_key_is_found_under_its_mangled_name(redis_server, library, spr
 
 
 def test_an_invalidation_knows_the_function_s_defaults(library, springs):
-    """``f.invalidate(1)`` reaches the value of ``f(1)``, on dogpile.cache's backends."""
+    """``f.invalidate(1)`` reaches the value of ``f(1)``, on its backends too."""
     region = MAKERS[library]().configure("dogpile.cache.memory", 60)
     values = itertools.count(1)
 
