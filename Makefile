@@ -21,6 +21,7 @@ test: test-setup  ## Run the tests (ARGS: pytest's)
 test-setup:
 	@tools/servers.sh
 	@tools/bootstrap.sh test
+	@tools/dogpile_suite.sh
 
 .PHONY: lint
 lint:  ## Check style and types
@@ -41,6 +42,6 @@ tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)
 
 .PHONY: clean
 clean:  ## Remove everything these targets made
-	rm -rf .venv .tools .tox .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .tools .tox .dogpile-suite .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	rm -rf .coverage .coverage.* htmlcov build dist *.egg-info holdover-demo
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdover import errors, events
     from holdover.regions.compression import Compression
+    from holdover.regions.defaults import Defaults
     from holdover.regions.importing import allow_imports
     from holdover.regions.lifetime import LeaseTerms, Lifetime
     from holdover.regions.refresh.base import Report
@@ -30,6 +31,7 @@ __all__ = [
     "Cached",
     "CeleryRunner",
     "Compression",
+    "Defaults",
     "LeaseTerms",
     "Lifetime",
     "Region",
@@ -49,6 +51,7 @@ _HOMES = {
     "Cached": "holdover.regions.returned",
     "CeleryRunner": "holdover.regions.refresh.celery",
     "Compression": "holdover.regions.compression",
+    "Defaults": "holdover.regions.defaults",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",

@@ -31,6 +31,7 @@ LAYERS = {
         "regions.region",
         "regions.configured",
         "regions.decorating",
+        "regions.reach",
         "regions.inline",
         "regions.assembling",
         "regions.configurable",
@@ -68,6 +69,7 @@ LAYERS = {
         "regions.functions",
         "regions.bound",
         "regions.importing",
+        "regions.foreign",
         "regions.forks",
         "regions.patience",
         "regions.errands",
@@ -85,6 +87,7 @@ LAYERS = {
     "words": {
         "regions.errors",
         "regions.events",
+        "regions.defaults",
         "regions.lifetime",
         "regions.freshness",
         "regions.envelope",

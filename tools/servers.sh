@@ -13,6 +13,7 @@ PATH=$PATH:/usr/sbin
 programs() {
     cat <<'TABLE'
 chromium     chromium
+memcached    memcached
 redis-server redis-server
 TABLE
 }

@@ -14,7 +14,7 @@ from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec, FunctionCodec, check_tag
 from holdover.regions.compression import Compression
-from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import (
     DEFAULT_BACKOFF,
@@ -176,7 +176,13 @@ def backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
         except PluginLoader.NotFound:
             pass
     known = set(_backend_loader._unloaded) - {INSTANCE}  # noqa: SLF001 - no public list
-    made = plugins.load("backend", name, also_known=known)
+    try:
+        made = plugins.load("backend", name, also_known=known)
+    except UnknownName as error:
+        # What follows is dogpile.cache's wording, which programs may look for.
+        raise UnknownName(
+            f"{error} (Couldn't find cache plugin to load: {name})"
+        ) from None
     return cast("Callable[..., Any]", made)
 
 

@@ -41,6 +41,14 @@ class RegionClock:
         since = self._view.state.tick if self._view else 0
         return self._backend.clock(self._region, since=since).tick
 
+    def tick_at(self, moment: float) -> int:
+        """Give the tick that an entry of *moment* (wall clock) had carried.
+
+        For entries whose writer did not know this clock. All invalidations since count,
+        but not the clock's own beginning, before which it knew of none.
+        """
+        return (self._view or self._catch_up()).state.tick_at(moment)
+
     def advance(self, *, hard: bool, reaches: Sequence[Reach] = ()) -> None:
         """Invalidate the region, or parts of it, for all who share the backend."""
         self._backend.advance(self._region, hard=hard, reaches=reaches)

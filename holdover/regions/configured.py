@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from dogpile.cache.region import DefaultInvalidationStrategy
 from dogpile.cache.util import function_key_generator as dogpile_key_generator
@@ -20,9 +20,11 @@ from holdover.regions.assembling import (
 from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
+from holdover.regions.clocks import RegionClock
 from holdover.regions.configurable import Configurable, unchanged_on_error
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
+from holdover.regions.defaults import Defaults
 from holdover.regions.errors import (
     ConfigurationError,
     InvalidOrder,
@@ -30,12 +32,15 @@ from holdover.regions.errors import (
     RegionNotConfigured,
 )
 from holdover.regions.events import Listener, Listeners
+from holdover.regions.foreign import reading_foreign
 from holdover.regions.freshness import Standing
 from holdover.regions.guarding import build_sealing, refuse_unkept, warn_of_pickle
 from holdover.regions.inline import Remembered
-from holdover.regions.keys import region_prefix, schema_of
+from holdover.regions.keys import bounded, region_prefix, schema_of
+from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
+from holdover.regions.reach import check_functions, check_reach
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -43,6 +48,8 @@ from holdover.regions.urls import is_url
 
 class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
+
+    defaults: ClassVar[Defaults] = Defaults()
 
     def __init__(
         self,
@@ -70,8 +77,10 @@ class ConfiguredRegion(Configurable):
         self._namesakes: dict[str, tuple[object, object]] = {}
         self._inline = Remembered()
         self._chain = Chain([])
-        self._makes_keys_itself = function_key_generator is None
-        self._prefix = region_prefix(name)
+        modern = not self.defaults.as_dogpile
+        self._makes_keys_itself = function_key_generator is None and modern
+        self._prefix = region_prefix(name) if modern else ""
+        self._fit: Callable[[str], str] = bounded if modern else str
         self._told_of_pickle = False
         super().__init__(
             name,
@@ -122,8 +131,8 @@ class ConfiguredRegion(Configurable):
         """
         if self.is_configured and not replace_existing_backend:
             raise RegionAlreadyConfigured(
-                f"region {self.name!r} is already configured with {self.backend!r}; "
-                "replace_existing_backend=True replaces it"
+                f"This region is already configured, {self.name!r} with "
+                f"{self.backend!r}; replace_existing_backend=True replaces it"
             )
         if arguments is None and _config_argument_dict is not None:
             arguments = _under(_config_prefix or "", _config_argument_dict)
@@ -131,11 +140,12 @@ class ConfiguredRegion(Configurable):
             settings |= {"wrap": wrap, "region_invalidator": region_invalidator}
             settings |= {"replace_existing_backend": replace_existing_backend}
             return self._configure_by_url(backend, expiration_time, arguments, settings)
-        rules = Settings.of(expiration_time, settings)
+        given = {**self.defaults.settings, **settings}
+        rules = Settings.of(self._span(expiration_time), given)
         made = build_backend(backend, arguments or {})
         refuse_unkept(rules, made)
         chain = build_chain(rules.runner)
-        self._check_reach(made, chain)
+        check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
         self._take(made, rules, chain, wrap, region_invalidator)
         return self
@@ -146,7 +156,7 @@ class ConfiguredRegion(Configurable):
         """Become what was configured, or stay as it was."""
         with unchanged_on_error([self]):
             self._rules, self._chain, self._lifetime = rules, chain, rules.lifetime
-            self._prefix = region_prefix(self.name, schema_of(rules.schema))
+            self._prefix = self._prefix_for(schema_of(rules.schema))
             super().configure(
                 INSTANCE,
                 rules.lifetime.expiration_time,
@@ -155,6 +165,14 @@ class ConfiguredRegion(Configurable):
                 replace_existing_backend=True,
                 region_invalidator=invalidator,
             )
+            if self.key_mangler is None and not self.defaults.as_dogpile:
+                self.key_mangler = mangler_for(self.actual_backend)
+
+    def _prefix_for(self, schema: str | None) -> str:
+        """What all keys of the region begin with, as they are stored."""
+        if not self.defaults.as_dogpile:
+            return region_prefix(self.name, schema)
+        return "" if schema is None else region_prefix(None, schema)
 
     @property
     def backend(self) -> Any:
@@ -167,7 +185,7 @@ class ConfiguredRegion(Configurable):
             return self.__dict__["backend"]
         except KeyError:
             raise RegionNotConfigured(
-                f"region {self.name!r} is used before it is configured: call "
+                f"No backend is configured on this region, {self.name!r}: call "
                 "region.configure('holdover.memory', ...) at start-up"
             ) from None
 
@@ -187,16 +205,18 @@ class ConfiguredRegion(Configurable):
 
     @expiration_time.setter
     def expiration_time(self, value: object) -> None:
-        self._lifetime = self._lifetime.expiring_in(value)
+        self._lifetime = self._lifetime.expiring_in(self._span(value))
+        # Where `mock.patch.object` looks for what to put back.
+        self.__dict__["expiration_time"] = self._lifetime.expiration_time
 
     @property
     def region_invalidator(self) -> Any:
         """dogpile.cache's hook; may be assigned at any time."""
-        return self._region_invalidator
+        return self.__dict__["region_invalidator"]
 
     @region_invalidator.setter
     def region_invalidator(self, strategy: Any) -> None:
-        self._region_invalidator = strategy
+        self.__dict__["region_invalidator"] = strategy
         if self._tier is not None:
             self._tier.also_invalid = self._strategy_standing()
 
@@ -215,6 +235,18 @@ class ConfiguredRegion(Configurable):
             raise ConfigurationError(f"a listener is a function, got {listener!r}")
         self._listeners.add(listener)
         return lambda: self._listeners.remove(listener)
+
+    def _span(self, expiration_time: object) -> object:
+        """Read an expiration time; only dogpile.cache's may be 0, and -1 for never."""
+        if not self.defaults.as_dogpile:
+            return expiration_time
+        return dogpile_span(expiration_time)
+
+    def _lifetime_for(self, expiration_time: object) -> Lifetime:
+        """Give the region's lifetime, with the expiration time of one call if any."""
+        if expiration_time is None:
+            return self._lifetime
+        return self._lifetime.expiring_in(self._span(expiration_time))
 
     def _require_configured(self) -> None:
         """Raise `RegionNotConfigured` if there is no backend."""
@@ -243,16 +275,17 @@ class ConfiguredRegion(Configurable):
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
+        region = self.name or ""
         sealing = build_sealing(
             rules,
             self.backend,
-            self.name or "",
+            region,
             self._user_defined_serializer,
             self._user_defined_deserializer,
         )
-        self._tier = Tier(
-            self.backend, self.name or "", sealing, self._listeners, self._time
-        )
+        if sealing is not None and self.defaults.as_dogpile:
+            sealing = reading_foreign(sealing, RegionClock(self.backend, region))
+        self._tier = Tier(self.backend, region, sealing, self._listeners, self._time)
         self._tier.also_invalid = self._strategy_standing()
         self._crew = crew = Crew.of(
             self._tier,
@@ -269,7 +302,7 @@ class ConfiguredRegion(Configurable):
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""
-        strategy = self._region_invalidator
+        strategy = self.region_invalidator
         if type(strategy) is DefaultInvalidationStrategy:
             return None  # the region clock does what it would do, for all processes
 
@@ -281,37 +314,6 @@ class ConfiguredRegion(Configurable):
             return Standing.CURRENT
 
         return standing
-
-    def _check_reach(self, backend: Any, chain: Chain) -> None:
-        """Refuse a runner that could never find or reach this region."""
-        capabilities = getattr(backend, "capabilities", None)
-        for runner in chain.runners:
-            if runner.takes_orders and self.name is None:
-                raise ConfigurationError(
-                    f"a region needs a name to be refreshed by {runner.name!r}, whose "
-                    "worker finds it by name: make_region('...')"
-                )
-            if (
-                runner.leaves_process
-                and getattr(capabilities, "shared_by", "") == "process"
-            ):
-                raise ConfigurationError(
-                    f"{type(backend).__name__} is not shared between processes, so the "
-                    f"worker process of {runner.name!r} could not refresh it: use "
-                    "'holdover.file', or the runner 'thread'"
-                )
-
-
-def check_functions(
-    chain: Chain, functions: Iterable[CachedFunction[Any, Any]]
-) -> None:
-    """Refuse functions that a queue's worker could not find."""
-    for runner in chain.runners:
-        if runner.takes_orders:
-            for cached in functions:
-                cached.check_can_travel(
-                    runner.name, leaves_process=runner.leaves_process
-                )
 
 
 def _under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:

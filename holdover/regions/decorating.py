@@ -16,7 +16,6 @@ from holdover.regions.bound import (
 )
 from holdover.regions.cached import CachedCallable, CachedFunction, Decorator
 from holdover.regions.calls import Call
-from holdover.regions.configured import check_functions
 from holdover.regions.errors import (
     ConfigurationError,
     UnregisteredFunction,
@@ -31,6 +30,7 @@ from holdover.regions.inline import InlineFunction, lives_in_its_module
 from holdover.regions.keys import identity_of
 from holdover.regions.legacy import generate
 from holdover.regions.many import ManyRegion
+from holdover.regions.reach import check_functions
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
 from holdover.regions.uses import Options, Use
@@ -176,14 +176,15 @@ class DecoratingRegion(ManyRegion):
     def _checked(self, use: Use) -> Use:
         """Tell at once of options that could never work."""
         if use.expiration_time is not None and not callable(use.expiration_time):
-            self._lifetime.expiring_in(use.expiration_time)
+            self._lifetime_for(use.expiration_time)
         return use
 
     def _decorated(self, decorated: Any, use: Use) -> Any:
         """Cache a function for good."""
         function, kind = unpacked(decorated)
-        cached = CachedFunction(self, function, use, *self._parts(function, use))
-        if use.namespace is None and cached.name is None:
+        make_key, make_call = self._parts(function, use)
+        cached = CachedFunction(self, function, use, make_key, make_call)
+        if make_key is None and use.namespace is None and cached.name is None:
             self._refuse_namesake(function)
         check_functions(self._chain, [cached])
         self._cached.add(cached)
@@ -217,9 +218,10 @@ class DecoratingRegion(ManyRegion):
     def _inline_function(
         self, function: Callable[..., Any], use: Use
     ) -> InlineFunction[..., Any]:
-        inline = InlineFunction(self, function, use, *self._parts(function, use))
+        make_key, make_call = self._parts(function, use)
+        inline = InlineFunction(self, function, use, make_key, make_call)
         inline.may_travel = lambda: self._would_be_found(inline, use)
-        if use.namespace is None and inline.name is None:
+        if make_key is None and use.namespace is None and inline.name is None:
             self._refuse_namesake(function)
         return inline
 

@@ -78,7 +78,9 @@ class Foreground:
         traceback: TracebackType | None,
     ) -> Any:
         """Serve this caller's own old value, or raise the creator's error unchanged."""
-        if found.freshness is Freshness.GONE:
+        judged_by = found.entry.lifetime or call.lifetime
+        is_no_help = judged_by.stale_if_error == 0 and not self._is_fresh(found)
+        if found.freshness is Freshness.GONE or is_no_help:
             # From where it left the creator, since many may raise this same object.
             raise error.with_traceback(traceback)
         self._tier.tell(events.CreatorFailed, call.key, repr(error))
@@ -97,12 +99,16 @@ class Foreground:
 
     def serve(self, call: Call, found: Found) -> Any:
         """Serve what was found, and tell of it if it is old."""
-        if found.freshness is not Freshness.FRESH and self._listeners:
+        if self._listeners and not self._is_fresh(found):
             age = self._now() - found.entry.created_at
             self._listeners.tell(
                 events.StaleServed(region=self._tier.region, key=call.key, age=age)
             )
         return found.entry.value
+
+    @staticmethod
+    def _is_fresh(found: Found) -> bool:
+        return found.freshness is Freshness.FRESH
 
     def bounded(
         self,

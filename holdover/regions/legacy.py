@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 from dogpile.cache.api import CachedValue
+from dogpile.cache.backends.memcached import GenericMemcachedBackend
 from dogpile.cache.region import value_version
 
 from holdover.regions.calls import Call
@@ -14,15 +19,48 @@ from holdover.regions.errors import ConfigurationError
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.returned import Cached
 
+_AT_ONCE = sys.float_info.min  # seconds
+# memcached takes 250 visible ASCII characters, and locks are named "_lock" + key.
+_FOR_MEMCACHED = re.compile(r"[!-~]{1,245}")
+_DIGEST = "digest:"
+
+
+def dogpile_span(expiration_time: object) -> object:
+    """Read dogpile.cache's expiration time: 0 means at once, -1 and None never."""
+    if isinstance(expiration_time, int | float) and expiration_time in (0, -1):
+        return _AT_ONCE if expiration_time == 0 else None
+    return expiration_time
+
 
 def for_dogpile(lifetime: Lifetime) -> float:
-    """An expiration time in dogpile.cache's words, where -1 means never."""
+    """Tell dogpile.cache's ``get_or_create`` an expiration time; -1 means never."""
     return -1 if lifetime.expiration_time is None else lifetime.expiration_time
 
 
-def cached_value(entry: Entry) -> CachedValue:
-    """Give an entry as dogpile.cache's own."""
-    return CachedValue(entry.value, {"ct": entry.created_at, "v": value_version})
+def for_its_get(lifetime: Lifetime) -> float:
+    """Tell dogpile.cache's ``get`` an expiration time; it knows no -1."""
+    never = lifetime.expiration_time is None
+    return math.inf if never else for_dogpile(lifetime)
+
+
+def mangler_for(backend: object) -> Callable[[str], str] | None:
+    """Make keys safe on dogpile.cache's memcached backends, which do not do it."""
+    return memcached_key if isinstance(backend, GenericMemcachedBackend) else None
+
+
+def memcached_key(key: str) -> str:
+    """Leave a key as it is that memcached takes; give a digest of any other."""
+    takes = _FOR_MEMCACHED.fullmatch(key) and not key.startswith(_DIGEST)
+    if takes:
+        return key
+    encoded = key.encode("utf-8", "surrogatepass")
+    return _DIGEST + hashlib.blake2b(encoded, digest_size=32).hexdigest()
+
+
+def cached_value(entry: Entry, *, expired: bool = False) -> CachedValue:
+    """Give an entry as dogpile.cache's own, if need be as one that is past any time."""
+    created_at = 0.0 if expired else entry.created_at
+    return CachedValue(entry.value, {"ct": created_at, "v": value_version})
 
 
 def plain_value(value: Any) -> Any:

@@ -30,7 +30,8 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidLifetime(
-            f"{name} must be a number of seconds or a timedelta, got {value!r}"
+            f"{name} must be seconds, got {value!r}: "
+            f"{name} is not a number or timedelta."
         )
     if not _is_finite(value):
         raise InvalidLifetime(f"{name} must be finite, got {value!r:.40}")
@@ -65,7 +66,8 @@ class Lifetime:
             served while one caller or worker makes the next; None means as long as
             the entry is kept, 0 means never.
         stale_if_error: Seconds past expiry during which the old value is served if
-            its creator fails; None means as long as `stale_while_revalidate` says.
+            its creator fails; None means as long as `stale_while_revalidate` says, and
+            0 means never: whoever ran the creator gets its error.
         keep_for: Seconds past expiry for which the backend keeps the entry (never
             less than the two windows); None means without end.
         jitter: By which part of `expiration_time`, at most, a value expires earlier

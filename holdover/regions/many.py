@@ -113,7 +113,7 @@ class ManyRegion(ReadableRegion):
                 function_multi_key_generator,
             )
         if expiration_time is not None and not callable(expiration_time):
-            self._lifetime.expiring_in(expiration_time)  # wrong ones are told at once
+            self._lifetime_for(expiration_time)  # wrong ones are told at once
 
         def make_call(key: str) -> Call:
             spans = expiration_time() if callable(expiration_time) else expiration_time
@@ -131,6 +131,7 @@ class ManyRegion(ReadableRegion):
         """Say whether keys are ours to make, and not a generator's of the user's."""
         return (
             generator is None
+            and not self.defaults.as_dogpile
             and self.function_multi_key_generator is function_multi_key_generator
         )
 

@@ -13,9 +13,7 @@ from holdover.regions.claims import KeyLease
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness
 from holdover.regions.inspecting import Inspection, inspect_key
-from holdover.regions.keys import bounded
-from holdover.regions.legacy import cached_value, for_dogpile
-from holdover.regions.lifetime import Lifetime
+from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
 from holdover.regions.writing import WritableRegion
 
@@ -56,7 +54,7 @@ class ReadableRegion(WritableRegion):
         if self._tier is None:
             lifetime = self._lifetime_for(expiration_time)
             return super()._get_cache_value(
-                key, for_dogpile(lifetime), ignore_expiration
+                key, for_its_get(lifetime), ignore_expiration
             )
         found = self._look(key, expiration_time)
         if _serves(found, ignore_expiration=ignore_expiration):
@@ -75,7 +73,7 @@ class ReadableRegion(WritableRegion):
         lifetime = self._lifetime_for(expiration_time)
         if self._tier is None:
             return list(
-                super().get_multi(keys, for_dogpile(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
+                super().get_multi(keys, for_its_get(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
         addresses = [self._address(key) for key in keys]
         return [
@@ -86,10 +84,13 @@ class ReadableRegion(WritableRegion):
     def _get_from_backend(self, key: str) -> Any:
         if self._tier is None:
             return super()._get_from_backend(key)
-        found = self._tier.look(bounded(self._prefix + key), self._lifetime)
+        # Its age is dogpile.cache's to judge; a soft invalidation it does not know.
+        found = self._tier.look(
+            self._fit(self._prefix + key), self._lifetime.expiring_in(None)
+        )
         if found.freshness is Freshness.GONE:
             return NO_VALUE
-        return cached_value(found.entry)
+        return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
 
     def inspect(self, key: str, expiration_time: object = None) -> Inspection:
         """Tell age, freshness, lease and last error of *key*; changes nothing."""
@@ -157,11 +158,6 @@ class ReadableRegion(WritableRegion):
     @property
     def _on_miss_empty(self) -> bool:
         return self._rules is not None and self._rules.on_miss == "empty"
-
-    def _lifetime_for(self, expiration_time: object) -> Lifetime:
-        if expiration_time is None:
-            return self._lifetime
-        return self._lifetime.expiring_in(expiration_time)
 
 
 def _serves(found: Found, *, ignore_expiration: bool) -> bool:

@@ -14,8 +14,7 @@ from holdover.regions.errors import (
     InvalidArgument,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded
-from holdover.regions.legacy import for_dogpile, plain_value
+from holdover.regions.legacy import for_its_get, plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery
 from holdover.regions.refresh.base import Outcome, RefreshOrder
@@ -121,7 +120,7 @@ class Region(DecoratingRegion):
     def get_call(self, call: Call) -> Any:
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
-            return super().get(call.user_key, for_dogpile(call.lifetime))
+            return super().get(call.user_key, for_its_get(call.lifetime))
         found = self._tier.look(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
@@ -161,4 +160,4 @@ class Region(DecoratingRegion):
             super()._set_cached_value_to_backend(key, value)
         else:
             entry = self._entry(value.payload, None)
-            self._tier.store(bounded(self._prefix + key), entry)
+            self._tier.store(self._fit(self._prefix + key), entry)

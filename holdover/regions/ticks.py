@@ -59,9 +59,22 @@ class ClockState:
 
     @classmethod
     def seeded(cls, now: float, *, epoch: int | None = None) -> ClockState:
-        """Begin anew, as when the clock was lost: all that is older is gone."""
+        """Begin anew, as when the clock was lost: all that is older is gone.
+
+        Its soft floor, far below, tells a beginning from an invalidation.
+        """
         tick = _at(now, new_epoch() if epoch is None else epoch)
-        return cls(tick=tick, hard_floor=tick, soft_floor=tick)
+        return cls(tick=tick, hard_floor=tick, soft_floor=0)
+
+    @property
+    def was_invalidated(self) -> bool:
+        """Whether a floor is that of an invalidation, and not of the beginning."""
+        return self.soft_floor >= self.hard_floor
+
+    def tick_at(self, moment: float) -> int:
+        """Give the tick that an entry of *moment* (wall clock) had carried."""
+        then = min(_at(moment, self.tick & EPOCH_MASK), self.tick)
+        return then if self.was_invalidated else max(then, self.hard_floor)
 
     def advanced(
         self, now: float, *, hard: bool, reaches: Sequence[Reach] = ()

@@ -18,7 +18,6 @@ from holdover.regions.errors import (
     InvalidArgument,
 )
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded
 from holdover.regions.legacy import plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery, together
@@ -215,7 +214,9 @@ class WritableRegion(ConfiguredRegion):
         """Say whether somebody is creating *key* right now."""
         self._require_configured()
         if self._tier is None:
-            return bool(super().key_is_locked(key))
+            # dogpile.cache forgets the mangler here, and names another lock.
+            mangled = self.key_mangler(key) if self.key_mangler else key
+            return bool(super().key_is_locked(mangled))
         return self._tier.backend.is_locked(self._address(key))
 
     # -- small steps -----------------------------------------------------------
@@ -242,7 +243,7 @@ class WritableRegion(ConfiguredRegion):
         if self.key_mangler is not None:
             key = self.key_mangler(key)
         try:
-            return bounded(self._prefix + key)
+            return self._fit(self._prefix + key)
         except TypeError:
             raise InvalidArgument(
                 f"a key must be a str, got {type(key).__name__} {key!r}"

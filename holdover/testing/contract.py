@@ -212,6 +212,15 @@ class BackendContract(LeaseContract):
         assert backend.clock(REGION) == state
         assert state.marks == {Mark(more[0], hard=False): state.tick}
 
+    @pytest.mark.parametrize("hard", [True, False])
+    def test_a_clock_that_begins_was_never_invalidated(
+        self, backend: Backend, *, hard: bool
+    ) -> None:
+        """Its first floor is told from that of an invalidation, by all who share it."""
+        assert not backend.clock(REGION).was_invalidated
+        backend.advance(REGION, hard=hard)
+        assert backend.clock(REGION).was_invalidated
+
     def test_regions_have_clocks_of_their_own(self, backend: Backend) -> None:
         """Invalidating one region leaves the others alone."""
         before = backend.clock("other")

@@ -20,7 +20,7 @@ local function at(epoch)
 end
 local function seeded(name, marks, epoch)
   local tick = string.format('%.0f', at(epoch))
-  local clock = tick .. ' ' .. tick .. ' ' .. tick .. ' 0'
+  local clock = tick .. ' ' .. tick .. ' 0 0'
   redis.call('SET', name, clock)
   redis.call('DEL', marks)
   return clock

@@ -1,0 +1,22 @@
+"""What a kind of region does unless it is told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """One set of defaults; `holdover` has one and `holdover.dogpile` another.
+
+    Attributes:
+        settings: For ``configure()``, where its caller does not say.
+        as_dogpile: Whether keys are made by dogpile.cache's key generators and stored
+            as they are, expiration times may be 0 (at once) and -1 (never), and values
+            in its format are hits.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    as_dogpile: bool = False
