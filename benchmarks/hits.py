@@ -64,7 +64,9 @@ def decorated(region) -> Call:
 
 def ours(backend: str, **arguments) -> Call:
     region = make_region("bench")
-    return decorated(region.configure(f"holdover.{backend}", 3600, arguments))
+    return decorated(
+        region.configure(f"holdover.{backend}", 3600, arguments, unsigned_pickle=True)
+    )
 
 
 def dogpiles(backend: str, **arguments) -> Call:

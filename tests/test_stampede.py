@@ -63,6 +63,7 @@ def maker(name, request):
 
     def make(**settings):
         region = make_region("herd")
+        settings = {"unsigned_pickle": True, **settings}
         return region.configure(f"holdover.{name}", 60, arguments, **settings)
 
     return make

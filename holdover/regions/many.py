@@ -168,10 +168,12 @@ class ManyRegion(ReadableRegion):
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
-        plain = PlainCreation(call)
-        return super().get_or_create(
-            call.user_key, plain.create, for_dogpile(call.lifetime), plain.should_cache
-        )
+        create, should_cache = call.create, call.should_cache
+        if self.async_creation_runner is None:  # which expects the user's own creator
+            plain = PlainCreation(call)
+            create, should_cache = plain.create, plain.should_cache
+        spans = for_dogpile(call.lifetime)
+        return super().get_or_create(call.user_key, create, spans, should_cache)
 
 
 def _first_of(create: CreateMany, key: str) -> Any:
