@@ -14,8 +14,16 @@ demo:  ## Run the demonstration (ARGS: see holdover demo --help)
 	.venv/bin/holdover demo $(ARGS)
 
 .PHONY: test
-test: test-setup  ## Run the tests (ARGS: pytest's)
-	.venv/bin/pytest $(ARGS)
+test: test-setup  ## Run the tests but the longest (ARGS: pytest's)
+	.venv/bin/pytest -m "not chaos and not dropin" $(ARGS)
+
+.PHONY: chaos
+chaos: test-setup  ## Run the tests under injected faults (ARGS: pytest's)
+	.venv/bin/pytest -m chaos $(ARGS)
+
+.PHONY: dropin
+dropin: test-setup  ## Run dogpile.cache's own tests on the preset (ARGS: pytest's)
+	.venv/bin/pytest -m dropin $(ARGS)
 
 .PHONY: test-setup
 test-setup:

@@ -32,7 +32,7 @@ FORK = multiprocessing.get_context("fork")
 def region(backend: str, folder: Path, url: str):
     arguments = {"file": {"path": folder / "cache"}, "redis": {"url": url}}
     return make_region("herd").configure(
-        f"holdover.{backend}", 60, arguments.get(backend, {})
+        f"holdover.{backend}", 60, arguments.get(backend, {}), unsigned_pickle=True
     )
 
 

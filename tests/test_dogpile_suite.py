@@ -55,6 +55,7 @@ def those(outcome, found):
     return {test for test, one in found.items() if one == outcome}
 
 
+@pytest.mark.dropin
 @pytest.mark.timeout(900)
 def test_what_holds_for_dogpile_cache_holds_for_the_preset(tmp_path):
     """All its tests pass but those that it skips for itself, and none is missing."""
@@ -81,6 +82,7 @@ def test_what_holds_for_dogpile_cache_holds_for_the_preset(tmp_path):
 DIFFERENT = {"test_argument_dictionary_unmodified", "test_uses_serializer"}
 
 
+@pytest.mark.dropin
 @pytest.mark.timeout(600)
 def test_its_tests_for_backends_hold_on_ours(tmp_path):
     """What it asks of a region on any backend holds on those of Holdover."""
