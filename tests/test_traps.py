@@ -51,9 +51,13 @@ def on_redis(url, **arguments):
     return "dogpile.cache.redis", arguments
 
 
-# The backends of ours that processes share, each with its arguments. One with a server
-# belongs here and into a test of a server that is down.
-SHARED = {"holdover.file": lambda request, path: {"path": path / "cache"}}
+# The backends of ours that processes share, each with its arguments.
+SHARED = {
+    "holdover.file": lambda _request, path: {"path": path / "cache"},
+    "holdover.redis": lambda request, _path: {
+        "url": request.getfixturevalue("redis_server").url
+    },
+}
 
 
 @pytest.fixture(params=["dogpile.cache", "preset", "modern"])
@@ -81,7 +85,7 @@ def new_region(request, library, tmp_path):
             name, arguments = on_redis(its_own_url, **(its_own or {}))
             return region.configure(name, expiration_time, arguments)
         arguments = SHARED[request.param](request, tmp_path)
-        ours = {"lease": LeaseTerms(ttl=TTL, wait=10.0), **ours}
+        ours = {"lease": LeaseTerms(ttl=TTL, wait=10.0), "unsigned_pickle": True} | ours
         return region.configure(request.param, expiration_time, arguments, **ours)
 
     return make
@@ -528,3 +532,40 @@ def test_an_invalidation_knows_the_function_s_defaults(library, springs):
     assert 1 == function(1)
     function.invalidate(1)
     assert function(1) == (1 if springs else 2)
+
+
+# -- a server that is away -----------------------------------------------------
+
+
+@pytest.mark.parametrize("trouble", ["refused", "dying", "frozen"])
+def test_a_redis_that_is_away_reaches_no_caller(
+    tmp_path, own_redis, library, springs, trouble
+):
+    """dogpile.cache raises, or hangs for as long as its client does."""
+    region = MAKERS[library]("traps")
+    if library == "dogpile.cache":
+        # Its client's own patience is 5 s, eleven times.
+        name, arguments = on_redis(own_redis.url, socket_timeout=0.1)
+        region.configure(name, 60, arguments)
+    else:
+        terms = LeaseTerms(ttl=TTL, wait=2.0)
+        region.configure(
+            "holdover.redis",
+            60,
+            {"url": own_redis.url},
+            lease=terms,
+            unsigned_pickle=True,
+        )
+    if trouble == "dying":
+        region.set("k", "value")
+    own_redis.freeze() if trouble == "frozen" else own_redis.kill()
+    begun = time.monotonic()
+    if springs:
+        with pytest.raises(redis.exceptions.RedisError):
+            region.get_or_create("k", lambda: "created")
+    else:
+        assert region.get_or_create("k", lambda: "created") == "created"
+        assert region.get("k") is holdover.NO_VALUE
+        assert region.set("k", "new").pending
+        assert region.delete("k").pending
+        assert time.monotonic() - begun < SOON
