@@ -32,7 +32,11 @@ LIMIT = 0.05  # seconds that a stale hit may take longer than a hit
 def application(folder: str) -> Iterator[tuple[ModuleType, RedisServer]]:
     """The application of the tests, and its broker."""
     with RedisServer(folder) as server:
-        os.environ.update(FLEET_FOLDER=folder, FLEET_BROKER=server.url)
+        os.environ.update(
+            FLEET_FOLDER=folder,
+            FLEET_BROKER=server.url,
+            FLEET_CACHE=f"file://{folder}/cache",
+        )
         sys.modules.pop("fleet", None)
         yield import_module("fleet"), server
 

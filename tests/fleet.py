@@ -14,6 +14,7 @@ from holdover import CeleryRunner, LeaseTerms, make_region
 
 TTL = 1.0
 FOLDER = Path(os.environ["FLEET_FOLDER"])
+CACHE = os.environ["FLEET_CACHE"]
 
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
 app.conf.update(
@@ -44,9 +45,9 @@ def told(report):
 def region(name, queue_ttl=8.0, **runner):
     """Make a region whose orders take the app's broker."""
     return make_region(name).configure(
-        "holdover.file",
+        CACHE,
         60,
-        {"path": FOLDER / "cache"},
+        unsigned_pickle=True,
         lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
         runner=CeleryRunner(app, **runner),
     )

@@ -61,12 +61,18 @@ def worker(folder, pool, *options):
         process.wait()
 
 
+def surround(patch, folder, broker, cache=None):
+    """Set the environment of the application; its cache is in files if not told."""
+    patch.setenv("FLEET_FOLDER", str(folder))
+    patch.setenv("FLEET_BROKER", broker.url)
+    patch.setenv("FLEET_CACHE", cache or f"file://{folder}/cache")
+
+
 @contextlib.contextmanager
-def application(folder, broker):
+def application(folder, broker, cache=None):
     """Import the application as a web process of it does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FLEET_FOLDER", str(folder))
-        patch.setenv("FLEET_BROKER", broker.url)
+        surround(patch, folder, broker, cache)
         patch.syspath_prepend(HERE)
         patch.delitem(sys.modules, "fleet", raising=False)
         yield importlib.import_module("fleet")
@@ -84,15 +90,15 @@ def broker(tmp_path_factory):
 def fleet(broker, tmp_path_factory):
     """The application, one prefork worker with two children, and this web process.
 
-    The worker is there first.
+    The worker is there first. Values lie in Redis, too; elsewhere in files.
     """
     folder = tmp_path_factory.mktemp("fleet")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FLEET_FOLDER", str(folder))
-        patch.setenv("FLEET_BROKER", broker.url)
+        cache = broker.url.removesuffix("/0") + "/1"
+        surround(patch, folder, broker, cache)
         with (
             worker(folder, "prefork") as process,
-            application(folder, broker) as module,
+            application(folder, broker, cache) as module,
         ):
             module.worker = process
             yield module
@@ -158,8 +164,7 @@ class TestWorkers:
 
     def test_a_worker_of_threads(self, tmp_path, own_redis, monkeypatch):
         """A worker that starts later, with threads, finds what was ordered before."""
-        monkeypatch.setenv("FLEET_FOLDER", str(tmp_path))
-        monkeypatch.setenv("FLEET_BROKER", own_redis.url)
+        surround(monkeypatch, tmp_path, own_redis)
         with application(tmp_path, own_redis) as web:
             old = [web.price(number) for number in range(4)]
             web.fleet.invalidate(hard=False)
