@@ -87,6 +87,24 @@ def test_one_read_and_one_of_each_step(new_region, creator, monkeypatch):
     assert steps == ["read_multi", "acquire_multi", "commit_multi"]
 
 
+def test_set_multi_is_two_steps(new_region, monkeypatch):
+    """One look at the clock and one write, however many keys."""
+    region = new_region()
+    asked = []
+    for verb in ("clock", "write", "write_multi"):
+        original = getattr(type(region.backend), verb)
+
+        def counting(*args, _verb=verb, _original=original, **kwargs):
+            asked.append(_verb)
+            return _original(region.backend, *args, **kwargs)
+
+        monkeypatch.setattr(region.backend, verb, counting)
+    region.set_multi({f"k{n}": n for n in range(50)})
+    steps = [verb for verb in asked if verb != "write"]  # which write_multi may use
+    assert steps == ["clock", "write_multi"]
+    assert region.get_multi(["k0", "k49"]) == [0, 49]
+
+
 def test_old_values_are_served_while_one_makes_them_anew(new_region, clock, creator):
     """Without a runner, who wins the leases creates; others get the old values."""
     region = new_region(10.0)

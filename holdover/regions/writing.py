@@ -68,8 +68,9 @@ class WritableRegion(ConfiguredRegion):
             super().set_multi({k: plain_value(v) for k, v in mapping.items()})
             return Delivery()
         special = {k: v for k, v in mapping.items() if isinstance(v, Cached)}
+        clock = self._tier.tick()  # once, however many there are
         entries = {
-            self._address(key): self._entry(value, None)
+            self._address(key): self._entry(value, None, clock=clock)
             for key, value in mapping.items()
             if key not in special
         }
@@ -267,8 +268,12 @@ class WritableRegion(ConfiguredRegion):
         tags: tuple[str, ...] = (),
         *,
         kept_by: Lifetime | None = None,
+        clock: int | None = None,
     ) -> Entry:
-        """Make an entry, with a *lifetime* of its own or judged by its readers'."""
+        """Make an entry, with a *lifetime* of its own or judged by its readers'.
+
+        It begins at the tick *clock*; None means now.
+        """
         if lifetime is not None:
             self._check_lifetime(lifetime)
         special = value if isinstance(value, Cached) else Cached(value)
@@ -278,7 +283,7 @@ class WritableRegion(ConfiguredRegion):
         return tier.entry(
             special.value,
             own or kept_by or self._lifetime,
-            clock=tier.tick(),
+            clock=tier.tick() if clock is None else clock,
             own_lifetime=own is not None,
             tags=(*tags, *special.tags),
         )
