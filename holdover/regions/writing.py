@@ -11,6 +11,7 @@ from dogpile.cache.region import DefaultInvalidationStrategy
 
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.configured import ConfiguredRegion
+from holdover.regions.entries import UNKNOWN_TICK
 from holdover.regions.envelope import Entry, new_fence
 from holdover.regions.errors import (
     BackendError,
@@ -69,10 +70,11 @@ class WritableRegion(ConfiguredRegion):
             super().set_multi({k: plain_value(v) for k, v in mapping.items()})
             return Delivery()
         special = {k: v for k, v in mapping.items() if isinstance(v, Cached)}
+        plain = {k: v for k, v in mapping.items() if k not in special}
+        tick = self._tier.tick() if plain else UNKNOWN_TICK
         entries = {
-            self._address(key): self._entry(value, None)
-            for key, value in mapping.items()
-            if key not in special
+            self._address(key): self._entry(value, None, tick=tick)
+            for key, value in plain.items()
         }
         done = [self.set(key, value, strict=strict) for key, value in special.items()]
         return together([*done, self._tier.store_multi(entries, strict=strict)])
@@ -266,6 +268,7 @@ class WritableRegion(ConfiguredRegion):
         tags: tuple[str, ...] = (),
         *,
         kept_by: Lifetime | None = None,
+        tick: int | None = None,
     ) -> Entry:
         """Make an entry, with a *lifetime* of its own or judged by its readers'."""
         if lifetime is not None:
@@ -277,7 +280,7 @@ class WritableRegion(ConfiguredRegion):
         return tier.entry(
             special.value,
             own or kept_by or self._lifetime,
-            clock=tier.tick(),
+            clock=tier.tick() if tick is None else tick,
             own_lifetime=own is not None,
             tags=(*tags, *special.tags),
         )
