@@ -12,6 +12,7 @@ a fixed distance from the end, whatever stands before it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -178,7 +179,9 @@ def open_sealed(
         raise Unreadable(f"written by codec {tag.rstrip(bytes(1))!r}")
     if not 0.0 <= cost < FOREVER or math.isnan(created_at + kept_until):
         raise Unreadable("impossible times")
-    own = _own_lifetime(fresh, stale, error) if flags & _OWN_LIFETIME else None
+    own = None
+    if flags & _OWN_LIFETIME:
+        own = _own_lifetime(_span(fresh), _span(stale), _span(error))
     try:
         tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
         payload = _unpacked(view[:payload_length], flags, compression)
@@ -298,12 +301,15 @@ def _span(number: float) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _own_lifetime(expiration: float, revalidate: float, error: float) -> Lifetime:
+@functools.lru_cache(maxsize=1024)  # few differ, and one takes 4 us to make
+def _own_lifetime(
+    expiration: float | None, revalidate: float | None, error: float | None
+) -> Lifetime:
     try:
         return Lifetime(
-            expiration_time=_span(expiration),
-            stale_while_revalidate=_span(revalidate),
-            stale_if_error=_span(error),
+            expiration_time=expiration,
+            stale_while_revalidate=revalidate,
+            stale_if_error=error,
         )
     except ValueError as problem:
         raise Unreadable(f"impossible lifetime: {problem}") from problem
