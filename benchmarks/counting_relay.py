@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 _PIECE = 1 << 20
-_QUIET = 0.002  # seconds: whoever sends nothing for so long, waits for an answer
+_QUIET = 0.005  # seconds: whoever sends nothing for so long, waits for an answer
 
 
 @dataclass
@@ -87,23 +87,31 @@ class _Client(socketserver.BaseRequestHandler):
 
 def _whole_request(client: socket.socket) -> bytes:
     """Read until the client waits: a pipeline may come in many pieces."""
-    pieces = [client.recv(_PIECE)]
-    while pieces[-1] and select.select([client], [], [], _QUIET)[0]:
-        pieces.append(client.recv(_PIECE))
-    return b"".join(pieces)
+    request = b""
+    while piece := client.recv(_PIECE):
+        request += piece
+        if command_names(request) and not select.select([client], [], [], _QUIET)[0]:
+            return request
+    return b""  # it has left
 
 
 def command_names(request: bytes) -> list[str]:
-    """Name the commands of a request in the Redis protocol: arrays of texts."""
+    """Name the commands of a request in the Redis protocol: arrays of texts.
+
+    A request that is not whole gives no names.
+    """
     names, at = [], 0
-    while at < len(request):
-        words, at = _number(request, at)
-        for number in range(words):
-            length, at = _number(request, at)
-            if number == 0:
-                names.append(request[at : at + length].decode().upper())
-            at += length + 2
-    return names
+    try:
+        while at < len(request):
+            words, at = _number(request, at)
+            for number in range(words):
+                length, at = _number(request, at)
+                if number == 0:
+                    names.append(request[at : at + length].decode().upper())
+                at += length + 2
+    except ValueError:
+        return []
+    return names if at == len(request) else []
 
 
 def _number(request: bytes, at: int) -> tuple[int, int]:

@@ -179,9 +179,7 @@ def open_sealed(
         raise Unreadable(f"written by codec {tag.rstrip(bytes(1))!r}")
     if not 0.0 <= cost < FOREVER or math.isnan(created_at + kept_until):
         raise Unreadable("impossible times")
-    own = None
-    if flags & _OWN_LIFETIME:
-        own = _own_lifetime(_span(fresh), _span(stale), _span(error))
+    own = _own_lifetime(fresh, stale, error) if flags & _OWN_LIFETIME else None
     try:
         tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
         payload = _unpacked(view[:payload_length], flags, compression)
@@ -301,15 +299,19 @@ def _span(number: float) -> float | None:
     return None if math.isnan(number) else number
 
 
-@functools.lru_cache(maxsize=1024)  # few differ, and one takes 4 us to make
-def _own_lifetime(
-    expiration: float | None, revalidate: float | None, error: float | None
-) -> Lifetime:
+def _own_lifetime(expiration: float, revalidate: float, error: float) -> Lifetime:
     try:
-        return Lifetime(
-            expiration_time=expiration,
-            stale_while_revalidate=revalidate,
-            stale_if_error=error,
-        )
+        return _lifetime(_span(expiration), _span(revalidate), _span(error))
     except ValueError as problem:
         raise Unreadable(f"impossible lifetime: {problem}") from problem
+
+
+@functools.lru_cache(maxsize=1024)  # few differ, and one takes 4 us to make
+def _lifetime(
+    expiration: float | None, revalidate: float | None, error: float | None
+) -> Lifetime:
+    return Lifetime(
+        expiration_time=expiration,
+        stale_while_revalidate=revalidate,
+        stale_if_error=error,
+    )
