@@ -11,7 +11,6 @@ from dogpile.cache.region import DefaultInvalidationStrategy
 
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.configured import ConfiguredRegion
-from holdover.regions.entries import UNKNOWN_TICK
 from holdover.regions.envelope import Entry, new_fence
 from holdover.regions.errors import (
     BackendError,
@@ -84,11 +83,11 @@ class WritableRegion(ConfiguredRegion):
             super().set_multi({k: plain_value(v) for k, v in mapping.items()})
             return Delivery()
         special = {k: v for k, v in mapping.items() if isinstance(v, Cached)}
-        plain = {k: v for k, v in mapping.items() if k not in special}
-        tick = self._entries.tick() if plain else UNKNOWN_TICK
+        clock = self._entries.tick()  # once, however many there are
         entries = {
-            self._address(key): self._entry(value, lifetime, tick=tick)
-            for key, value in plain.items()
+            self._address(key): self._entry(value, lifetime, clock=clock)
+            for key, value in mapping.items()
+            if key not in special
         }
         done = [
             self.set(key, value, lifetime=lifetime, strict=strict)
@@ -285,9 +284,12 @@ class WritableRegion(ConfiguredRegion):
         tags: tuple[str, ...] = (),
         *,
         kept_by: Lifetime | None = None,
-        tick: int | None = None,
+        clock: int | None = None,
     ) -> Entry:
-        """Make an entry, with a *lifetime* of its own or judged by its readers'."""
+        """Make an entry, with a *lifetime* of its own or judged by its readers'.
+
+        It begins at the tick *clock*; None means now.
+        """
         if lifetime is not None:
             self._check_lifetime(lifetime)
         special = value if isinstance(value, Cached) else Cached(value)
@@ -297,7 +299,7 @@ class WritableRegion(ConfiguredRegion):
         return tier.entry(
             special.value,
             own or kept_by or self._lifetime,
-            clock=tier.tick() if tick is None else tick,
+            clock=tier.tick() if clock is None else clock,
             own_lifetime=own is not None,
             tags=(*tags, *special.tags),
         )
