@@ -40,9 +40,10 @@ lint:  ## Check style and types
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
-bench:  ## Measure what a hit costs, beside its peers
-	@tools/bootstrap.sh test
+bench:  ## Measure what hits and Redis operations cost, beside their peers
+	@tools/bootstrap.sh bench
 	.venv/bin/python benchmarks/hits.py $(ARGS)
+	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
 
 .PHONY: tox
 tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)

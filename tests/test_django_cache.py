@@ -192,6 +192,26 @@ class TestManyKeys(CacheTests):
         assert cache.delete_many(key for key in "abx") is None
         assert cache.get_many("abc") == {"c": 3}
 
+    def test_are_stored_in_one_go(self, cache, monkeypatch):
+        """However many they are, the backend is asked to write once."""
+        backend, asked = cache.region.backend, []
+        write_multi = backend.write_multi
+
+        def noted(stored, *, ttl):
+            asked.append(len(stored))
+            write_multi(stored, ttl=ttl)
+
+        monkeypatch.setattr(backend, "write_multi", noted)
+        assert cache.set_many(dict.fromkeys("abc", 1)) == []
+        assert asked == [3]
+
+    def test_of_which_one_cannot_be_stored(self, cache):
+        """It is told, and its neighbours stay as they were."""
+        cache.set("a", "old")
+        with pytest.raises(UnpicklableValue):
+            cache.set_many({"a": "new", "b": lambda: 1})
+        assert cache.get_many("ab") == {"a": "old"}
+
     def test_that_could_not_be_stored_are_told(self, new_cache, tmp_path):
         """`set_many()` returns the keys of values that are too large."""
         cache = new_cache(f"file://{tmp_path}/small", {"max_bytes": 1000})

@@ -415,6 +415,17 @@ def test_set_takes_cached(new_region, clock):
     assert region.inspect("k").tags == ("a",)
 
 
+def test_set_multi_takes_a_lifetime(new_region, clock):
+    """It judges each entry in place of the region's; a `Cached`'s own wins."""
+    region = new_region(10.0)
+    values = {"m": Cached("w", expiration_time=100), "n": "x"}
+    region.set_multi(values, lifetime=Lifetime(expiration_time=40))
+    clock.advance(30)
+    assert region.get_multi(["m", "n"]) == ["w", "x"]
+    clock.advance(20)
+    assert region.get_multi(["m", "n"]) == ["w", NO_VALUE]
+
+
 def test_should_cache_fn_gets_the_value(new_region):
     """It need not know of Cached."""
     region = new_region(10.0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepare .venv:  tools/bootstrap.sh demo|test|lint|dev ...
+# Prepare .venv:  tools/bootstrap.sh demo|test|bench|lint|dev ...
 #
 # "demo" is the extra of that name, the others are dependency groups of pyproject.toml.
 # Each adds what it needs and removes nothing, so all share one environment. A stamp

@@ -253,6 +253,8 @@ class RegionCache(AsyncMethods, BaseCache):
             UnpicklableValue: One of them never can be.
         """
         made = {key: self.make_and_validate_key(key, version=version) for key in data}
+        if self._store_all({made[key]: data[key] for key in data}, timeout):
+            return []
         return [
             key
             for key, value in data.items()
@@ -282,6 +284,18 @@ class RegionCache(AsyncMethods, BaseCache):
         try:
             with _picklable():
                 self.region.set(key, value, lifetime=lifetime, strict=True)
+        except errors.BackendError:
+            return False
+        return True
+
+    def _store_all(self, data: Mapping[str, Any], timeout: Any) -> bool:
+        """Store several in one go; False if it is not known which were stored."""
+        lifetime = self._lifetime(timeout)
+        if lifetime is None:
+            return False
+        try:
+            with _picklable():
+                self.region.set_multi(data, lifetime=lifetime, strict=True)
         except errors.BackendError:
             return False
         return True

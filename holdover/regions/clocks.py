@@ -39,7 +39,7 @@ class RegionClock:
     def tick(self) -> int:
         """Fetch the tick now, for an entry that is about to be made."""
         since = self._view.state.tick if self._view else 0
-        return self._backend.clock(self._region, since=since).tick
+        return self._backend.tick(self._region, since=since)
 
     def tick_at(self, moment: float) -> int:
         """Give the tick that an entry of *moment* (wall clock) had carried.

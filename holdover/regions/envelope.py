@@ -12,6 +12,7 @@ a fixed distance from the end, whatever stands before it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -300,10 +301,17 @@ def _span(number: float) -> float | None:
 
 def _own_lifetime(expiration: float, revalidate: float, error: float) -> Lifetime:
     try:
-        return Lifetime(
-            expiration_time=_span(expiration),
-            stale_while_revalidate=_span(revalidate),
-            stale_if_error=_span(error),
-        )
+        return _lifetime(_span(expiration), _span(revalidate), _span(error))
     except ValueError as problem:
         raise Unreadable(f"impossible lifetime: {problem}") from problem
+
+
+@functools.lru_cache(maxsize=1024)  # few differ, and one takes 4 us to make
+def _lifetime(
+    expiration: float | None, revalidate: float | None, error: float | None
+) -> Lifetime:
+    return Lifetime(
+        expiration_time=expiration,
+        stale_while_revalidate=revalidate,
+        stale_if_error=error,
+    )

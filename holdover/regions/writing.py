@@ -61,21 +61,38 @@ class WritableRegion(ConfiguredRegion):
         return self._entries.store(self._address(key), entry, strict=strict)
 
     def set_multi(  # type: ignore[override] # dogpile.cache's returns nothing
-        self, mapping: Mapping[str, Any], *, strict: bool = False
+        self,
+        mapping: Mapping[str, Any],
+        *,
+        lifetime: Lifetime | None = None,
+        strict: bool = False,
     ) -> Delivery:
-        """Store several values, as `set` does; ``pending`` if any of them is."""
-        if self._tier is None:
+        """Store several values, as `set` does; ``pending`` if any of them is.
+
+        Args:
+            mapping: The values, plain or `Cached`, by key.
+            lifetime: Stored with each entry, and judging it from then on.
+            strict: Whether to raise if the backend cannot be reached.
+
+        Raises:
+            UncacheableValue: One is lazy, or the codec cannot encode it.
+            BackendError: Only if *strict*; some may have been stored.
+        """
+        if self._tier is None and lifetime is None:
             super().set_multi({k: plain_value(v) for k, v in mapping.items()})
             return Delivery()
         special = {k: v for k, v in mapping.items() if isinstance(v, Cached)}
-        clock = self._tier.tick()  # once, however many there are
+        clock = self._entries.tick()  # once, however many there are
         entries = {
-            self._address(key): self._entry(value, None, clock=clock)
+            self._address(key): self._entry(value, lifetime, clock=clock)
             for key, value in mapping.items()
             if key not in special
         }
-        done = [self.set(key, value, strict=strict) for key, value in special.items()]
-        return together([*done, self._tier.store_multi(entries, strict=strict)])
+        done = [
+            self.set(key, value, lifetime=lifetime, strict=strict)
+            for key, value in special.items()
+        ]
+        return together([*done, self._entries.store_multi(entries, strict=strict)])
 
     def add(self, key: str, value: Any, *, lifetime: Lifetime | None = None) -> bool:
         """Store *value* only if there is no fresh one, atomically.

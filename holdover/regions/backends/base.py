@@ -263,6 +263,10 @@ class Backend(CacheBackend):
             since: A tick that the caller knows; marks up to it may be left out.
         """
 
+    def tick(self, region: str, *, since: int = 0) -> int:
+        """Read no more of the region's clock than its tick; *since* as in `clock`."""
+        return self.clock(region, since=since).tick
+
     @abstractmethod
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()

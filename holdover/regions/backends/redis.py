@@ -242,6 +242,11 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         """See `Backend.clock`."""
         return self._clocks.state(*self._clock_names(region), since=since)
 
+    def tick(self, region: str, *, since: int = 0) -> int:
+        """See `Backend.tick`."""
+        clock = self._clock_words.get(region) or self._remember_clock(region)
+        return self._tick(region, self._link.fetch(b"*2\r\n$3\r\nGET\r\n" + clock))
+
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
     ) -> ClockState:
