@@ -59,7 +59,7 @@ def main() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(1, 32),
-    help="How many workers the broker serves.  [default: 2]",
+    help="How many workers the broker serves.  [default: 1]",
 )
 def demo(
     *, backend: str, broker: str | None, workers: int | None, **chosen: Any

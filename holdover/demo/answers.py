@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from holdover.demo import journal
@@ -48,6 +49,10 @@ class Run:
     started_at: float
     ended_at: float
     task_id: str | None = None
+
+
+Lookup = Callable[[str], Answer]
+"""How the site comes by the answer to a query."""
 
 
 def make_answer(query: str) -> Answer:

@@ -13,11 +13,12 @@ from kombu.exceptions import OperationalError
 from holdover.demo.errors import Unreachable
 from holdover.demo.means import Means
 
-_PATIENCE = 0.5  # seconds for each step of the network while nobody visits the site
+_PATIENCE = 0.4  # seconds for each step of the network while nobody visits the site
+_HEARTBEAT = 10.0  # seconds
 _LEFT_FOR = 300.0  # seconds: RabbitMQ's patience with a queue that nobody uses
 _TASKS = "holdover.demo.site"
-# What Kombu may have put on a Redis server beside the queue; "{}" is its name.
-_REDIS_BOOKS = ("_kombu.binding.{}", "unacked", "unacked_index", "unacked_mutex")
+# Where Kombu notes, on a Redis server, what a worker has taken and not yet begun.
+_REDIS_BOOKS = ("unacked", "unacked_index", "unacked_mutex")
 
 
 def app_of(means: Means) -> Celery:
@@ -35,6 +36,9 @@ def app_of(means: Means) -> Celery:
         broker_connection_retry_on_startup=True,
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,
+        # On RabbitMQ a worker sees that it shall end when it next wakes up: in 1 s.
+        broker_heartbeat=_HEARTBEAT,
+        broker_heartbeat_checkrate=_HEARTBEAT,
     )
     return app
 
@@ -57,10 +61,12 @@ def remove(means: Means) -> None:
         Unreachable: The broker does not answer.
     """
     with _channel(means) as channel:
-        channel.queue_delete(means.run)
-        channel.exchange_delete(means.run)
+        queue = _queue(means)(channel)
+        queue.declare()  # of a queue that it has not declared, Kombu forgets nothing
+        queue.delete()
+        queue.exchange.delete()
         if _is_redis(means):
-            channel.client.delete(*(book.format(means.run) for book in _REDIS_BOOKS))
+            channel.client.delete(*_REDIS_BOOKS)
 
 
 def _queue(means: Means) -> Any:

@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from holdover.demo.answers import Answer, make_answer
+from holdover.demo.answers import Answer, Lookup, make_answer
 from holdover.demo.means import MEMORY, REDIS, Means
 from holdover.demo.settings import Settings
-
-Lookup = Callable[[str], Answer]
 
 
 @dataclass(frozen=True, slots=True)

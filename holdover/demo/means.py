@@ -6,14 +6,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from holdover.demo.errors import WrongOption
 
 FILE, MEMORY, REDIS = "file", "memory", "redis"
 _REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 _BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
-_DEFAULT_WORKERS = 2
+_DEFAULT_WORKERS = 1
 _BACKENDS = (
     "file, memory, or a URL that a region can be configured with, such as "
     "redis://localhost:6379/0"
@@ -47,7 +47,7 @@ class Means:
         Args:
             backend: "file", "memory" or a URL for ``Region.configure``.
             broker: The URL of a Redis or RabbitMQ server, or None.
-            workers: How many worker processes *broker* serves; None means two.
+            workers: How many worker processes *broker* serves; None means one.
 
         Raises:
             WrongOption: One of them is impossible, or they do not go together.
@@ -66,6 +66,11 @@ class Means:
         return means
 
     @property
+    def is_own(self) -> bool:
+        """Whether values are kept where nobody else's are, and nothing stays."""
+        return self.backend in (FILE, MEMORY)
+
+    @property
     def kind(self) -> str:
         """What the backend is: "file", "memory", "redis", or another URL's scheme."""
         scheme = self.backend.partition("://")[0].lower()
@@ -73,15 +78,18 @@ class Means:
 
 
 def _checked_backend(backend: str, run: str) -> str:
-    if "://" not in backend:
-        if backend not in (FILE, MEMORY):
-            raise WrongOption(f"--backend cannot be {backend!r}: it may be {_BACKENDS}")
-        return backend
-    if not backend.startswith("file:"):
-        return backend
-    # A folder of the run's own in the user's, so that it can be removed as a whole.
-    parts = urlsplit(backend)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{run}"))
+    if "://" not in backend and backend not in (FILE, MEMORY):
+        raise WrongOption(f"--backend cannot be {backend!r}: it may be {_BACKENDS}")
+    return _with_own_folder(backend, run) if backend.startswith("file://") else backend
+
+
+def _with_own_folder(url: str, run: str) -> str:
+    """Name a folder of the run's own in the user's, to be removed as a whole."""
+    start, _, query = url.partition("?")
+    scheme, _, place = start.partition("://")
+    if not place.partition("/")[2].strip("/"):
+        return url  # names no folder, which the region will say
+    return f"{scheme}://{place.rstrip('/')}/{run}{query and '?' + query}"
 
 
 def _check_broker(means: Means) -> None:

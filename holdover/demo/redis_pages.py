@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import cast
 
 import redis
@@ -11,10 +11,10 @@ from dogpile.cache import make_region
 from dogpile.cache.util import function_key_generator
 
 from holdover.demo import stores
-from holdover.demo.answers import Answer, make_answer
+from holdover.demo.answers import Answer, Lookup, make_answer
+from holdover.demo.errors import Unreachable
 from holdover.demo.settings import Settings
 
-Lookup = Callable[[str], Answer]
 _LOCK_TIMEOUT = 30  # seconds, for a lock that its process left behind
 
 
@@ -54,16 +54,18 @@ def dogpile_lookup(settings: Settings) -> Lookup:
 
 
 def remove(settings: Settings, queries: Collection[str]) -> None:
-    """Delete what the caching phases have put on the server, by name.
+    """Delete what all caches have put on the server, by name.
+
+    But for Holdover's values, which are its own to delete.
 
     Raises:
-        OSError: It does not answer.
+        Unreachable: It does not answer.
     """
     client = stores.region_of(settings).backend.writer_client
     try:
         client.delete(*_names(settings, queries))
     except redis.RedisError as error:
-        raise OSError(f"{error}") from error
+        raise Unreachable(f"the Redis server cannot be used: {error}") from error
 
 
 def _url(settings: Settings) -> str:

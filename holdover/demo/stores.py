@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from holdover import Region, make_region
 from holdover.demo.errors import Unreachable, WrongOption
-from holdover.demo.means import FILE, MEMORY, REDIS
+from holdover.demo.means import FILE, MEMORY
 from holdover.demo.settings import Settings
 from holdover.errors import BackendError, HoldoverError
 
@@ -29,11 +30,8 @@ def where(settings: Settings) -> dict[str, Any]:
         return {"backend": "holdover.memory"}
     if means.kind in (FILE, MEMORY):
         return {"backend": means.backend}
-    return {
-        "backend": means.backend,
-        "keep_for": LEFT_FOR,
-        "secret": means.secret,
-    }
+    bounds = {"keep_for": LEFT_FOR, "secret": means.secret}
+    return {"backend": means.backend, **bounds}
 
 
 def region_of(settings: Settings) -> Region:
@@ -51,49 +49,43 @@ def region_of(settings: Settings) -> Region:
 
 
 def check(settings: Settings) -> None:
-    """See whether the backend works, before anything is measured.
+    """See whether the backend of a URL works, before anything is measured.
 
     Raises:
         WrongOption: There is no such backend.
         Unreachable: It does not take values.
     """
-    if settings.means.backend in (FILE, MEMORY):
-        return
     logging.getLogger("holdover").addHandler(_SILENCE)  # our error will say it
     region = region_of(settings)
-    try:
+    with reached():
         region.set(_PROBE, 0, strict=True)
         region.delete(_PROBE, strict=True)
-    except BackendError as error:
-        raise Unreachable(f"the backend cannot be used: {_line(error)}") from error
 
 
-def remove(settings: Settings, queries: Collection[str]) -> None:
-    """Delete what the caching phases have kept outside of the run's own files.
+def remove(settings: Settings, keys: Collection[str]) -> None:
+    """Delete what Holdover has kept on the backend of a URL.
 
     Args:
-        settings: Of the Holdover phase.
-        queries: All that were searched for.
+        settings: Of the run.
+        keys: Of all values that there may be.
 
     Raises:
         Unreachable: The backend does not answer.
     """
     means = settings.means
-    if means.backend in (FILE, MEMORY):
-        return
     if means.kind == FILE:
         folder = Path(unquote(urlsplit(means.backend).path))
         shutil.rmtree(folder, ignore_errors=True)
         return
-    from holdover.demo.site import search
-
-    try:
-        keys = [search.key_for(query) for query in queries]
+    with reached():
         region_of(settings).delete_multi(keys, strict=True)
-        if means.kind == REDIS:
-            from holdover.demo import redis_pages
 
-            redis_pages.remove(settings, queries)
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Have it said as `Unreachable` if the backend does not answer."""
+    try:
+        yield
     except (BackendError, OSError) as error:
         raise Unreachable(f"the backend cannot be used: {_line(error)}") from error
 

@@ -22,12 +22,12 @@ _NICE = 10  # as an embedded worker process of Holdover's: the site comes first
 
 def main() -> None:
     """Carry out orders until told to end."""
-    os.nice(_NICE)
     end_with_parent()
     from holdover.demo.site import app  # which reads the corpus
 
     if app is None:
         raise DemoError("this is a part of `holdover demo`, which starts it")
+    os.nice(_NICE)  # only now: nobody visits the site before its workers are ready
     worker_ready.connect(_say_ready)
     # Threads, and not the solo pool: that one stalls on RabbitMQ.
     pool = ["--pool", "threads", "--concurrency", "1"]
