@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 try:
     import click
@@ -41,7 +42,28 @@ def main() -> None:
 )
 @click.option("--serve", is_flag=True, help="Leave the Holdover site up until Ctrl-C.")
 @click.option("--check", is_flag=True, help="Fail if an expectation did not hold.")
-def demo(*, quick: bool, output: Path, as_json: bool, serve: bool, check: bool) -> None:
+@click.option(
+    "--backend",
+    metavar="file|memory|URL",
+    default="file",
+    show_default=True,
+    help="Where Holdover keeps its values; with a URL such as "
+    "redis://localhost:6379/0, where all caches do that can.",
+)
+@click.option(
+    "--broker",
+    metavar="URL",
+    help="A Redis or RabbitMQ server by which separate Celery workers get the "
+    "refreshes, such as redis://localhost:6379/0.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 32),
+    help="How many workers the broker serves.  [default: 1]",
+)
+def demo(
+    *, backend: str, broker: str | None, workers: int | None, **chosen: Any
+) -> None:
     """Search Python's source under load: with no cache, two others, and Holdover."""
     for library in _DEMO_NEEDS:
         if find_spec(library) is None:
@@ -49,13 +71,12 @@ def demo(*, quick: bool, output: Path, as_json: bool, serve: bool, check: bool) 
                 f"the demonstration needs {library}: pip install 'holdover[demo]'"
             )
     from holdover.demo.errors import DemoError
+    from holdover.demo.means import Means
     from holdover.demo.run import Options, run
 
-    options = Options(
-        quick=quick, output=output, as_json=as_json, serve=serve, check=check
-    )
     try:
-        status = run(options)
+        means = Means.of(backend, broker, workers)
+        status = run(Options(means=means, **chosen))
     except (DemoError, OSError) as error:
         raise click.ClickException(str(error)) from error
     raise SystemExit(status)

@@ -340,6 +340,7 @@ def result_of(requests, runs, refreshes, foreground_runs=0) -> Result:
         requests=requests,
         first_pass_ended_at=0.0,
         refreshes=[Refresh(task_id=name, done=True) for name in refreshes],
+        worker_pids=[7] if refreshes else [],
         foreground_runs=foreground_runs,
         elsewhere=None,
         whole=figures,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from holdover.demo import journal
@@ -40,21 +41,32 @@ class Run:
         pid: The process that did it.
         started_at: When (wall clock, seconds).
         ended_at: When it was done (wall clock, seconds).
+        task_id: Celery's name for the task that it was a part of; None if of none.
     """
 
     query: str
     pid: int
     started_at: float
     ended_at: float
+    task_id: str | None = None
+
+
+Lookup = Callable[[str], Answer]
+"""How the site comes by the answer to a query."""
 
 
 def make_answer(query: str) -> Answer:
     """Search the standard library. Takes some 30 ms of a processor's time."""
+    return make_answer_in_task(query, task_id=None)
+
+
+def make_answer_in_task(query: str, task_id: str | None) -> Answer:
+    """Do as `make_answer`, and note the Celery task that does it, if one does."""
     started_at = time.time()
     corpus = standard_library()
     hits = rank(corpus, query)
     ended_at = time.time()
     if (settings := Settings.from_environment()) is not None:
-        run = Run(query, os.getpid(), started_at, ended_at)
+        run = Run(query, os.getpid(), started_at, ended_at, task_id)
         journal.append(settings.runs, asdict(run))
     return Answer(query, hits, len(corpus.documents), ended_at, ended_at - started_at)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from holdover.demo.answers import Answer, make_answer
+from holdover.demo.answers import Answer, Lookup, make_answer
+from holdover.demo.means import MEMORY, REDIS, Means
 from holdover.demo.settings import Settings
-
-Lookup = Callable[[str], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,14 @@ class Way:
         title: For people.
         note: What it is, in a few words.
         prepare: Makes the function that the site calls with a query.
+        is_refreshed: Whether workers make its values anew.
     """
 
     name: str
     title: str
     note: str
     prepare: Callable[[Settings], Lookup]
+    is_refreshed: bool = False
 
 
 def _no_cache(_settings: Settings) -> Lookup:
@@ -36,6 +37,10 @@ def _no_cache(_settings: Settings) -> Lookup:
 
 def _plain_expiry(settings: Settings) -> Lookup:
     """Get, compute, set: what one writes first, with a dictionary."""
+    if settings.means.kind == REDIS:
+        from holdover.demo import redis_pages
+
+        return redis_pages.plain_lookup(settings)
     kept: dict[str, tuple[float, Answer]] = {}
 
     def lookup(query: str) -> Answer:
@@ -51,7 +56,11 @@ def _plain_expiry(settings: Settings) -> Lookup:
 
 
 def _dogpile_cache(settings: Settings) -> Lookup:
-    """dogpile.cache as its manual begins, on its fastest backend."""
+    """dogpile.cache as its manual begins, on its fastest backend or on Redis."""
+    if settings.means.kind == REDIS:
+        from holdover.demo import redis_pages
+
+        return redis_pages.dogpile_lookup(settings)
     from dogpile.cache import make_region
 
     region = make_region().configure(
@@ -62,7 +71,7 @@ def _dogpile_cache(settings: Settings) -> Lookup:
 
 
 def _holdover(_settings: Settings) -> Lookup:
-    """Holdover on files, its worker process running before the first visitor comes."""
+    """Holdover, its workers running before the first visitor comes."""
     from holdover.demo.site import runner, search
 
     runner.serve()
@@ -71,7 +80,11 @@ def _holdover(_settings: Settings) -> Lookup:
 
 
 HOLDOVER = Way(
-    "holdover", "Holdover", "holdover.file, Celery worker process", _holdover
+    "holdover",
+    "Holdover",
+    "holdover.file, Celery worker process",
+    _holdover,
+    is_refreshed=True,
 )
 WAYS = (
     Way("no_cache", "no cache", "every page is searched anew", _no_cache),
@@ -84,3 +97,21 @@ WAYS = (
 def way_named(name: str) -> Way:
     """Find one of the ways by its name."""
     return next(way for way in WAYS if way.name == name)
+
+
+def ways_with(means: Means) -> tuple[Way, ...]:
+    """Give the four with notes that say what each of them works with."""
+    notes = {HOLDOVER.name: f"holdover.{means.kind}, {_refreshers(means)}"}
+    if means.kind == REDIS:
+        notes["plain_expiry"] = "get, compute, set; in Redis"
+        notes["dogpile_cache"] = "dogpile.cache.redis, distributed lock"
+    return tuple(replace(way, note=notes.get(way.name, way.note)) for way in WAYS)
+
+
+def _refreshers(means: Means) -> str:
+    if means.broker is not None:
+        kind = means.broker.partition("://")[0]
+        return f"Celery worker processes on {kind}: {means.workers}"
+    if means.kind == MEMORY:
+        return "Celery worker thread"
+    return "Celery worker process"

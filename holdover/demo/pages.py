@@ -8,8 +8,7 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from holdover.demo.answers import Answer
-from holdover.demo.caches import Lookup
+from holdover.demo.answers import Answer, Lookup
 from holdover.demo.queries import QUERIES
 from holdover.demo.ranking import Hit
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -63,7 +63,9 @@ class Result:
         requests: All requests, in the order in which they were answered.
         first_pass_ended_at: When each query had been answered once (wall clock).
         refreshes: What the Celery worker reported.
-        foreground_runs: Creator runs in the web process after the first pass.
+        worker_pids: The processes in which Celery tasks ran the creator.
+        foreground_runs: Creator runs in the web process after the first pass, but by
+            no Celery task.
         elsewhere: Processors that other programs kept busy; None if unknown.
         whole: Figures of the whole phase.
         later: Figures of what began after the first pass.
@@ -73,6 +75,7 @@ class Result:
     requests: Sequence[Request]
     first_pass_ended_at: float
     refreshes: Sequence[Refresh]
+    worker_pids: Sequence[int]
     foreground_runs: int
     elsewhere: float | None
     whole: Figures
@@ -108,14 +111,41 @@ class Site:
 def running_site(way: Way, settings: Settings) -> Iterator[Site]:
     """Have a site running, on a free port of the loopback interface.
 
+    If its values are refreshed over a broker, the workers run, too.
+
     Raises:
-        DemoError: It did not start.
+        DemoError: It, or one of its workers, did not start.
     """
     settings.directory.mkdir(parents=True, exist_ok=True)
     log = settings.directory / "server.log"
-    with Child("server", way.name, settings.to_environment(), log) as server:
+    with (
+        _running_workers(way, settings),
+        Child("server", way.name, settings.to_environment(), log) as server,
+    ):
         url = server.first_message(_START_WITHIN)["url"]
         yield Site(url, server.pid)
+
+
+@contextmanager
+def _running_workers(way: Way, settings: Settings) -> Iterator[None]:
+    """Have the worker processes of a broker running, if *way* has any."""
+    count = settings.means.workers if way.is_refreshed else 0
+    with ExitStack() as running:
+        workers = [
+            running.enter_context(_worker(number, settings)) for number in range(count)
+        ]
+        for worker in workers:
+            worker.first_message(_START_WITHIN)
+        try:
+            yield
+        finally:
+            for worker in workers:  # all at once; each takes up to a second to end
+                worker.let_go()
+
+
+def _worker(number: int, settings: Settings) -> Child:
+    log = settings.directory / f"worker-{number}.log"
+    return Child("worker", str(number), settings.to_environment(), log)
 
 
 def run_phase(way: Way, plan: Plan, settings: Settings, watcher: Watcher) -> Result:
@@ -139,7 +169,10 @@ def run_phase(way: Way, plan: Plan, settings: Settings, watcher: Watcher) -> Res
         requests=requests,
         first_pass_ended_at=first_pass_ended_at,
         refreshes=_refreshes(settings),
-        foreground_runs=sum(run.pid == site.pid for run in later),
+        worker_pids=sorted({run.pid for run in runs if run.task_id is not None}),
+        foreground_runs=sum(
+            run.pid == site.pid and run.task_id is None for run in later
+        ),
         elsewhere=elsewhere.processors(),
         whole=sum_up(),
         later=sum_up(since=first_pass_ended_at),

@@ -86,10 +86,14 @@ class Child:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def close(self) -> None:
-        """End it, in good order if it can."""
+    def let_go(self) -> None:
+        """Tell it to end, and do not wait for that."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def close(self) -> None:
+        """End it, in good order if it can."""
+        self.let_go()
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:

@@ -96,7 +96,8 @@ def _tasks(results: Sequence[Result]) -> RenderableType:
     """Name the Celery tasks, or the first few of them."""
     lines = [
         f"{result.way.title} refreshed {len(result.task_ids)} times, by Celery tasks "
-        f"{', '.join(result.task_ids[:_IDS_SHOWN])} and so on."
+        f"{', '.join(result.task_ids[:_IDS_SHOWN])} and so on, in the processes "
+        f"{', '.join(map(str, result.worker_pids))}."
         for result in results
         if result.task_ids
     ]
@@ -131,6 +132,7 @@ def _phase(result: Result) -> dict[str, Any]:
         "note": result.way.note,
         "whole": _rounded(result.whole),
         "after_first_pass": _rounded(result.later),
+        "worker_pids": list(result.worker_pids),
         "foreground_runs": result.foreground_runs,
         "elsewhere": result.elsewhere,
         "refreshes": len(result.task_ids),

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-_DIRECTORY = "HOLDOVER_DEMO_DIRECTORY"
-_EXPIRATION_TIME = "HOLDOVER_DEMO_EXPIRATION_TIME"
+from holdover.demo.means import Means
+
+_VARIABLE = "HOLDOVER_DEMO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where a phase keeps its files, and how long its values are fresh.
+    """Where a phase keeps its files and values, and how long its values are fresh.
 
     Attributes:
         directory: A directory of this phase alone.
         expiration_time: Seconds for which a search result is fresh.
+        means: What the whole run works with.
     """
 
     directory: Path
     expiration_time: float
+    means: Means = field(default_factory=Means)
 
     @classmethod
     def from_environment(cls) -> Settings | None:
         """Read what `to_environment` wrote; None outside of a demonstration."""
-        if _DIRECTORY not in os.environ:
+        if _VARIABLE not in os.environ:
             return None
+        held = json.loads(os.environ[_VARIABLE])
         return cls(
-            directory=Path(os.environ[_DIRECTORY]),
-            expiration_time=float(os.environ[_EXPIRATION_TIME]),
+            directory=Path(held["directory"]),
+            expiration_time=held["expiration_time"],
+            means=Means(**held["means"]),
         )
 
     def to_environment(self) -> dict[str, str]:
-        """Give the environment variables for the processes of the phase."""
-        return {
-            _DIRECTORY: str(self.directory),
-            _EXPIRATION_TIME: str(self.expiration_time),
-        }
+        """Give the environment variables for the processes of the phase.
+
+        Not a command line, which other users could read: URLs may hold passwords.
+        """
+        held = {**asdict(self), "directory": str(self.directory)}
+        return {_VARIABLE: json.dumps(held)}
 
     @property
     def values(self) -> Path:
