@@ -1,14 +1,14 @@
 """Many keys at once: one read, one creator, a lease each."""
 
 import itertools
-import json
 import threading
 
 import pytest
+from standins import UnservedQueue, broken
+from waiting import wait_until
 
 from holdover import NO_VALUE, Cached, LeaseTerms, events, make_region
 from holdover.errors import (
-    BackendError,
     CreatorTimeout,
     InvalidOrder,
     LazyValue,
@@ -35,20 +35,6 @@ class Creator:
 def creator():
     """A creator of many values."""
     return Creator()
-
-
-def broken(*_, **__):
-    """Stand for a backend's verb that fails."""
-    raise BackendError("away")
-
-
-def wait_until(condition):
-    """Wait for another thread to get somewhere."""
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("nothing happened")
 
 
 def test_what_is_missing_is_created_at_once(new_region, creator):
@@ -413,29 +399,11 @@ def refreshed_names(*ids):
     return [f"new {one}" for one in ids]
 
 
-class Queue:
-    """A runner that keeps what it is given."""
-
-    name = "queue"
-    takes_orders = True
-    leaves_process = False
-
-    def __init__(self):
-        self.messages = []
-
-    def bind(self, execute):
-        """Nothing to keep."""
-
-    def submit(self, job):
-        """Keep the message, as JSON."""
-        self.messages.append(json.dumps(job.order.to_message()))
-
-
 @pytest.fixture
 def ordered(new_region, clock):
     """A decorated function with stale values, and its queue after one order."""
     MADE.clear()
-    queue = Queue()
+    queue = UnservedQueue()
     region = new_region(10.0, runner=queue)
     names = region.cache_multi_on_arguments()(refreshed_names)
     names.set(dict.fromkeys([1, 2, 3], "old"))
@@ -448,7 +416,7 @@ def ordered(new_region, clock):
 def test_one_message_for_many_keys(ordered):
     """A worker makes them by one call, and the second delivery does nothing."""
     _, names, queue = ordered
-    [message] = map(json.loads, queue.messages)
+    [message] = queue.messages
     assert isinstance(read_order(message), BatchOrder)
     assert carry_out(message).done
     assert names.get(1, 2, 3) == ["new 1", "new 2", "new 3"]
@@ -462,7 +430,7 @@ def test_keys_that_were_overtaken_are_left_out(ordered):
     region, names, queue = ordered
     names.set({2: "set"})
     region.delete(names.key_for(3))
-    assert carry_out(json.loads(queue.messages[0])).done
+    assert carry_out(queue.messages[0]).done
     assert names.get(1, 2, 3) == ["new 1", "set", NO_VALUE]
     assert MADE == [(1,)]
 
@@ -485,7 +453,7 @@ def test_keys_that_were_overtaken_are_left_out(ordered):
 def test_a_forged_message(ordered, change):
     """It is dropped, and changes nothing."""
     _, names, queue = ordered
-    message = {**json.loads(queue.messages[0]), **change}
+    message = {**queue.messages[0], **change}
     assert not carry_out(message).done
     assert names.get(1, 2, 3) == [NO_VALUE] * 3
     assert MADE == []
@@ -513,7 +481,7 @@ def test_a_failing_worker_backs_off(ordered, monkeypatch):
 
     name = f"{__name__}:refreshed_names"
     monkeypatch.setattr(CATALOGUE.find(region.name, name), "function", fail)
-    outcome = carry_out(json.loads(queue.messages[0]))
+    outcome = carry_out(queue.messages[0])
     assert not outcome.done
     assert "ValueError" in outcome.reason
     for one in (1, 2, 3):

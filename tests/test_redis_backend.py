@@ -14,6 +14,7 @@ import redis
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 from proxies import Proxy
 from servers import RedisServer, free_port
+from waiting import wait_until
 
 from holdover import LeaseTerms, make_region
 from holdover.errors import BackendError, ConfigurationError, ValueTooLarge
@@ -282,14 +283,6 @@ def clients_of(client):
     return [one["name"] for one in client.client_list()].count("counted")
 
 
-def wait_until(holds):
-    """Wait, at most ten seconds, until *holds()*."""
-    deadline = time.monotonic() + 10
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert holds()
-
-
 def test_a_connection_per_thread_while_it_lives(redis_server, client):
     """64 threads have 64 connections, and none once they have ended."""
     backend = RedisBackend({"url": redis_server.url, "connection_kwargs": NAME})
@@ -485,7 +478,7 @@ def set_back(client):
     """Make the region's clock an hour older, as if all had happened then; give it."""
     hour = 3_600_000_000 & ~EPOCH_MASK
     tick, hard, soft, has_marks = map(int, client.get(CLOCK).split())
-    older = f"{tick - hour} {hard - hour} {soft - hour} {has_marks}"
+    older = f"{tick - hour} {hard - hour} {max(0, soft - hour)} {has_marks}"
     client.set(CLOCK, older)
     return tick - hour
 
