@@ -184,7 +184,6 @@ class Hostile(Exception):
 @pytest.mark.parametrize("error", [Hostile(), MemoryError(), ValueError("x" * 10**6)])
 def test_a_decoder_that_raises_anything(release, error, heard):
     """Whatever a decoder raises is a miss with a short reason."""
-
     region = release(codec=RaisingCodec(error))
     told = heard(region)
     region.set("k", 1)
@@ -195,7 +194,6 @@ def test_a_decoder_that_raises_anything(release, error, heard):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interruption_is_no_miss(release, error):
     """What ends a thread while it decodes reaches it: that is not the value's fault."""
-
     region = release(codec=RaisingCodec(error))
     region.set("k", 1)
     with pytest.raises(error):
