@@ -486,3 +486,84 @@ def test_a_failing_worker_backs_off(ordered, monkeypatch):
     assert "ValueError" in outcome.reason
     for one in (1, 2, 3):
         assert "ValueError" in region.inspect(names.key_for(one)).last_error
+
+
+# -- what is told --------------------------------------------------------------
+
+
+class Refusing(UnservedQueue):
+    """A runner that takes nothing."""
+
+    takes_orders = False
+
+    def submit(self, job):
+        """Fail, as a pool does that is full."""
+        raise RuntimeError("full")
+
+
+def one_by_one(region, create):
+    """Ask for two keys in two calls."""
+    for key in ("a", "b"):
+        region.get_or_create(key, lambda key=key: create(key)[0])
+
+
+def together(region, create):
+    """Ask for two keys in one call."""
+    region.get_or_create_multi(["a", "b"], create)
+
+
+def made(*keys):
+    """Create, at once."""
+    return list(keys)
+
+
+def failed(*_keys):
+    """Fail at once."""
+    raise ValueError("no")
+
+
+def failed_late(*_keys):
+    """Fail when the caller has left."""
+    threading.Event().wait(0.1)
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("ask", [one_by_one, together])
+@pytest.mark.parametrize(
+    ("age", "create", "settings", "kinds"),
+    [
+        (0, made, {}, ["Hit"]),
+        (9, made, {"early_refresh": 1e9}, ["Created", "Hit"]),
+        (99, made, {}, ["Created"]),
+        (99, failed, {}, ["CreatorFailed", "StaleServed"]),
+        (
+            99,
+            failed_late,
+            {"soft_creator_timeout": 0.02},
+            ["CreatorFailed", "CreatorSlow", "StaleServed"],
+        ),
+        (99, failed, {"runner": "thread"}, ["CreatorFailed", "StaleServed"]),
+        (99, made, {"runner": "thread"}, ["Created", "Refreshed", "StaleServed"]),
+        (99, made, {"runner": Refusing()}, ["OrderFailed", "StaleServed"]),
+    ],
+)
+def test_what_is_told(  # noqa: PLR0917 - a row of the table
+    new_region, clock, heard, ask, age, create, settings, kinds
+):
+    """The same of each key, whether it is asked for alone or among others."""
+    region = new_region(10.0, **settings)
+
+    def create_slowly(*keys):
+        clock.advance(0.1)  # what costs nothing is never refreshed early
+        return list(keys)
+
+    region.get_or_create_multi(["a", "b"], create_slowly)
+    told = heard(region)
+    clock.advance(age)
+    ask(region, create)
+    expected = [(kind, key) for key in ("a", "b") for kind in kinds]
+    wait_until(lambda: len(told) >= len(expected))
+    assert expected == sorted(
+        ((type(event).__name__, event.key[-1]) for event in told),
+        key=lambda pair: (pair[1], pair[0]),
+    )

@@ -202,7 +202,10 @@ def test_an_error_after_the_limit_is_told(new_region, clock, heard):
 
     assert region.get_or_create("k", late) == "old"
     go.set()
-    wait_until(lambda: any(isinstance(e, events.CreatorFailed) for e in told))
+    [error] = wait_until(
+        lambda: [e for e in told if isinstance(e, events.CreatorFailed)]
+    )
+    assert error.key.endswith("k")
 
 
 def test_recursion_is_noticed_under_a_limit(new_region):
