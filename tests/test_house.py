@@ -51,11 +51,11 @@ LAYERS = {
         "regions.many",
         "regions.cached_many",
         "regions.making",
-        "regions.calls",
-        "regions.legacy",
         "regions.worker",
     },
     "mechanics": {
+        "regions.calls",
+        "regions.legacy",
         "regions.tier",
         "regions.entries",
         "regions.guard",
