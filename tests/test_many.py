@@ -567,3 +567,28 @@ def test_what_is_told(  # noqa: PLR0917 - a row of the table
         ((type(event).__name__, event.key[-1]) for event in told),
         key=lambda pair: (pair[1], pair[0]),
     )
+
+
+@pytest.mark.parametrize("kept_in", ["file", "redis"])
+def test_one_of_many_is_too_large(kept_in, request, tmp_path, heard):
+    """It goes to its caller and is told of; the others are stored."""
+    place = {"path": tmp_path}
+    if kept_in == "redis":
+        place = {"url": request.getfixturevalue("redis_server").url}
+    region = make_region("region").configure(
+        f"holdover.{kept_in}", 60, {**place, "max_bytes": 4000}, unsigned_pickle=True
+    )
+    told = heard(region)
+    values = {"a": "a", "b": "b" * 5000, "c": "c"}
+
+    def create(*keys):
+        return [values[key] for key in keys]
+
+    assert list(values.values()) == region.get_or_create_multi(values, create)
+    assert ["a", NO_VALUE, "c"] == region.get_multi(["a", "b", "c"])
+    assert not region.key_is_locked("b")
+    [problem] = [event for event in told if isinstance(event, events.Problem)]
+    assert isinstance(problem, events.Uncacheable)
+    assert problem.key.endswith("b")
+    stored = [e.stored for e in told if isinstance(e, events.Created)]
+    assert [True, False, True] == stored
