@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from standins import UnservedQueue
+from waiting import wait_until
 
 from holdover import CeleryRunner, LeaseTerms, events
 from holdover.errors import InvalidOrder
@@ -36,25 +38,6 @@ class Reports(list):
         with self._changed:
             assert self._changed.wait_for(lambda: len(self) >= count, 15), self
         return list(self)
-
-
-class Recorder:
-    """A runner that keeps its orders, as a queue that nobody serves."""
-
-    name = "recorder"
-    takes_orders = True
-    leaves_process = False
-
-    def __init__(self):
-        self.messages = []
-        self.arrived = threading.Event()
-
-    def bind(self, execute):
-        self.execute = execute
-
-    def submit(self, job):
-        self.messages.append(json.loads(json.dumps(job.order.to_message())))
-        self.arrived.set()
 
 
 @pytest.fixture
@@ -95,7 +78,7 @@ def serve(shop, tmp_path):
 @pytest.fixture
 def ordered(serve):
     """A stale value, for whose refresh a message has been published but not taken."""
-    recorder = Recorder()
+    recorder = UnservedQueue()
     shop = serve(recorder)
     shop.price(7)
     shop.region.invalidate(hard=False)
@@ -152,17 +135,17 @@ class TestEmbedded:
         shop.price(7, cost=0.3)
         shop.region.invalidate(hard=False)
         shop.price(7, cost=0.3)
-        while len(runs(tmp_path)) < 2:
-            time.sleep(0.01)
+        wait_until(lambda: len(runs(tmp_path)) == 2)
         killed = runs(tmp_path)[1]
         os.kill(killed, signal.SIGKILL)
-        deadline = time.monotonic() + 15
-        while not reports and time.monotonic() < deadline:
-            assert shop.price(7, cost=0.3)[2] == os.getpid()
-            time.sleep(0.02)
+        ours = (
+            os.getpid()
+        )  # made the old value, which is served until the next is there
+        made_by = wait_until(lambda: (by := shop.price(7, cost=0.3)[2]) != ours and by)
         [report] = reports.wait_for(1)
         assert report.done
-        assert runs(tmp_path)[2] not in (killed, os.getpid())
+        assert [ours, killed, made_by] == runs(tmp_path)
+        assert made_by != killed
 
     def test_a_worker_that_cannot_start_is_passed_over(
         self, serve, tmp_path, heard, capfd
@@ -173,9 +156,7 @@ class TestEmbedded:
         shop.price(7)
         shop.region.invalidate(hard=False)
         shop.price(7)
-        deadline = time.monotonic() + 15
-        while len(runs(tmp_path)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: len(runs(tmp_path)) >= 2)
         assert runs(tmp_path) == [os.getpid(), os.getpid()]
         assert "no_such_module" in capfd.readouterr().err
         assert not any(isinstance(event, events.OrderFailed) for event in told)
@@ -201,11 +182,9 @@ class TestEmbedded:
         shop.price((7, 8))
         shop.region.invalidate(hard=False)
         shop.price((7, 8))
-        deadline = time.monotonic() + 10
-        while not any(isinstance(e, events.Refreshed) for e in told):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        [refreshed] = [e for e in told if isinstance(e, events.Refreshed)]
+        [refreshed] = wait_until(
+            lambda: [e for e in told if isinstance(e, events.Refreshed)]
+        )
         assert refreshed.task_id is None
         assert reports == []
 

@@ -15,23 +15,14 @@ from pathlib import Path
 import pytest
 import redis
 from servers import RedisServer
+from waiting import PATIENCE, wait_until
 
 from holdover.regions.refresh.base import TASK_NAME
 
 HERE = Path(__file__).parent
 FORK = multiprocessing.get_context("fork")
-PATIENCE = 15.0
 HELD = "held\x06\x163"  # the queue "held" for priority 3, as Kombu spells it
 _articles = itertools.count(1000)
-
-
-def wait_for(claim, what="what was waited for", patience=PATIENCE):
-    """Wait until *claim* gives something true, and give that."""
-    deadline = time.monotonic() + patience
-    while not (found := claim()):
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.01)
-    return found
 
 
 @contextlib.contextmanager
@@ -50,7 +41,7 @@ def worker(folder, pool, *options):
             start_new_session=True,
         )
     try:
-        wait_for(lambda: " ready." in log.read_text() or process.poll(), log)
+        wait_until(lambda: " ready." in log.read_text() or process.poll(), log)
         assert process.poll() is None, log.read_text()
         process.log = log
         yield process
@@ -148,7 +139,7 @@ def held_message(fleet, queues, article):
     make_stale(fleet, fleet.held_price, article)
     queues.delete(HELD)
     fleet.held_price(article)
-    return wait_for(lambda: queues.rpop(HELD))
+    return wait_until(lambda: queues.rpop(HELD))
 
 
 class TestWorkers:
@@ -156,10 +147,10 @@ class TestWorkers:
         """A stale value is served at once, and the worker's comes soon, made once."""
         old = make_stale(fleet, fleet.price, article)
         assert fleet.price(article) == old
-        new = wait_for(lambda: (got := fleet.price(article)) != old and got)
+        new = wait_until(lambda: (got := fleet.price(article)) != old and got)
         assert new[1] != os.getpid()
         assert runs(fleet, article) == [os.getpid(), new[1]]
-        told = wait_for(lambda: reports(fleet, fleet.price, article))
+        told = wait_until(lambda: reports(fleet, fleet.price, article))
         assert told == [[True, "refreshed"]]
 
     def test_a_worker_of_threads(self, tmp_path, own_redis, monkeypatch):
@@ -170,8 +161,8 @@ class TestWorkers:
             web.fleet.invalidate(hard=False)
             assert old == [web.price(number) for number in range(4)]
             with worker(tmp_path, "threads"):
-                wait_for(lambda: not [one for one in old if one == web.price(one[0])])
-                wait_for(lambda: len(web.notes("reports")) == 4)
+                wait_until(lambda: not [one for one in old if one == web.price(one[0])])
+                wait_until(lambda: len(web.notes("reports")) == 4)
             assert all(len(runs(web, number)) == 2 for number in range(4))
             assert [True] * 4 == [done for _, _, done, _ in web.notes("reports")]
 
@@ -183,7 +174,7 @@ class TestWorkers:
         old = make_stale(fleet, fleet.price, article)
         make_stale(fleet, fleet.price, -article)
         fleet.price(-article)  # so that there is a connection to inherit
-        wait_for(lambda: reports(fleet, fleet.price, -article))
+        wait_until(lambda: reports(fleet, fleet.price, -article))
         fleet.fleet.invalidate(hard=False)
         inherited = {one["addr"] for one in queues.client_list()}
         barrier, served = FORK.Barrier(8), FORK.SimpleQueue()
@@ -195,7 +186,7 @@ class TestWorkers:
             fleet.held_price.set("old", os.getpid())
             fleet.held.invalidate(hard=False)
             fleet.held_price(os.getpid())
-            wait_for(lambda: str(os.getpid()) in str(queue_of(broker, HELD)))
+            wait_until(lambda: str(os.getpid()) in str(queue_of(broker, HELD)))
 
         children = [FORK.Process(target=visit) for _ in range(8)]
         with queues.monitor() as monitor:
@@ -207,7 +198,7 @@ class TestWorkers:
             pushers = pushed_by(monitor)
         assert [0] * 8 == [child.exitcode for child in children]
         assert [old] * 8 == [served.get() for _ in range(8)]
-        wait_for(lambda: reports(fleet, fleet.price, article))
+        wait_until(lambda: reports(fleet, fleet.price, article))
         assert len(runs(fleet, article)) == 2
         assert len(pushers) == 9  # each child's for the queue "held", one for the task
         assert pushers.isdisjoint(inherited)
@@ -217,10 +208,10 @@ class TestWorkers:
         make_stale(fleet, fleet.price, article, 0.0)
         old = make_stale(fleet, fleet.price, article, 0.6)
         fleet.price(article, 0.6)
-        victim = wait_for(lambda: runs(fleet, article)[2:])[0]
+        victim = wait_until(lambda: runs(fleet, article)[2:])[0]
         os.kill(victim, signal.SIGKILL)
         begun = time.monotonic()
-        new = wait_for(lambda: (got := fleet.price(article, 0.6)) != old and got)
+        new = wait_until(lambda: (got := fleet.price(article, 0.6)) != old and got)
         assert time.monotonic() - begun < fleet.TTL + 7  # a busy machine's
         assert new[1] not in {victim, os.getpid()}
         assert len(runs(fleet, article)) == 4
@@ -229,11 +220,11 @@ class TestWorkers:
         """A child stopped for longer than its lease cannot store once overtaken."""
         old = make_stale(fleet, fleet.price, article, 0.6)
         fleet.price(article, 0.6)
-        stopped = wait_for(lambda: runs(fleet, article)[1:])[0]
+        stopped = wait_until(lambda: runs(fleet, article)[1:])[0]
         os.kill(stopped, signal.SIGSTOP)
-        new = wait_for(lambda: (got := fleet.price(article, 0.6)) != old and got)
+        new = wait_until(lambda: (got := fleet.price(article, 0.6)) != old and got)
         os.kill(stopped, signal.SIGCONT)
-        told = wait_for(
+        told = wait_until(
             lambda: (
                 len(found := reports(fleet, fleet.price, article, 0.6)) == 2 and found
             )
@@ -257,7 +248,7 @@ class TestMessages:
         """Of a message that comes twice, one is carried out."""
         message = held_message(fleet, queues, article)
         queues.lpush("celery", message, message)
-        told = wait_for(
+        told = wait_until(
             lambda: (
                 len(found := reports(fleet, fleet.held_price, article)) == 2 and found
             )
@@ -270,7 +261,7 @@ class TestMessages:
         message = held_message(fleet, queues, article)
         fleet.held_price.invalidate(article)
         queues.lpush("celery", message)
-        told = wait_for(lambda: reports(fleet, fleet.held_price, article))
+        told = wait_until(lambda: reports(fleet, fleet.held_price, article))
         assert told == [[False, "overtaken"]]
         assert len(runs(fleet, article)) == 1
 
@@ -287,7 +278,7 @@ class TestMessages:
         for wrong in ((), (1, 2), ("text",), (None,)):
             fleet.app.send_task(TASK_NAME, wrong)
         fleet.app.send_task("holdover.no_such_task", (order,))
-        told = wait_for(
+        told = wait_until(
             lambda: len(found := reports(fleet, fleet.price, article)) == 3 and found
         )
         assert not any(done for done, _ in told)
@@ -298,7 +289,7 @@ class TestMessages:
         """The next order is carried out."""
         old = make_stale(fleet, fleet.price, article)
         fleet.price(article)
-        wait_for(lambda: fleet.price(article) != old)
+        wait_until(lambda: fleet.price(article) != old)
 
     def test_a_flushed_broker(self, fleet, queues, article):
         """After FLUSHALL, publishing and the worker go on as before."""
@@ -312,11 +303,13 @@ class TestBroker:
         old = lone.patient_price(1)
         lone.patient.invalidate(hard=False)
         lone.patient_price(1)
-        wait_for(lambda: queue_of(own_redis, "celery"))
+        wait_until(lambda: queue_of(own_redis, "celery"))
         own_redis.kill()
         own_redis.start()
         assert queue_of(own_redis, "celery") == []
-        wait_for(lambda: lone.patient_price(1) == old and queue_of(own_redis, "celery"))
+        wait_until(
+            lambda: lone.patient_price(1) == old and queue_of(own_redis, "celery")
+        )
         assert len(runs(lone, 1)) == 1
 
     def test_refused_then_there_again(self, lone, own_redis):
@@ -325,7 +318,7 @@ class TestBroker:
         for number in range(5):
             old = make_stale(lone, lone.price, number)
             assert lone.price(number) == old
-            wait_for(lambda number=number: len(runs(lone, number)) == 2)
+            wait_until(lambda number=number: len(runs(lone, number)) == 2)
         own_redis.start()
         lone.fleet.invalidate(hard=False)
         numbers = itertools.count(100)
@@ -336,7 +329,7 @@ class TestBroker:
             lone.price(number)
             return queue_of(own_redis, "celery")
 
-        wait_for(order_another)
+        wait_until(order_another)
 
     @pytest.mark.parametrize("state", ["healthy", "refused", "frozen"])
     def test_a_caller_feels_nothing(self, lone, own_redis, state):
@@ -360,7 +353,7 @@ class TestBroker:
         lone.app.conf.task_always_eager = True
         old = make_stale(lone, lone.price, 1)
         assert lone.price(1) == old
-        told = wait_for(lambda: reports(lone, lone.price, 1))
+        told = wait_until(lambda: reports(lone, lone.price, 1))
         assert told == [[True, "refreshed"]]
         assert runs(lone, 1) == [os.getpid()] * 2
 

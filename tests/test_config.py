@@ -389,7 +389,7 @@ class TestOneRegion:
         assert region.lifetime == Lifetime(
             expiration_time=300, stale_while_revalidate=60
         )
-        assert region.backend._max_bytes == 100_000
+        assert region.backend.max_bytes == 100_000
         assert region._rules.lease.ttl == 7
         assert region._rules.runner == ["thread", "inline"]
 
@@ -529,7 +529,7 @@ class TestSeveralRegions:
             }
         )
         assert made["a"].backend._root == made["c"].backend._root == path
-        assert made["a"].backend._max_bytes == 1000
+        assert made["a"].backend.max_bytes == 1000
         assert isinstance(made["b"].backend, MemoryBackend)
 
     @pytest.mark.parametrize("prefix", ["cache.", "cache", "", "my_app_"])

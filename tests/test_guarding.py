@@ -161,6 +161,19 @@ def test_a_class_that_has_changed(release, monkeypatch, heard):
     assert "no such article" in told[-1].reason
 
 
+class RaisingCodec:
+    """A codec that decodes nothing."""
+
+    tag = b"mine"
+    dumps = staticmethod(lambda value: b"v")
+
+    def __init__(self, error):
+        self._error = error
+
+    def loads(self, payload):
+        raise self._error
+
+
 class Hostile(Exception):
     """An error that cannot even be shown."""
 
@@ -171,15 +184,7 @@ class Hostile(Exception):
 @pytest.mark.parametrize("error", [Hostile(), MemoryError(), ValueError("x" * 10**6)])
 def test_a_decoder_that_raises_anything(release, error, heard):
     """Whatever a decoder raises is a miss with a short reason."""
-
-    class Codec:
-        tag = b"mine"
-        dumps = staticmethod(lambda value: b"v")
-
-        def loads(self, payload):
-            raise error
-
-    region = release(codec=Codec())
+    region = release(codec=RaisingCodec(error))
     told = heard(region)
     region.set("k", 1)
     assert region.get("k") is NO_VALUE
@@ -189,15 +194,7 @@ def test_a_decoder_that_raises_anything(release, error, heard):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interruption_is_no_miss(release, error):
     """What ends a thread while it decodes reaches it: that is not the value's fault."""
-
-    class Codec:
-        tag = b"mine"
-        dumps = staticmethod(lambda value: b"v")
-
-        def loads(self, payload):
-            raise error
-
-    region = release(codec=Codec())
+    region = release(codec=RaisingCodec(error))
     region.set("k", 1)
     with pytest.raises(error):
         region.get("k")

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +52,11 @@ LAYERS = {
         "regions.many",
         "regions.cached_many",
         "regions.making",
-        "regions.calls",
-        "regions.legacy",
         "regions.worker",
     },
     "mechanics": {
+        "regions.calls",
+        "regions.legacy",
         "regions.tier",
         "regions.entries",
         "regions.guard",
@@ -238,6 +239,15 @@ def test_every_module_has_its_place():
         if layer(name) is None and not is_adapter(name) and name not in PACKAGES
     ]
     assert lost == []
+
+
+def test_the_guide_names_rooms_that_there_are():
+    """Whoever follows CONTRIBUTING's table finds what it sends him to."""
+    guide = (ROOT.parent / "CONTRIBUTING.rst").read_text()
+    _, _, table = guide.partition("To change  ")
+    rooms = re.findall(r"``([a-z_]+)``", table.partition("\n\n")[0])
+    assert len(rooms) > 30
+    assert [room for room in rooms if f"regions.{room}" not in NAMES] == []
 
 
 @pytest.mark.parametrize("source", sorted({source for source, _ in ARROWS}))

@@ -4,7 +4,6 @@ import functools
 import gc
 import importlib
 import itertools
-import json
 import logging
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from standins import UnservedQueue
 
 from holdover import CeleryRunner, LeaseTerms, allow_imports, events, make_region
 from holdover.errors import (
@@ -43,26 +43,6 @@ def allowed(monkeypatch):
     return listed
 
 
-class Recorder:
-    """A runner that keeps its orders, as a queue that nobody serves."""
-
-    name = "recorder"
-    takes_orders = True
-    leaves_process = True
-    modules = ()
-
-    def __init__(self):
-        self.messages = []
-        self.arrived = threading.Event()
-
-    def bind(self, execute):
-        self.execute = execute
-
-    def submit(self, job):
-        self.messages.append(json.loads(json.dumps(job.order.to_message())))
-        self.arrived.set()
-
-
 @pytest.fixture
 def pantry(monkeypatch):
     """The module of functions that nobody decorates, fresh."""
@@ -78,7 +58,7 @@ def pantry(monkeypatch):
 @pytest.fixture
 def stocked(pantry, tmp_path):
     """The module's region, on a file, with a queue that nobody serves."""
-    recorder = Recorder()
+    recorder = UnservedQueue(leaves_process=True)
 
     def configure(**settings):
         return pantry.shelf.configure(

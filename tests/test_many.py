@@ -1,14 +1,14 @@
 """Many keys at once: one read, one creator, a lease each."""
 
 import itertools
-import json
 import threading
 
 import pytest
+from standins import UnservedQueue, broken
+from waiting import wait_until
 
 from holdover import NO_VALUE, Cached, LeaseTerms, events, make_region
 from holdover.errors import (
-    BackendError,
     CreatorTimeout,
     InvalidOrder,
     LazyValue,
@@ -35,20 +35,6 @@ class Creator:
 def creator():
     """A creator of many values."""
     return Creator()
-
-
-def broken(*_, **__):
-    """Stand for a backend's verb that fails."""
-    raise BackendError("away")
-
-
-def wait_until(condition):
-    """Wait for another thread to get somewhere."""
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("nothing happened")
 
 
 def test_what_is_missing_is_created_at_once(new_region, creator):
@@ -431,29 +417,11 @@ def refreshed_names(*ids):
     return [f"new {one}" for one in ids]
 
 
-class Queue:
-    """A runner that keeps what it is given."""
-
-    name = "queue"
-    takes_orders = True
-    leaves_process = False
-
-    def __init__(self):
-        self.messages = []
-
-    def bind(self, execute):
-        """Nothing to keep."""
-
-    def submit(self, job):
-        """Keep the message, as JSON."""
-        self.messages.append(json.dumps(job.order.to_message()))
-
-
 @pytest.fixture
 def ordered(new_region, clock):
     """A decorated function with stale values, and its queue after one order."""
     MADE.clear()
-    queue = Queue()
+    queue = UnservedQueue()
     region = new_region(10.0, runner=queue)
     names = region.cache_multi_on_arguments()(refreshed_names)
     names.set(dict.fromkeys([1, 2, 3], "old"))
@@ -466,7 +434,7 @@ def ordered(new_region, clock):
 def test_one_message_for_many_keys(ordered):
     """A worker makes them by one call, and the second delivery does nothing."""
     _, names, queue = ordered
-    [message] = map(json.loads, queue.messages)
+    [message] = queue.messages
     assert isinstance(read_order(message), BatchOrder)
     assert carry_out(message).done
     assert names.get(1, 2, 3) == ["new 1", "new 2", "new 3"]
@@ -480,7 +448,7 @@ def test_keys_that_were_overtaken_are_left_out(ordered):
     region, names, queue = ordered
     names.set({2: "set"})
     region.delete(names.key_for(3))
-    assert carry_out(json.loads(queue.messages[0])).done
+    assert carry_out(queue.messages[0]).done
     assert names.get(1, 2, 3) == ["new 1", "set", NO_VALUE]
     assert MADE == [(1,)]
 
@@ -503,7 +471,7 @@ def test_keys_that_were_overtaken_are_left_out(ordered):
 def test_a_forged_message(ordered, change):
     """It is dropped, and changes nothing."""
     _, names, queue = ordered
-    message = {**json.loads(queue.messages[0]), **change}
+    message = {**queue.messages[0], **change}
     assert not carry_out(message).done
     assert names.get(1, 2, 3) == [NO_VALUE] * 3
     assert MADE == []
@@ -531,8 +499,114 @@ def test_a_failing_worker_backs_off(ordered, monkeypatch):
 
     name = f"{__name__}:refreshed_names"
     monkeypatch.setattr(CATALOGUE.find(region.name, name), "function", fail)
-    outcome = carry_out(json.loads(queue.messages[0]))
+    outcome = carry_out(queue.messages[0])
     assert not outcome.done
     assert "ValueError" in outcome.reason
     for one in (1, 2, 3):
         assert "ValueError" in region.inspect(names.key_for(one)).last_error
+
+
+# -- what is told --------------------------------------------------------------
+
+
+class Refusing(UnservedQueue):
+    """A runner that takes nothing."""
+
+    takes_orders = False
+
+    def submit(self, job):
+        """Fail, as a pool does that is full."""
+        raise RuntimeError("full")
+
+
+def one_by_one(region, create):
+    """Ask for two keys in two calls."""
+    for key in ("a", "b"):
+        region.get_or_create(key, lambda key=key: create(key)[0])
+
+
+def together(region, create):
+    """Ask for two keys in one call."""
+    region.get_or_create_multi(["a", "b"], create)
+
+
+def made(*keys):
+    """Create, at once."""
+    return list(keys)
+
+
+def failed(*_keys):
+    """Fail at once."""
+    raise ValueError("no")
+
+
+def failed_late(*_keys):
+    """Fail when the caller has left."""
+    threading.Event().wait(0.1)
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("ask", [one_by_one, together])
+@pytest.mark.parametrize(
+    ("age", "create", "settings", "kinds"),
+    [
+        (0, made, {}, ["Hit"]),
+        (9, made, {"early_refresh": 1e9}, ["Created", "Hit"]),
+        (99, made, {}, ["Created"]),
+        (99, failed, {}, ["CreatorFailed", "StaleServed"]),
+        (
+            99,
+            failed_late,
+            {"soft_creator_timeout": 0.02},
+            ["CreatorFailed", "CreatorSlow", "StaleServed"],
+        ),
+        (99, failed, {"runner": "thread"}, ["CreatorFailed", "StaleServed"]),
+        (99, made, {"runner": "thread"}, ["Created", "Refreshed", "StaleServed"]),
+        (99, made, {"runner": Refusing()}, ["OrderFailed", "StaleServed"]),
+    ],
+)
+def test_what_is_told(  # noqa: PLR0917 - a row of the table
+    new_region, clock, heard, ask, age, create, settings, kinds
+):
+    """The same of each key, whether it is asked for alone or among others."""
+    region = new_region(10.0, **settings)
+
+    def create_slowly(*keys):
+        clock.advance(0.1)  # what costs nothing is never refreshed early
+        return list(keys)
+
+    region.get_or_create_multi(["a", "b"], create_slowly)
+    told = heard(region)
+    clock.advance(age)
+    ask(region, create)
+    expected = [(kind, key) for key in ("a", "b") for kind in kinds]
+    wait_until(lambda: len(told) >= len(expected))
+    assert expected == sorted(
+        ((type(event).__name__, event.key[-1]) for event in told),
+        key=lambda pair: (pair[1], pair[0]),
+    )
+
+
+@pytest.mark.parametrize("kept_in", ["file", "redis"])
+def test_one_of_many_is_too_large(kept_in, request, tmp_path, heard):
+    """It goes to its caller and is told of; the others are stored."""
+    place = {"path": tmp_path}
+    if kept_in == "redis":
+        place = {"url": request.getfixturevalue("redis_server").url}
+    region = make_region("region").configure(
+        f"holdover.{kept_in}", 60, {**place, "max_bytes": 4000}, unsigned_pickle=True
+    )
+    told = heard(region)
+    values = {"a": "a", "b": "b" * 5000, "c": "c"}
+
+    def create(*keys):
+        return [values[key] for key in keys]
+
+    assert list(values.values()) == region.get_or_create_multi(values, create)
+    assert ["a", NO_VALUE, "c"] == region.get_multi(["a", "b", "c"])
+    assert not region.key_is_locked("b")
+    [problem] = [event for event in told if isinstance(event, events.Problem)]
+    assert isinstance(problem, events.Uncacheable)
+    assert problem.key.endswith("b")
+    stored = [e.stored for e in told if isinstance(e, events.Created)]
+    assert [True, False, True] == stored

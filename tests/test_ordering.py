@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 from holdover.regions import ordering
 from holdover.regions.background import Pool
@@ -52,14 +53,6 @@ def job(key):
     return Job(key=key, carry_out=int, order=ORDER)
 
 
-def wait_for(claim):
-    """Wait until *claim* is true."""
-    deadline = time.monotonic() + SOON
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def fail(_job):
     """Fail as a client does whose broker refuses."""
     raise ConnectionRefusedError
@@ -88,7 +81,7 @@ def test_orders_in_line_when_a_breaker_opens():
         chain.dispatch(job(str(number)), give_up=pytest.fail)
     assert begun.wait(SOON)
     may_go.set()
-    wait_for(lambda: len(local.done) == 100)
+    wait_until(lambda: len(local.done) == 100)
     assert [str(number) for number in range(100)] == local.done
     assert queue.asked == 3
 
@@ -104,7 +97,7 @@ def test_a_client_that_hangs(hanging, monkeypatch):
         chain.dispatch(job("later"), give_up=pytest.fail)
         return local.done
 
-    wait_for(next_is_taken)
+    wait_until(next_is_taken)
     assert hanging.asked == 1
     assert set(local.done) == {"later"}
 
@@ -114,7 +107,7 @@ def test_a_client_that_hangs_alone(hanging, monkeypatch):
     monkeypatch.setattr(ordering, "_HANGS_AFTER", 0.02)
     chain, reasons = Chain([hanging]), []
     chain.dispatch(job("first"), give_up=reasons.append)
-    wait_for(lambda: chain._links[0].publisher.busy_for() > 0.02)
+    wait_until(lambda: chain._links[0].publisher.busy_for() > 0.02)
     assert reasons == []
     chain.dispatch(job("later"), give_up=reasons.append)
     assert reasons == ["queue: its client hangs"]
@@ -130,10 +123,10 @@ def test_how_long_a_pool_is_busy():
         assert may_end.wait(SOON)
 
     pool.submit(work)
-    wait_for(lambda: begun)
+    wait_until(lambda: begun)
     first = pool.busy_for()
     pool.submit(work)
-    wait_for(lambda: len(begun) == 2)
+    wait_until(lambda: len(begun) == 2)
     assert pool.busy_for() >= first
     may_end.set()
-    wait_for(lambda: pool.busy_for() == 0.0)
+    wait_until(lambda: pool.busy_for() == 0.0)

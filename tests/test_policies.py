@@ -5,6 +5,8 @@ import itertools
 import threading
 
 import pytest
+from standins import broken
+from waiting import wait_until
 
 from holdover import NO_VALUE, Cached, LeaseTerms, Lifetime, events, make_region
 from holdover.errors import (
@@ -43,15 +45,6 @@ class Gate:
 def failing():
     """Fail, as origins do."""
     raise ValueError("no such article")
-
-
-def wait_until(condition):
-    """Wait for another thread to get somewhere."""
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("nothing happened")
 
 
 # -- jitter --------------------------------------------------------------------
@@ -209,7 +202,10 @@ def test_an_error_after_the_limit_is_told(new_region, clock, heard):
 
     assert region.get_or_create("k", late) == "old"
     go.set()
-    wait_until(lambda: any(isinstance(e, events.CreatorFailed) for e in told))
+    [error] = wait_until(
+        lambda: [e for e in told if isinstance(e, events.CreatorFailed)]
+    )
+    assert error.key.endswith("k")
 
 
 def test_recursion_is_noticed_under_a_limit(new_region):
@@ -324,13 +320,13 @@ def test_a_refresh_by_hand_overcomes_the_back_off(new_region, clock):
 
     @region.cache_on_arguments()
     def price(article):
-        return failing() if article in broken else "new"
+        return failing() if article in unlucky else "new"
 
-    broken = {1}
+    unlucky = {1}
     price.set("old", 1)
     clock.advance(11)
     assert price(1) == "old"
-    broken.clear()
+    unlucky.clear()
     assert price(1) == "old"
     assert price.refresh(1) == "new"
 
@@ -554,10 +550,6 @@ def test_wrong_reaches(tagged, wrong):
 
 def test_a_tag_that_could_not_be_invalidated(tagged, monkeypatch, clock):
     """It is pending: this process trusts nothing that it may reach."""
-
-    def broken(*_, **__):
-        raise BackendError("away")
-
     advance = tagged.backend.advance
     monkeypatch.setattr(tagged.backend, "advance", broken)
     assert tagged.invalidate(tags=["sale"]).pending
@@ -606,9 +598,6 @@ def test_an_expiry_that_could_not_be_delivered(new_region, monkeypatch):
     """It is pending, and the value as good as removed."""
     region = new_region(10.0)
     region.set("k", "old")
-
-    def broken(*_, **__):
-        raise BackendError("away")
 
     for verb in ("compare_and_set", "remove", "remove_multi"):
         monkeypatch.setattr(region.backend, verb, broken)
@@ -673,9 +662,6 @@ def test_a_lease_where_there_is_no_backend_to_ask(new_region, monkeypatch):
     """There is none, or an error if asked for."""
     region = new_region(10.0)
 
-    def broken(*_, **__):
-        raise BackendError("away")
-
     monkeypatch.setattr(region.backend, "acquire", broken)
     assert region.lease("k") is None
     with pytest.raises(BackendError):
@@ -716,9 +702,6 @@ def test_inspect_when_the_backend_is_away(new_region, monkeypatch):
     """It says so."""
     region = new_region(10.0)
 
-    def broken(*_, **__):
-        raise BackendError("away")
-
     monkeypatch.setattr(region.backend, "read", broken)
     assert not region.inspect("k").reachable
 
@@ -730,9 +713,6 @@ def test_strict_reads(new_region, monkeypatch, counter):
     assert region.get("k", strict=True) == "v"
     assert region.get_multi(["k", "m"], strict=True) == ["v", NO_VALUE]
     assert region.get_or_create("m", counter, strict=True) == 1
-
-    def broken(*_, **__):
-        raise BackendError("away")
 
     for verb in ("read", "read_multi"):
         monkeypatch.setattr(region.backend, verb, broken)
@@ -749,9 +729,6 @@ def test_strict_reads(new_region, monkeypatch, counter):
 def test_a_strict_creation_without_a_lease(new_region, monkeypatch, counter):
     """What could not be stored is not created."""
     region = new_region(10.0)
-
-    def broken(*_, **__):
-        raise BackendError("away")
 
     monkeypatch.setattr(region.backend, "acquire", broken)
     with pytest.raises(BackendError):

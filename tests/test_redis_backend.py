@@ -14,6 +14,7 @@ import redis
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 from proxies import Proxy
 from servers import RedisServer, free_port
+from waiting import wait_until
 
 from holdover import LeaseTerms, make_region
 from holdover.errors import BackendError, ConfigurationError, ValueTooLarge
@@ -281,14 +282,6 @@ NAME = {"client_name": "counted"}
 def clients_of(client):
     """Count the server's clients that go by that name."""
     return [one["name"] for one in client.client_list()].count("counted")
-
-
-def wait_until(holds):
-    """Wait, at most ten seconds, until *holds()*."""
-    deadline = time.monotonic() + 10
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert holds()
 
 
 def test_a_connection_per_thread_while_it_lives(redis_server, client):

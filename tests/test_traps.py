@@ -24,6 +24,7 @@ import pytest
 import redis
 from dogpile.cache.backends.memcached import MemcachedLock
 from dogpile_servers import Memcached
+from waiting import wait_until
 
 import holdover
 import holdover.dogpile
@@ -243,14 +244,6 @@ def run_in_a_thread(region):
 
     region.async_creation_runner = run
     return problems
-
-
-def wait_until(true, patience=5.0):
-    """Wait for what another thread brings about."""
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_lock_can_be_handed_to_another_process(redis_server, tmp_path):

@@ -56,8 +56,10 @@ class Batches:
         wanting: list[tuple[Call, Found]] = []
         for call, found in zip(calls, founds, strict=True):
             call.asked = asked
-            if found.freshness is Freshness.FRESH and not self._is_due(call, found):
+            is_fresh = found.freshness is Freshness.FRESH
+            if is_fresh:
                 self._tell_hit(call)
+            if is_fresh and not self._is_due(call, found):
                 answers[call.key] = found.entry.value
             else:
                 wanting.append((call, found))
@@ -183,7 +185,7 @@ class Batches:
     def _create(self, parts: list[Part], create: CreateMany) -> dict[str, Any]:
         """Create in the foreground; where that fails, old values may still serve."""
         crew = self._crew
-        flights = [part.flight for part in parts]
+        flights = {part.call.key: part.flight for part in parts}
         gone = [p for p in parts if p.found.freshness is Freshness.GONE]
         try:
             made = crew.foreground.bounded(
@@ -192,7 +194,8 @@ class Batches:
                 has_old_value=not gone,
             )
         except Slow as slow:
-            crew.tier.tell(events.CreatorSlow, parts[0].call.key, str(slow))
+            for key in flights:
+                crew.tier.tell(events.CreatorSlow, key, str(slow))
             if gone:
                 raise CreatorTimeout(
                     f"region {crew.tier.region!r}: the creator of {len(parts)} keys "
@@ -200,7 +203,7 @@ class Batches:
                 ) from None
             return {p.call.key: crew.foreground.serve(p.call, p.found) for p in parts}
         except Exception as error:  # noqa: BLE001 - the creator's own
-            for flight in flights:
+            for flight in flights.values():
                 flight.land(Landed(error=error, traceback=error.__traceback__))
             return {
                 p.call.key: crew.foreground.failed(

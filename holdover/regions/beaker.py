@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
-from holdover.regions.options import ARGUMENTS, Options, Written, is_argument
+from holdover.regions.options import (
+    ARGUMENTS,
+    Options,
+    Written,
+    is_argument,
+    put_once,
+)
 from holdover.regions.texts import listed, read_text, shown
 from holdover.regions.urls import is_url
 
@@ -94,7 +100,7 @@ def translated(shared: Options, own: Options, where: str) -> dict[str, Written]:
     kind, expire = found.pop("type", None), found.pop("expire", None)
     enabled, data_dir = found.pop("enabled", None), found.pop("data_dir", None)
     if expire is not None:
-        _put(found, "expiration_time", expire)
+        put_once(found, "expiration_time", expire)
     if enabled is not None and not _is_true(enabled):
         return _without_place(found) | {"backend": _null(enabled)}
     if kind is None and not found.keys() & {"backend", "url"}:
@@ -102,7 +108,7 @@ def translated(shared: Options, own: Options, where: str) -> dict[str, Written]:
     if kind is None:
         return found
     url = found.pop("url", None)
-    _put(found, "backend", Written(kind.key, _backend_for(kind), is_text=False))
+    put_once(found, "backend", Written(kind.key, _backend_for(kind), is_text=False))
     return found | _place(kind, data_dir, url, where)
 
 
@@ -121,14 +127,6 @@ def _without_place(options: Options, but: tuple[str, ...] = ()) -> dict[str, Wri
         for name, held in options.items()
         if name not in place and not is_argument(name)
     }
-
-
-def _put(found: dict[str, Written], name: str, written: Written) -> None:
-    if name in found:
-        raise ConfigurationError(
-            f"{name} is given twice: as {found[name].key} and as {written.key}"
-        )
-    found[name] = written
 
 
 def _is_true(enabled: Written) -> bool:

@@ -149,12 +149,8 @@ class Creation:
                 if not FLIGHTS.wait(seat.flight, left):
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
-            if landed.error is not None:
-                return self._foreground.failed(
-                    call, found, landed.error, landed.traceback
-                )
-            if call.asked < landed.valid_before:
-                return landed.value
+            if _is_for(call, landed):
+                return self._share(call, found, landed)
             # We asked after that value's creator had started, and something was
             # invalidated meanwhile, maybe before we asked (promise 1). So look again.
             found = self._tier.look(call.key, call.lifetime)
@@ -195,6 +191,10 @@ class Creation:
                 f"region {self._tier.region!r}: nobody had created {call.key!r} "
                 f"after {self._terms.wait:g} s"
             )
+        return self._create_for_oneself(call, found)
+
+    def _create_for_oneself(self, call: Call, found: Found) -> Any:
+        """Create what is not stored, one creator at a time for each key."""
         deadline = self._time.steady() + self._terms.wait
         while True:
             with FLIGHTS.board((self._tier, call.key, "unstored")) as seat:
@@ -204,12 +204,14 @@ class Creation:
                 if not FLIGHTS.wait(seat.flight, left):
                     return self._foreground.create_unstored(call, Flight(), found)
                 landed = seat.flight.landed
-            if landed.error is not None:
-                return self._foreground.failed(
-                    call, found, landed.error, landed.traceback
-                )
-            if call.asked < landed.valid_before:
-                return landed.value
+            if _is_for(call, landed):
+                return self._share(call, found, landed)
+
+    def _share(self, call: Call, found: Found, landed: Landed) -> Any:
+        """Give what another caller's flight has brought."""
+        if landed.error is not None:
+            return self._foreground.failed(call, found, landed.error, landed.traceback)
+        return landed.value
 
     # -- small steps -----------------------------------------------------------
 
@@ -256,3 +258,8 @@ class Creation:
         """Tell those who listen that there was no value to serve."""
         if self._listeners:
             self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
+
+
+def _is_for(call: Call, landed: Landed) -> bool:
+    """Say whether a caller may have what came of a flight: errors are for all."""
+    return landed.error is not None or call.asked < landed.valid_before

@@ -102,7 +102,7 @@ class Problem(Event):
 
 
 class CreatorFailed(Problem):
-    """A creator raised, and an old value was served in its place."""
+    """A creator raised what no caller got: an old value was served, or he had left."""
 
 
 class CreatorSlow(Problem):
@@ -130,7 +130,7 @@ class OrderFailed(Problem):
 
 
 class OrderDropped(Problem):
-    """A refresh order was not carried out here."""
+    """A refresh order was not carried out here: overtaken, or not allowed."""
 
 
 class TierDropped(Problem):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -113,7 +113,7 @@ class Foreground:
     def bounded(
         self,
         work: Callable[[], T],
-        flights: Sequence[Flight],
+        flights: Mapping[str, Flight],
         *,
         has_old_value: bool,
     ) -> T:
@@ -121,7 +121,7 @@ class Foreground:
 
         Args:
             work: Runs a creator.
-            flights: What is done on behalf of others.
+            flights: On whose behalf, by key.
             has_old_value: Whether the caller could be served meanwhile.
 
         Raises:
@@ -133,12 +133,13 @@ class Foreground:
             return work()
 
         def owning_the_flights() -> T:
-            for flight in flights:
+            for flight in flights.values():
                 flight.owner = threading.get_ident()  # by this, recursion is noticed
             return work()
 
         def left(error: BaseException) -> None:
-            self._tier.tell(events.CreatorFailed, "", repr(error))
+            for key in flights:
+                self._tier.tell(events.CreatorFailed, key, repr(error))
 
         try:
             errand = Errand(owning_the_flights, left)
@@ -153,7 +154,9 @@ class Foreground:
     ) -> Any:
         has_old_value = found.freshness is not Freshness.GONE
         try:
-            return self.bounded(work, [flight], has_old_value=has_old_value).value
+            return self.bounded(
+                work, {call.key: flight}, has_old_value=has_old_value
+            ).value
         except Slow as slow:
             self._tier.tell(events.CreatorSlow, call.key, str(slow))
             if has_old_value:

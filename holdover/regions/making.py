@@ -203,7 +203,8 @@ class Maker:
             try:
                 made = self.many(parts, create)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
-                self._tier.tell(events.CreatorFailed, calls[0].key, repr(error))
+                for part in parts:
+                    self._tier.tell(events.CreatorFailed, part.call.key, repr(error))
                 return Outcome(done=False, reason=f"creator failed: {error!r}")
         for part, one in zip(parts, made, strict=True):
             if one.stored:

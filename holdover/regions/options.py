@@ -87,6 +87,19 @@ def flat(options: Mapping[str, Any]) -> dict[str, Written]:
     return found
 
 
+def put_once(found: dict[str, Written], name: str, written: Written) -> None:
+    """Add an option to those that were *found*.
+
+    Raises:
+        ConfigurationError: It is there already; the message names both places.
+    """
+    if name in found:
+        raise ConfigurationError(
+            f"{name} is given twice: as {found[name].key} and as {written.key}"
+        )
+    found[name] = written
+
+
 def layered(shared: Options, own: Options) -> dict[str, Written]:
     """Give a region's *own* options, and the *shared* ones of which it says nothing.
 

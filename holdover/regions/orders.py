@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
@@ -133,18 +134,12 @@ class Orders:
             return
         calls = [call for call, _ in leased]
         tokens = [lease.token for _, lease in leased]
-
-        def give_up(reason: str) -> None:
-            self._tier.tell(events.OrderFailed, calls[0].key, reason)
-            for _, lease in leased:
-                self._tier.release(lease)
-
         job = Job(
             key=calls[0].key,
             carry_out=lambda: self._maker.fulfil_many(calls, tokens, create),
             order=BatchOrder.of(travelling) if travelling else None,
         )
-        self._chain.dispatch(job, give_up)
+        self._chain.dispatch(job, partial(self._give_up, [one for _, one in leased]))
 
     def _ttl(self, calls: Sequence[Call]) -> float:
         """How long the leases are held; longer if they wait in a queue."""
@@ -159,12 +154,13 @@ class Orders:
             carry_out=lambda: self._maker.fulfil(call, lease.token),
             order=self._order(call, lease),
         )
+        self._chain.dispatch(job, partial(self._give_up, [lease]))
 
-        def give_up(reason: str) -> None:
-            self._tier.tell(events.OrderFailed, call.key, reason)
+    def _give_up(self, leases: Sequence[Lease], reason: str) -> None:
+        """Free what nobody will refresh now, so that the next caller orders it."""
+        for lease in leases:
+            self._tier.tell(events.OrderFailed, lease.key, reason)
             self._tier.release(lease)
-
-        self._chain.dispatch(job, give_up)
 
     def _order(self, call: Call, lease: Lease) -> RefreshOrder | None:
         """Describe the refresh as data, if it can travel."""

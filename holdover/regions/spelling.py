@@ -17,6 +17,7 @@ from holdover.regions.options import (
     argument_names,
     is_known,
     option_types,
+    put_once,
 )
 
 DEFAULTS = "defaults"
@@ -44,11 +45,7 @@ class Layers:
         held = self.shared
         if region not in ("", DEFAULTS):
             held = self.regions.setdefault(region, {})
-        if option in held:
-            raise ConfigurationError(
-                f"{option} is given twice: as {held[option].key} and as {written.key}"
-            )
-        held[option] = written
+        put_once(held, option, written)
 
     def finished(self) -> Layers:
         """Give these with all backends under one name.
@@ -96,12 +93,7 @@ def _under(mapping: Mapping[str, Any], prefix: str) -> dict[str, Written]:
         start = next((one for one in prefixes if str(key).startswith(one)), None)
         if start is None or not isinstance(key, str):
             continue
-        rest, written = key[len(start) :], Written(key, value, is_text=True)
-        if rest in found:
-            raise ConfigurationError(
-                f"{rest} is given twice: as {found[rest].key} and as {key}"
-            )
-        found[rest] = written
+        put_once(found, key[len(start) :], Written(key, value, is_text=True))
     return found
 
 

@@ -18,7 +18,7 @@ from holdover.regions.backends.base import (
 )
 from holdover.regions.entries import Entries, fence_seen
 from holdover.regions.envelope import Entry
-from holdover.regions.errors import BackendError, UncacheableValue
+from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import NOT_STORED, Committed, Found
 
@@ -134,11 +134,19 @@ class Tier(Entries):
     ) -> tuple[Lease, Stored, float | None] | None:
         """Encode; None if that fails, and the lease is ended."""
         try:
-            return lease, self._seal(lease.key, entry), self._ttl(entry)
-        except UncacheableValue as error:
+            stored = self._seal(lease.key, entry)
+            # Here, since a backend that met it among others would refuse those as well.
+            self._refuse_too_large(stored)
+        except (UncacheableValue, ValueTooLarge) as error:
             self.tell(events.Uncacheable, lease.key, str(error))
             self.release(lease)
             return None
+        return lease, stored, self._ttl(entry)
+
+    def _refuse_too_large(self, stored: Stored) -> None:
+        most = self.backend.max_bytes
+        if most is not None and isinstance(stored, bytes) and len(stored) > most:
+            raise ValueTooLarge(f"{len(stored)} bytes are more than max_bytes={most}")
 
     def _commit(
         self, ready: Sequence[tuple[Lease, Stored, float | None]]

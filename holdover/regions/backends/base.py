@@ -112,6 +112,7 @@ class Backend(CacheBackend):
 
     capabilities: ClassVar[Capabilities]
     known_arguments: ClassVar[Collection[str]]
+    max_bytes: int | None = None  # the largest value that it takes; None: any
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         for name in arguments:

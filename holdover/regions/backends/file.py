@@ -84,14 +84,14 @@ class FileBackend(DefaultSerialization, Backend):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
         self._root = directory_named(arguments)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        self.max_bytes: int = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
         self._is_checked = check_private(self._root)
         timeout = seconds(arguments.get("lock_timeout", 1.0), "lock_timeout")
         self._locks = StripeLocks(f"{self._root}/locks", timeout)
         self._usage = Usage(f"{self._root}/{USAGE}")
         self._culler = Culler(
-            self._root, self._locks, self._usage, self._max_bytes, self._time
+            self._root, self._locks, self._usage, self.max_bytes, self._time
         )
         self._clocks = FileClocks(self._root, self._locks, self._time)
 
@@ -109,7 +109,7 @@ class FileBackend(DefaultSerialization, Backend):
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
         path = self._path(key)
-        if len(stored) > self._max_bytes:  # type: ignore[arg-type] # bytes
+        if len(stored) > self.max_bytes:  # type: ignore[arg-type] # bytes
             self.remove(key)
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
             self._replace(path, temporary, stored)
@@ -280,9 +280,9 @@ class FileBackend(DefaultSerialization, Backend):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
         self._check()
         with translated("writing a cache file", OSError):
-            if len(stored) > self._max_bytes:
+            if len(stored) > self.max_bytes:
                 raise ValueTooLarge(
-                    f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+                    f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
                 )
             expires_at = NEVER if ttl is None else self._time.wall() + ttl
             directory = os.path.dirname(path)

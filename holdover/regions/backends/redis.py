@@ -88,7 +88,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         Backend.__init__(self, arguments)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        self.max_bytes: int = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
         self._default_ttl = default_ttl(arguments.get("redis_expiration_time"))
         bounded = with_bounds(arguments)
         with connected():
@@ -227,9 +227,9 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         """Give what is to be stored, which the server would choke on if too large."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self._max_bytes:
+        if len(stored) > self.max_bytes:
             raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
             )
         return stored
 
