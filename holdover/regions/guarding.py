@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -58,9 +59,18 @@ def warn_of_pickle(
         "whoever can write there can run code in this process. Set secret=..., or "
         'codec="msgpack" or "json"; unsigned_pickle=True says that nobody else can',
         UnsignedPickleWarning,
-        stacklevel=2,
+        stacklevel=_frames_to_caller(),
     )
     return True
+
+
+def _frames_to_caller() -> int:
+    """Count the frames up to the code that configures, which a warning is to name."""
+    frame = sys._getframe(1)  # noqa: SLF001 - what warnings uses, too
+    level = 1
+    while frame.f_back and frame.f_globals["__name__"].startswith("holdover."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def refuse_unkept(rules: Settings, backend: Any) -> None:
