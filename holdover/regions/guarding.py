@@ -19,6 +19,7 @@ from holdover.regions.sealing import Sealing
 from holdover.regions.signing import Keyring
 
 _PURPOSE = "envelope"
+_CONFIGURING = ("holdover.", "dogpile.")
 _IN_PROCESS = (MemoryBackend, NullBackend)  # dogpile.cache's, for tests mostly
 
 
@@ -68,7 +69,7 @@ def _frames_to_caller() -> int:
     """Count the frames up to the code that configures, which a warning is to name."""
     frame = sys._getframe(1)  # noqa: SLF001 - what warnings uses, too
     level = 1
-    while frame.f_back and frame.f_globals["__name__"].startswith("holdover."):
+    while frame.f_back and frame.f_globals["__name__"].startswith(_CONFIGURING):
         frame, level = frame.f_back, level + 1
     return level
 
