@@ -45,6 +45,7 @@ class TestRedisInAFile:
             ("db", "a whole number"),
             ("socket_timeout", "a number"),
             ("lock_timeout", "a number"),
+            ("url", "begin with redis://"),
             ("connection_kwargs", "cannot be written as text"),
         ],
     )

@@ -10,7 +10,16 @@ from typing import Any, Protocol, assert_type
 
 from dogpile.cache.api import NoValue
 
-from holdover import NO_VALUE, Cached, CeleryRunner, Lifetime, Region, allow_imports
+from holdover import (
+    NO_VALUE,
+    Cached,
+    CeleryRunner,
+    Delivery,
+    Inspection,
+    Lifetime,
+    Region,
+    allow_imports,
+)
 from holdover import make_region as make
 
 region = make("typed")
@@ -226,6 +235,8 @@ assert_type(page("/"), str)
 assert_type(page.get("/"), str | NoValue)
 assert_type(shelf(4), str)
 
+assert_type(region.inspect("key"), Inspection)
+assert_type(region.expire("key"), Delivery)
 lease = region.lease("key")
 if lease is not None:
     with lease:

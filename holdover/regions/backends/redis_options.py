@@ -18,6 +18,7 @@ from holdover.regions.lifetime import seconds
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
+_SCHEMES = ("redis://", "rediss://", "unix://")
 ARGUMENT_TYPES = MappingProxyType(
     {
         "url": str,
@@ -51,7 +52,8 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Give dogpile.cache's arguments with our defaults, which bound every wait.
 
     Raises:
-        ConfigurationError: A timeout or the pool is something else, a number is none.
+        ConfigurationError: A timeout or the pool is something else, a number is none,
+            or the URL has another scheme.
     """
     for name in ("port", "db"):
         if not str(arguments.get(name) or 0).isdecimal():
@@ -63,6 +65,10 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"connection_pool must be a redis.ConnectionPool, got {pool!r:.80}"
         )
+    url = arguments.get("url")
+    if url is not None and not str(url).startswith(_SCHEMES):
+        # Not shown, since it may hold a password.
+        raise ConfigurationError(f"url must begin with {' or '.join(_SCHEMES)}")
     bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
     given = _mapping(bounded.get("connection_kwargs") or {})
     for name in _TIMEOUTS:
