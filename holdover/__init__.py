@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
     from holdover.regions.defaults import Defaults
+    from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
+    from holdover.regions.inspecting import Inspection
     from holdover.regions.lifetime import LeaseTerms, Lifetime
+    from holdover.regions.outcomes import Delivery
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
     from holdover.regions.refresh.thread import ThreadRunner
@@ -32,6 +36,10 @@ __all__ = [
     "CeleryRunner",
     "Compression",
     "Defaults",
+    "Delivery",
+    "Freshness",
+    "Inspection",
+    "KeyLease",
     "LeaseTerms",
     "Lifetime",
     "Region",
@@ -52,6 +60,10 @@ _HOMES = {
     "CeleryRunner": "holdover.regions.refresh.celery",
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
+    "Delivery": "holdover.regions.outcomes",
+    "Freshness": "holdover.regions.freshness",
+    "Inspection": "holdover.regions.inspecting",
+    "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",

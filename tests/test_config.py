@@ -326,6 +326,8 @@ class TestSecrets:
             f"redis://me:a/{PASSWORD}@host",
             f"redis://me:a#{PASSWORD}@host",
             f"redis://me:a?{PASSWORD}@host",
+            f"redis://me:{PASSWORD}?a@host",
+            f"redis://me:{PASSWORD}#a?b@host",
             f"redis://me:a@{PASSWORD}@[host",
             f"redis://:{PASSWORD}@host:port",
             f"redis://unreachable:{PASSWORD}@host",

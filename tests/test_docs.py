@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from holdover import NO_VALUE, Registry
+from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
+from holdover.regions.backends.redis import RedisBackend
 
 ROOT = Path(__file__).parent.parent
 SHARED = {"this process": "process", "processes of a host": "host", "a fleet": "fleet"}
@@ -118,6 +120,22 @@ def test_the_decorators_code_runs(monkeypatch):
     assert page.price_of.get(17) is NO_VALUE
     assert page.cart.total.get("CHF") is NO_VALUE
     assert page.region.cached(page.fetch).get(17) == {"article": 17}
+
+
+def test_the_django_settings_work(redis_server, monkeypatch):
+    """The page's way to Redis makes a cache that keeps what it is given there."""
+    text = (ROOT / "docs" / "django.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    code = re.sub(r"^    ", "", blocks[1], flags=re.MULTILINE)
+    code = code.replace("redis://localhost/0", redis_server.url)
+    settings, caches = {}, Registry()
+    for user in ("holdover.regions.registry", "holdover.contrib_django.kept"):
+        monkeypatch.setattr(f"{user}.registry", caches)
+    exec(code.replace('"..."', '"a secret of 20 bytes"'), settings)
+    cache = RegionCache(settings["CACHES"]["default"]["LOCATION"], {})
+    cache.set("key", {"any": {"value"}})
+    assert cache.get("key") == {"any": {"value"}}
+    assert type(caches["site"].backend) is RedisBackend
 
 
 def test_the_policies_code_runs():

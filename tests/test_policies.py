@@ -122,7 +122,7 @@ def test_without_early_refresh_a_value_lives_its_time(new_region, clock):
 
 def test_an_early_refresh_is_ordered_from_the_runner(new_region, clock):
     """With a runner nobody waits for it."""
-    region = new_region(100.0, early_refresh=1000.0, runner="thread", lease=LONG)
+    region = new_region(100.0, early_refresh=1e9, runner="thread", lease=LONG)
     gate = Gate()
     region.get_or_create("k", slow_counter(clock, 5.0))
     assert region.get_or_create("k", gate) == 1
@@ -133,7 +133,7 @@ def test_an_early_refresh_is_ordered_from_the_runner(new_region, clock):
 
 def test_a_failing_early_refresh_is_nobodys_trouble(new_region, clock):
     """The value is still fresh."""
-    region = new_region(100.0, early_refresh=1000.0, lease=LONG)
+    region = new_region(100.0, early_refresh=1e9, lease=LONG)
     region.get_or_create("k", slow_counter(clock, 5.0))
     assert region.get_or_create("k", failing) == 1
 

@@ -67,7 +67,10 @@ def _with_scheme(given: object, scheme: str, rest: str) -> Location:
             raise _wrong(given, "is no absolute path")
         return Location(scheme, os.path.normpath(path))
     if scheme != "region":
-        raise _wrong(given, f"has the unknown scheme {scheme!r}")
+        raise ImproperlyConfigured(  # without LOCATION, which may hold a password
+            f"LOCATION has the unknown scheme {scheme!r}. Known are: {_KNOWN}. For any "
+            "other backend, configure a region of holdover.registry and name that"
+        )
     if not rest:
         raise _wrong(given, "names no region")
     return Location(scheme, rest)

@@ -202,7 +202,8 @@ def build_codec(
     if codec is None and backend.capabilities.keeps_objects:
         return None
     if codec is None or isinstance(codec, str):
-        return cast("Codec", plugins.load("codec", codec or "pickle")())
+        name = "pickle" if codec is None else codec
+        return cast("Codec", plugins.load("codec", name)())
     if not all(hasattr(codec, part) for part in ("tag", "dumps", "loads")):
         raise ConfigurationError(
             f"codec must be a name, or have tag, dumps and loads; got {codec!r}"

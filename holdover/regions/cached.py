@@ -23,6 +23,7 @@ from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
 from holdover.regions.keys import name_of, schema_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
+from holdover.regions.returned import Cached
 from holdover.regions.signatures import KeyGenerator, Template, left_out
 from holdover.regions.uses import Use
 
@@ -109,7 +110,11 @@ class Decorator(Protocol):
         self, function: Callable[Concatenate[type[C], R], T], /
     ) -> CachedOfClass[C, R, T]: ...
     @overload
-    def __call__(self, function: Callable[P, T], /) -> CachedCallable[P, T]: ...
+    def __call__(self, function: Callable[P, Cached[T]], /) -> CachedCallable[P, T]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Cached[T] | T], /
+    ) -> CachedCallable[P, T]: ...
     @overload
     def __call__(
         self, function: classmethod[Any, P, T] | staticmethod[P, T], /

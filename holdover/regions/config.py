@@ -47,7 +47,10 @@ def configure_all(layers: Layers, region_named: Callable[[str], Configurable]) -
         with saying(f"region {name!r}"):
             given[name] = layered(shared, expanded(own))
             if "backend" not in given[name]:
-                raise ConfigurationError("no backend is given")
+                raise ConfigurationError(
+                    "no backend is given: give it a backend or url, or give one to "
+                    "'defaults', which are for all regions"
+                )
     regions = {name: region_named(name) for name in given}
     with unchanged_on_error(regions.values()):
         for name, options in given.items():

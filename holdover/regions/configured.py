@@ -107,9 +107,10 @@ class ConfiguredRegion(Configurable):
         """Give the region its backend and its rules.
 
         Args:
-            backend: A name (``"holdover.memory"``, ``"holdover.file"``, or any of
-                dogpile.cache's), a URL (``"memory://?max_entries=500"``), whose query
-                may give settings too, or a backend object.
+            backend: A name (``"holdover.memory"``, ``"holdover.file"``,
+                ``"holdover.redis"``, or any of dogpile.cache's), a URL
+                (``"memory://?max_entries=500"``), whose query may give settings too,
+                or a backend object.
             expiration_time: Seconds (or ``timedelta``) for which a value is fresh;
                 None means for ever.
             arguments: The backend's own arguments.
@@ -117,9 +118,12 @@ class ConfiguredRegion(Configurable):
             replace_existing_backend: Whether the region may be configured already.
             region_invalidator: dogpile.cache's hook to decide what is invalidated.
             **settings: ``stale_while_revalidate``, ``stale_if_error``, ``keep_for``
-                (see `Lifetime`), ``codec``, ``lease``, ``runner``, ``on_miss``,
-                ``on_timeout``, ``secret``, ``compress``, ``schema``,
-                ``unsigned_pickle`` (see `Settings`).
+                (see `Lifetime`), ``jitter``, ``early_refresh``, ``creator_timeout``,
+                ``soft_creator_timeout``, ``backoff``, ``backoff_when_gone``,
+                ``most_unleased_creators`` (see ``docs/policies.rst``), ``codec``,
+                ``secret``, ``compress``, ``schema``, ``unsigned_pickle`` (see
+                ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
+                parts), ``runner``, ``on_miss``, ``on_timeout``.
 
         Returns:
             The region.
@@ -270,7 +274,8 @@ class ConfiguredRegion(Configurable):
         """Build what stands between the region's methods and its backend."""
         if not isinstance(self.backend, Backend):
             self._tier = self._crew = self._creation = self._batches = None
-            reason = f"{type(self.backend).__name__} knows no leases"
+            kind = type(self.backend)
+            reason = f"{kind.__module__}.{kind.__qualname__} knows no leases"
             self._listeners.tell(
                 events.TierDropped(region=self.name or "", reason=reason)
             )

@@ -46,6 +46,7 @@ class Guard:
         self.writing = Breaker(time_source=time_source)
         self.removing = Breaker(time_source=time_source)
         self.undelivered = Undelivered()
+        self._last_failure = "nothing"
         self._redelivery: Redelivery | None = None
 
     def redeliver_by(self, deliver: Callable[[], object]) -> None:
@@ -61,7 +62,10 @@ class Guard:
             BackendError: It failed, or was not tried.
         """
         if not breaker.allows():
-            raise BackendError("the backend has failed and is left alone for a while")
+            raise BackendError(
+                f"the backend of region {self._region!r} has failed and is left alone "
+                f"for a while; it said: {self._last_failure}"
+            )
         try:
             result = operation(*args, **kw)
         except ValueTooLarge as error:
@@ -69,6 +73,7 @@ class Guard:
             raise
         except BackendError as error:
             breaker.failed()
+            self._last_failure = str(error)
             self.tell(events.BackendFailed, "", str(error))
             raise
         breaker.succeeded()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from holdover.regions.sealing import Sealing
 from holdover.regions.signing import Keyring
 
 _PURPOSE = "envelope"
+_CONFIGURING = ("holdover.", "dogpile.")
 _IN_PROCESS = (MemoryBackend, NullBackend)  # dogpile.cache's, for tests mostly
 
 
@@ -58,9 +60,18 @@ def warn_of_pickle(
         "whoever can write there can run code in this process. Set secret=..., or "
         'codec="msgpack" or "json"; unsigned_pickle=True says that nobody else can',
         UnsignedPickleWarning,
-        stacklevel=2,
+        stacklevel=_frames_to_caller(),
     )
     return True
+
+
+def _frames_to_caller() -> int:
+    """Count the frames up to the code that configures, which a warning is to name."""
+    frame = sys._getframe(1)  # noqa: SLF001 - what warnings uses, too
+    level = 1
+    while frame.f_back and frame.f_globals["__name__"].startswith(_CONFIGURING):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def refuse_unkept(rules: Settings, backend: Any) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dogpile.cache.util import function_multi_key_generator
 
-from holdover.regions.cached_many import CachedMany, CachedManyCallable
+from holdover.regions.cached_many import (
+    CachedMany,
+    CachedManyCallable,
+    ManyDecorator,
+)
 from holdover.regions.calls import Call, CreateMany, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
@@ -80,7 +84,7 @@ class ManyRegion(ReadableRegion):
         asdict: bool = False,
         to_str: Callable[[Any], str] = str,
         function_multi_key_generator: Callable[..., Any] | None = None,
-    ) -> Callable[[Callable[..., Any]], CachedManyCallable]:
+    ) -> ManyDecorator:
         """Cache the values of a function that makes many of them at once.
 
         The function gets ids and returns their values in that order. The result has
@@ -119,13 +123,13 @@ class ManyRegion(ReadableRegion):
             spans = expiration_time() if callable(expiration_time) else expiration_time
             return self._call(key, _to_be_set, spans, should_cache_fn, None)
 
-        def decorate(function: Callable[..., Any]) -> CachedManyCallable:
+        def decorate(function: Callable[..., Any]) -> CachedManyCallable[Any, Any]:
             cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
             if self.name is not None and cached.name is not None:
                 CATALOGUE.register(self.name, cached.name, cached)
             return cached.wrapper()
 
-        return decorate
+        return cast("ManyDecorator", decorate)
 
     def _makes_multi_keys(self, generator: Callable[..., Any] | None) -> bool:
         """Say whether keys are ours to make, and not a generator's of the user's."""

@@ -93,7 +93,15 @@ class ReadableRegion(WritableRegion):
         return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
 
     def inspect(self, key: str, expiration_time: object = None) -> Inspection:
-        """Tell age, freshness, lease and last error of *key*; changes nothing."""
+        """Tell age, freshness, lease and last error of *key*; changes nothing.
+
+        Args:
+            key: The key; a decorated function's is ``f.key_for(...)``.
+            expiration_time: Seconds for which values are fresh, for this call.
+
+        Returns:
+            An `Inspection`; if the backend cannot be reached, one that says so.
+        """
         lifetime = self._lifetime_for(expiration_time)
         return inspect_key(self._entries, self._address(key), lifetime)
 
@@ -102,8 +110,9 @@ class ReadableRegion(WritableRegion):
 
         What it commits is stored only if the key was not set or invalidated since::
 
-            with region.lease("report") as lease:
-                if lease is not None:
+            lease = region.lease("report")
+            if lease is not None:
+                with lease:  # which others may win if this raises
                     lease.commit(make_report())
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from holdover.regions.config import (
@@ -13,7 +14,7 @@ from holdover.regions.config import (
     read_ini,
     read_nested,
 )
-from holdover.regions.errors import ConfigurationError
+from holdover.regions.errors import ConfigurationError, InvalidArgument, unknown
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
 from holdover.regions.spelling import read_flat
@@ -162,5 +163,15 @@ def make_region(name: str | None = None, **options: Any) -> Region:
         name: Its name. A region needs one to share a backend with others, and to be
             refreshed by a queue.
         **options: See `Region`.
+
+    Raises:
+        InvalidArgument: There is no such option.
     """
+    known = signature(Region).parameters
+    for option in options:
+        if option not in known:
+            raise InvalidArgument(
+                f"{unknown('option of make_region()', option, known)}. Backend and "
+                "rules are given to configure()"
+            )
     return Region(name, **options)

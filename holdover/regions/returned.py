@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.lifetime import Lifetime
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class _Unset:
@@ -22,7 +24,7 @@ _SPANS = ("expiration_time", "stale_while_revalidate", "stale_if_error", "keep_f
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(Generic[T_co]):
     """A value with rules of its own, for creators that know more than their region.
 
     Callers get the value. A span that is given holds for this entry, whoever reads it::
@@ -31,6 +33,9 @@ class Cached:
         def page(path):
             answer = fetch(path)
             return Cached(answer.body, expiration_time=answer.max_age)
+
+    For type checkers such a function returns ``Cached[str]``, and what takes its place
+    returns ``str``.
 
     Attributes:
         value: What callers get.
@@ -46,7 +51,7 @@ class Cached:
         InvalidArgument: *tags* is no collection of texts.
     """
 
-    value: Any
+    value: T_co
     _: KW_ONLY
     expiration_time: float | None = UNSET
     stale_while_revalidate: float | None = UNSET

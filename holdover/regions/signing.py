@@ -89,7 +89,7 @@ def _secret(given: object) -> bytes:
     if not isinstance(given, str | bytes):
         raise ConfigurationError(
             "secret must be a text, bytes, or a list of them, newest first; "
-            f"got a {type(given).__name__}"
+            f"got {type(given).__name__}"
         )
     secret = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
     if len(secret) < _SHORTEST:

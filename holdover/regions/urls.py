@@ -99,6 +99,10 @@ def _server(address: Address) -> dict[str, Any]:
         raise address.refused(f"has a port that is no number, or {_ENCODING}") from None
     if "@" in address.path and address.scheme != "unix":
         raise address.refused(_ENCODING)
+    number = unquote(address.path).strip("/")
+    if address.scheme != "unix" and number and not number.isdecimal():
+        # redis-py would take it for database 0.
+        raise address.refused("must end with a database's number, as 'redis://host/0'")
     return _url(address)
 
 
@@ -208,7 +212,8 @@ def _address(start: str, url: str) -> Address:
         raise ConfigurationError(_UNREADABLE.format(masked(url))) from None
     address = Address(start, parts.scheme, parts.netloc, parts.path)
     if "#" in url or "@" in url[len(start) :]:
-        raise address.refused(_ENCODING)
+        # All of it is masked: what stands before the "?" may be half a password.
+        raise ConfigurationError(f"the URL {masked(url)!r} {_ENCODING}")
     return address
 
 

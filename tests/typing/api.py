@@ -10,7 +10,16 @@ from typing import Any, Protocol, assert_type
 
 from dogpile.cache.api import NoValue
 
-from holdover import NO_VALUE, CeleryRunner, Lifetime, Region, allow_imports
+from holdover import (
+    NO_VALUE,
+    Cached,
+    CeleryRunner,
+    Delivery,
+    Inspection,
+    Lifetime,
+    Region,
+    allow_imports,
+)
 from holdover import make_region as make
 
 region = make("typed")
@@ -186,3 +195,49 @@ value: Any = region.get("key")
 allow_imports(["shop.prices"])
 allow_imports([5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 CeleryRunner(worker="process", include=["shop.prices"])
+
+# -- many values, and values with rules of their own ---------------------------
+
+
+@region.cache_multi_on_arguments()
+def names(*articles: int) -> list[str]:
+    """Make many."""
+    return [str(one) for one in articles]
+
+
+@region.cache_multi_on_arguments(asdict=True)
+def stock(*articles: int) -> dict[int, float]:
+    """Make many, by id."""
+    return dict.fromkeys(articles, 1.0)
+
+
+assert_type(names(1, 2), list[str])
+assert_type(stock(1, 2), dict[int, float])
+assert_type(names.refresh(1), list[str])
+assert_type(names.key_for(1), str)
+names.invalidate(1, 2)
+names("one")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@region.cache_on_arguments()
+def page(path: str) -> Cached[str]:
+    """Bring rules of its own."""
+    return Cached(path, expiration_time=60)
+
+
+@region.cache_on_arguments()
+def shelf(number: int) -> Cached[str] | str:
+    """Bring them sometimes."""
+    return Cached("empty", store=False) if number else "full"
+
+
+assert_type(page("/"), str)
+assert_type(page.get("/"), str | NoValue)
+assert_type(shelf(4), str)
+
+assert_type(region.inspect("key"), Inspection)
+assert_type(region.expire("key"), Delivery)
+lease = region.lease("key")
+if lease is not None:
+    with lease:
+        assert_type(lease.commit(5), bool)

@@ -25,6 +25,7 @@ from holdover.regions.backends.redis_link import (
     accepted,
 )
 from holdover.regions.backends.redis_options import (
+    ARGUMENT_TYPES,
     connected,
     default_ttl,
     has_limit,
@@ -75,16 +76,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         keeps_objects=False,
         bounded_by=("maxmemory",),
     )
-    known_arguments = frozenset(
-        {
-            "url", "host", "port", "db", "username", "password", "ssl",
-            "socket_timeout", "socket_connect_timeout", "socket_keepalive",
-            "socket_keepalive_options", "connection_kwargs", "connection_pool",
-            "redis_expiration_time", "max_bytes", "distributed_lock", "lock_timeout",
-            "lock_sleep", "lock_blocking", "lock_blocking_timeout", "lock_prefix",
-            "thread_local_lock",
-        }
-    )  # fmt: skip
+    known_arguments = ARGUMENT_TYPES
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         Backend.__init__(self, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,21 +18,59 @@ from holdover.regions.lifetime import seconds
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
+_SCHEMES = ("redis://", "rediss://", "unix://")
+ARGUMENT_TYPES = MappingProxyType(
+    {
+        "url": str,
+        "host": str,
+        "port": int,
+        "db": int,
+        "username": str,
+        "password": str,
+        "ssl": bool,
+        "socket_timeout": float,
+        "socket_connect_timeout": float,
+        "socket_keepalive": bool,
+        "socket_keepalive_options": Mapping,
+        "connection_kwargs": Mapping,
+        "connection_pool": ConnectionPool,
+        "redis_expiration_time": float,
+        "max_bytes": int,
+        "distributed_lock": bool,
+        "lock_timeout": float,
+        "lock_sleep": float,
+        "lock_blocking": bool,
+        "lock_blocking_timeout": float,
+        "lock_prefix": str,
+        "thread_local_lock": bool,
+    }
+)
+"""What each argument of the backend is, by which texts are read."""
 
 
 def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Give dogpile.cache's arguments with our defaults, which bound every wait.
 
     Raises:
-        ConfigurationError: A timeout or the pool is something else.
+        ConfigurationError: A timeout or the pool is something else, a number is none,
+            or the URL has another scheme.
     """
+    for name in ("port", "db"):
+        if not str(arguments.get(name) or 0).isdecimal():
+            raise ConfigurationError(
+                f"{name} must be a whole number, got {arguments[name]!r}"
+            )
     pool = arguments.get("connection_pool")
     if pool is not None and not isinstance(pool, ConnectionPool):
         raise ConfigurationError(
             f"connection_pool must be a redis.ConnectionPool, got {pool!r:.80}"
         )
+    url = arguments.get("url")
+    if url is not None and not str(url).startswith(_SCHEMES):
+        # Not shown, since it may hold a password.
+        raise ConfigurationError(f"url must begin with {' or '.join(_SCHEMES)}")
     bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
-    given = dict(bounded.get("connection_kwargs") or {})
+    given = _mapping(bounded.get("connection_kwargs") or {})
     for name in _TIMEOUTS:
         wanted = bounded.get(name)
         if wanted is None:
@@ -46,6 +85,13 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     # only confuse.
     bounded.setdefault("thread_local_lock", not bounded.get("distributed_lock"))
     return bounded
+
+
+def _mapping(given: object) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise ConfigurationError(f"connection_kwargs must be a mapping, got {kind}")
+    return dict(given)
 
 
 @contextmanager

@@ -242,6 +242,11 @@ def _check(app: Celery | None, worker: str, include: Sequence[str]) -> None:
                 "its process imports to know your regions and functions"
             )
         return
+    if not hasattr(app, "conf"):
+        raise ConfigurationError(
+            f"CeleryRunner(app) needs your Celery app, got {type(app).__name__}: "
+            "celery.Celery('shop', broker=...)"
+        )
     if worker == "process" or include:
         raise ConfigurationError(
             "CeleryRunner(app) is served by the app's own workers: worker= and "
