@@ -186,11 +186,7 @@ class Batches:
         flights = [part.flight for part in parts]
         gone = [p for p in parts if p.found.freshness is Freshness.GONE]
         try:
-            made = crew.foreground.bounded(
-                lambda: crew.maker.many(parts, create),
-                flights,
-                has_old_value=not gone,
-            )
+            made = crew.foreground.create_many(parts, create, has_old_value=not gone)
         except Slow as slow:
             crew.tier.tell(events.CreatorSlow, parts[0].call.key, str(slow))
             if gone:
