@@ -61,8 +61,8 @@ class Renewals:
         """Keep *lease* alive during the block, at most ``terms.max_hold`` seconds."""
         now = SYSTEM_TIME.steady()
         held = _Held(backend, lease, terms.ttl, now + terms.max_hold)
-        self._schedule(held, now)
         try:
+            self._schedule(held, now)
             yield
         finally:
             held.ended = True  # the thread drops it when it comes due
