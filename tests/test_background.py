@@ -88,7 +88,7 @@ def test_an_idle_thread_is_used_again(new_pool):
         done = threading.Event()
         assert pool.submit(done.set)
         assert done.wait(SOON)
-        while not pool._idle:
+        while pool._unfinished:
             pass
     assert pool_threads() == before + 1
 
@@ -179,7 +179,7 @@ begun, end, ran = threading.Event(), threading.Event(), []
 pool.submit(lambda: (begun.set(), end.wait()))
 begun.wait()
 pool.submit(lambda: ran.append("parent's"))
-pool._changed.acquire()
+pool._lock.acquire()
 child = os.fork()
 if child == 0:
     signal.alarm(5)
@@ -190,7 +190,7 @@ if child == 0:
     assert ran == []
     os._exit(0)
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-pool._changed.release()
+pool._lock.release()
 end.set()
 done = threading.Event()
 pool.submit(done.set)

@@ -75,6 +75,8 @@ LAYERS = {
         "regions.patience",
         "regions.errands",
         "regions.crowds",
+        "regions.latch",
+        "regions.seats",
         "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
@@ -112,6 +114,7 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.forks",
     "regions.background",
     "regions.plugins",
+    "regions.seats",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {

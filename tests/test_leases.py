@@ -234,7 +234,7 @@ theirs, ours = Recorder(), Recorder()
 lease = Lease(key="k", token="t", fence=1, clock=1, ttl=0.03)
 with renewals.holding(theirs, lease, terms):
     theirs.renewed.wait(5)
-    with renewals._changed:
+    with renewals._lock:
         child = os.fork()
     if child == 0:
         signal.alarm(5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,32 +31,34 @@ class Pool:
 
     def after_fork(self) -> None:
         """Begin with no thread and an empty queue."""
-        self._changed = threading.Condition()  # guards all below
-        self._waiting: deque[Callable[[], Any]] = deque()
+        # Not a condition: that is Python, and an exception from outside between two of
+        # its steps could leave it locked.
+        self._waiting: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards all below
         self._threads = 0
-        self._idle = 0
+        self._unfinished = 0
         self._begun_at: dict[int, float] = {}  # thread -> when its present work began
 
     def submit(self, work: Callable[[], Any]) -> bool:
         """Have *work* done soon; False at once if that cannot be promised."""
-        with self._changed:
-            if len(self._waiting) >= self._backlog:
+        with self._lock:
+            if self._waiting.qsize() >= self._backlog:
                 return False
-            if self._idle <= len(self._waiting) and self._threads < self._most:
+            if self._threads <= self._unfinished and self._threads < self._most:
                 self._start_thread()
             if not self._threads:
                 return False
-            self._waiting.append(work)
-            self._changed.notify()
+            self._unfinished += 1
+            self._waiting.put(work)
             return True
 
     def waiting(self) -> int:
         """Tell how much work no thread has taken yet."""
-        return len(self._waiting)
+        return self._waiting.qsize()
 
     def busy_for(self) -> float:
         """Tell for how many seconds the longest piece of work has been under way."""
-        with self._changed:
+        with self._lock:
             begun_at = min(self._begun_at.values(), default=None)
         return 0.0 if begun_at is None else SYSTEM_TIME.steady() - begun_at
 
@@ -67,20 +69,16 @@ class Pool:
             self._threads += 1
 
     def _run(self) -> None:
+        me = threading.get_ident()
         while True:
-            work = self._next()
+            work = self._waiting.get()
+            with self._lock:
+                self._begun_at[me] = SYSTEM_TIME.steady()
             try:
                 work()
             except BaseException:  # one bad piece of work must not end the thread
                 log.exception("%s: unexpected error", self._name)
-
-    def _next(self) -> Callable[[], Any]:
-        me = threading.get_ident()
-        with self._changed:
-            self._begun_at.pop(me, None)
-            self._idle += 1
-            while not self._waiting:
-                self._changed.wait()
-            self._idle -= 1
-            self._begun_at[me] = SYSTEM_TIME.steady()
-            return self._waiting.popleft()
+            del work  # and not keep alive what it was about
+            with self._lock:
+                if self._begun_at.pop(me, None) is not None:  # not in a fork's child
+                    self._unfinished -= 1

@@ -188,11 +188,7 @@ class Batches:
         flights = {part.call.key: part.flight for part in parts}
         gone = [p for p in parts if p.found.freshness is Freshness.GONE]
         try:
-            made = crew.foreground.bounded(
-                lambda: crew.maker.many(parts, create),
-                flights,
-                has_old_value=not gone,
-            )
+            made = crew.foreground.create_many(parts, create, has_old_value=not gone)
         except Slow as slow:
             for key in flights:
                 crew.tier.tell(events.CreatorSlow, key, str(slow))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,10 +29,9 @@ class KeyLease:
         self._call = call
         self._lease: Lease | None = lease
         self._began_at = crew.time.steady()
-        self._renewal = ExitStack()
-        self._renewal.enter_context(
-            RENEWALS.holding(crew.tier.backend, lease, crew.terms)
-        )
+        # No ExitStack, whose traces of an exception would keep it alive.
+        self._renewal = RENEWALS.holding(crew.tier.backend, lease, crew.terms)
+        self._renewal.__enter__()
 
     def commit(self, value: Any) -> bool:
         """Store *value*, unless the key was set or invalidated in the meantime.
@@ -67,7 +65,7 @@ class KeyLease:
         lease, self._lease = self._lease, None
         if lease is None:
             raise HoldoverError(f"the lease of {self.key!r} has ended already")
-        self._renewal.close()
+        self._renewal.__exit__(None, None, None)
         return lease
 
     def __enter__(self) -> Self:

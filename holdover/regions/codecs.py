@@ -143,16 +143,23 @@ class FunctionCodec:
 
 def is_plain(value: Any) -> bool:
     """Say whether JSON gives *value* back with its types unchanged."""
+    try:
+        return _is_plain(value)
+    except RecursionError:  # nor would JSON read it
+        return False
+
+
+def _is_plain(value: Any) -> bool:
     kind = type(value)
     if value is None or kind in (bool, int, float):
         return True
     if kind is str:
         return value.isascii() or is_unicode(value)
     if kind is list:
-        return all(map(is_plain, value))
+        return all(map(_is_plain, value))
     if kind is dict:
         return all(
-            type(key) is str and is_plain(key) and is_plain(held)
+            type(key) is str and _is_plain(key) and _is_plain(held)
             for key, held in value.items()
         )
     return False

@@ -14,7 +14,7 @@ from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease, LeaseKind
 from holdover.regions.calls import Call
 from holdover.regions.crew import Crew
-from holdover.regions.errors import BackendError, LeaseTimeout
+from holdover.regions.errors import BackendError, CreatorBackoff, LeaseTimeout
 from holdover.regions.flights import (
     FLIGHTS,
     Flight,
@@ -149,6 +149,8 @@ class Creation:
                 if not FLIGHTS.wait(seat.flight, left):
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
+            if self._is_pause_of_others(landed, found):
+                continue
             if _is_for(call, landed):
                 return self._share(call, found, landed)
             # We asked after that value's creator had started, and something was
@@ -248,6 +250,15 @@ class Creation:
         if isinstance(grant, Busy):
             self._taken.remember(call.key, found.entry, grant.expires_in)
         return grant
+
+    def _is_pause_of_others(self, landed: Landed, found: Found) -> bool:
+        """Say whether a failed creator is left alone, but not by this caller.
+
+        Whoever led the flight had an old value to serve, and this one has none.
+        """
+        return isinstance(
+            landed.error, CreatorBackoff
+        ) and LeaseKind.BACKING_OFF in self._overtaking(found)
 
     def _overtaking(self, found: Found) -> Collection[LeaseKind]:
         """What does not keep from creating somebody who found no usable value."""

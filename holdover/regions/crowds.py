@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import threading
+import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.seats import Seat, seats
 
 
 class Crowd:
@@ -28,7 +29,7 @@ class Crowd:
 
     def after_fork(self) -> None:
         """Begin empty: the others stayed behind in the parent."""
-        self._free = threading.Semaphore(self._places)
+        self._free = seats(self._places)
 
     @contextmanager
     def joined(self, patience: float) -> Iterator[None]:
@@ -36,12 +37,13 @@ class Crowd:
         if self._is_inside.get():
             yield
             return
-        free = self._free
-        got_in = free.acquire(timeout=patience)
+        seat: Seat | None = None
+        with suppress(queue.Empty):
+            seat = self._free.get(timeout=patience)
         before = self._is_inside.set(True)
         try:
             yield
         finally:
             self._is_inside.reset(before)
-            if got_in:
-                free.release()
+            if seat is not None:
+                seat.leave()

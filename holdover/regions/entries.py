@@ -264,6 +264,7 @@ class Entries:
         Raises:
             BackendError: It still cannot be delivered.
         """
+        self._guard.see_to_redelivery()
         self._deliver(self._guard.undelivered.concerning(key))
 
     def _deliver_all(self) -> None:
@@ -271,11 +272,13 @@ class Entries:
 
     def _deliver(self, pending: Sequence[Pending]) -> None:
         keys = [one for one in pending if isinstance(one, str)]
-        for one in pending:
-            if one is WHOLE_REGION:
-                self.invalidate(hard=True, strict=True)
-            elif isinstance(one, Mark):
-                self.invalidate(hard=one.hard, reaches=[one.reach], strict=True)
+        if WHOLE_REGION in pending:
+            self.invalidate(hard=True, strict=True)
+        for hard in (True, False):
+            marks = [m for m in pending if isinstance(m, Mark) and m.hard is hard]
+            for start in range(0, len(marks), _MOST_AT_ONCE):
+                reaches = [one.reach for one in marks[start : start + _MOST_AT_ONCE]]
+                self.invalidate(hard=hard, reaches=reaches, strict=True)
         for start in range(0, len(keys), _MOST_AT_ONCE):
             self.remove_multi(keys[start : start + _MOST_AT_ONCE], strict=True)
 

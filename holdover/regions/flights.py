@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from holdover.regions.errands import dependent_threads
 from holdover.regions.errors import RecursiveCreation
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.latch import Latch
 
 EVERYONE = math.inf
+NOBODY = 0  # no thread has this identity
 
 _tickets = itertools.count(1)
 
@@ -51,13 +54,13 @@ class Flight:
 
     def __init__(self) -> None:
         self.owner = threading.get_ident()
-        self.landed = NOTHING  # written once, before the event is set
-        self._done = threading.Event()
+        self.landed = NOTHING  # written before the latch opens
+        self._done = Latch()
 
     @property
     def has_landed(self) -> bool:
         """Whether the errand is over."""
-        return self._done.is_set()
+        return self._done.is_open
 
     def wait(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds; say whether the flight has landed."""
@@ -66,7 +69,7 @@ class Flight:
     def land(self, landed: Landed) -> None:
         """Hand over what was brought and wake everyone."""
         self.landed = landed
-        self._done.set()
+        self._done.open()
 
 
 class Flights:
@@ -100,11 +103,14 @@ class Flights:
         """Register *mine* for *key*, unless there is one; give the one there is.
 
         Raises:
-            RecursiveCreation: It is owned by the calling thread, who would wait for it.
+            RecursiveCreation: It is owned by the calling thread, or one that waits for
+                it, which would wait for itself.
         """
         with self._lock:
             flight = self._flights.setdefault(key, mine)
-        if may_wait and flight is not mine and flight.owner == threading.get_ident():
+            if flight.has_landed:  # an exception from outside kept it from being closed
+                flight = self._flights[key] = mine
+        if may_wait and flight is not mine and flight.owner in dependent_threads():
             raise RecursiveCreation(
                 f"the creator of {_shown(key)} asked for that same key: it would "
                 "wait for itself"
@@ -117,15 +123,22 @@ class Flights:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
+    def abandon(self, key: object, mine: Flight) -> None:
+        """End a flight that its owner has lost; takes no lock, which he may hold."""
+        if self._flights.get(key) is mine:
+            self._flights.pop(key, None)
+            if not mine.has_landed:
+                mine.land(NOTHING)
+
     def wait(self, flight: Flight, timeout: float) -> bool:
         """Wait for *flight*; False if it did not land in time, or never could.
 
         It never could if its owner waits, over any number of hands, for a flight of
         the calling thread.
         """
-        me = threading.get_ident()
+        me, us = threading.get_ident(), dependent_threads()
         with self._lock:
-            if self._leads_back_to(me, flight):
+            if self._leads_back_to(us, flight):
                 return False
             self._waiting[me] = flight
         try:
@@ -134,10 +147,10 @@ class Flights:
             with self._lock:
                 self._waiting.pop(me, None)
 
-    def _leads_back_to(self, thread: int, flight: Flight) -> bool:
+    def _leads_back_to(self, threads: set[int], flight: Flight) -> bool:
         following: Flight | None = flight
         while following is not None and not following.has_landed:
-            if following.owner == thread:
+            if following.owner in threads:
                 return True
             following = self._waiting.get(following.owner)
         return False
@@ -181,6 +194,12 @@ class Boarding:
         self._flights.close(self._key, self._mine)
         if not self._mine.has_landed:
             self._mine.land(NOTHING)
+
+    def __del__(self) -> None:
+        # An exception from outside came between entering and leaving the block, as an
+        # ExitStack has such steps.
+        if hasattr(self, "flight"):  # else it struck before there was one
+            self._flights.abandon(self._key, self._mine)
 
 
 def _shown(key: object) -> str:

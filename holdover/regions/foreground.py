@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, TypeVar
 
 from holdover.regions import events
 from holdover.regions.backends.base import Busy, Lease
-from holdover.regions.calls import Call, Made
+from holdover.regions.calls import Call, CreateMany, Made, Part
 from holdover.regions.crowds import Crowd
 from holdover.regions.errands import Errand
 from holdover.regions.errors import CreatorBackoff, CreatorFailure, CreatorTimeout
 from holdover.regions.events import Listeners
-from holdover.regions.flights import Flight, Landed
+from holdover.regions.flights import NOBODY, Flight, Landed
 from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import CreatorTerms
 from holdover.regions.making import Maker
@@ -69,6 +70,24 @@ class Foreground:
                 return self._maker.unstored(call, flight)
 
         return self._run(call, flight, found, work)
+
+    def create_many(
+        self, parts: Sequence[Part], create: CreateMany, *, has_old_value: bool
+    ) -> list[Made]:
+        """Create several at once, some of them maybe without a lease.
+
+        Raises:
+            Slow: See `bounded`.
+            Exception: Whatever the creator raised.
+        """
+        has_all_leases = all(part.lease is not None for part in parts)
+
+        def work() -> list[Made]:
+            with nullcontext() if has_all_leases else self._unleased.joined(self._wait):
+                return self._maker.many(parts, create)
+
+        flights = {part.call.key: part.flight for part in parts}
+        return self.bounded(work, flights, has_old_value=has_old_value)
 
     def failed(
         self,
@@ -135,7 +154,12 @@ class Foreground:
         def owning_the_flights() -> T:
             for flight in flights.values():
                 flight.owner = threading.get_ident()  # by this, recursion is noticed
-            return work()
+            try:
+                return work()
+            finally:
+                # A thread that is started next may well be given the same identity.
+                for flight in flights.values():
+                    flight.owner = NOBODY
 
         def left(error: BaseException) -> None:
             for key in flights:

@@ -53,6 +53,11 @@ class Guard:
         """Have *deliver* called, in a thread, while something is undelivered."""
         self._redelivery = Redelivery(lambda: bool(self.undelivered), deliver)
 
+    def see_to_redelivery(self) -> None:
+        """Have somebody go on telling the backend; also in the child of a fork."""
+        if self._redelivery is not None:
+            self._redelivery.start()
+
     def call(
         self, breaker: Breaker, operation: Callable[..., T], *args: Any, **kw: Any
     ) -> T:
@@ -108,8 +113,7 @@ class Guard:
         except BackendError:
             for one in pending:
                 self.undelivered.remember(one)
-            if self._redelivery is not None:
-                self._redelivery.start()
+            self.see_to_redelivery()
             if strict:
                 raise
             return Delivery(pending=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from holdover.regions.forks import renew_after_fork
@@ -45,7 +46,10 @@ class Renewals:
 
     def after_fork(self) -> None:
         """Renew nothing that the parent holds."""
-        self._changed = threading.Condition()  # guards all below
+        # Not a condition: that is Python, and an exception from outside between two of
+        # its steps could leave it locked, and then nobody creates any more.
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards all below
         self._due: list[tuple[float, int, _Held]] = []
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
@@ -57,20 +61,20 @@ class Renewals:
         """Keep *lease* alive during the block, at most ``terms.max_hold`` seconds."""
         now = SYSTEM_TIME.steady()
         held = _Held(backend, lease, terms.ttl, now + terms.max_hold)
-        self._schedule(held, now)
         try:
+            self._schedule(held, now)
             yield
         finally:
             held.ended = True  # the thread drops it when it comes due
 
     def _schedule(self, held: _Held, now: float) -> None:
         due_at = now + held.ttl / _RENEWALS_PER_TTL
-        with self._changed:
+        with self._lock:
             heapq.heappush(self._due, (due_at, next(self._order), held))
             if self._thread is None or not self._thread.is_alive():
                 self._start_thread()
             elif self._due[0][2] is held:
-                self._changed.notify()
+                self._woken.put(None)
 
     def _start_thread(self) -> None:
         """Start the one thread; without it, leases last their ttl and no longer."""
@@ -92,15 +96,15 @@ class Renewals:
 
     def _next(self) -> _Held:
         """Wait for the next lease that is due."""
-        with self._changed:
-            while True:
-                if not self._due:
-                    self._changed.wait()
-                    continue
-                wait = self._due[0][0] - SYSTEM_TIME.steady()
-                if wait <= 0:
-                    return heapq.heappop(self._due)[2]
-                self._changed.wait(wait)
+        while True:
+            with self._lock:
+                wait = None
+                if self._due:
+                    wait = self._due[0][0] - SYSTEM_TIME.steady()
+                    if wait <= 0:
+                        return heapq.heappop(self._due)[2]
+            with suppress(queue.Empty):
+                self._woken.get(timeout=wait)
 
 
 def _renewed(held: _Held) -> bool:

@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Callable
 
-from holdover.regions.background import Pool
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
 
@@ -16,7 +15,7 @@ _DICE = random.SystemRandom()  # no state that a fork or a test could share
 
 
 class Redelivery:
-    """Tries again, in a thread of its own, until nothing is left.
+    """Tries again, in a thread that lives until nothing is left.
 
     Readers in this process try by themselves; this is for those in others, who do not
     know that what they read was to be removed.
@@ -31,7 +30,6 @@ class Redelivery:
     ) -> None:
         self._is_needed = is_needed
         self._deliver = deliver
-        self._pool = Pool("holdover-redelivery", threads=1, backlog=1)
         self._is_running = False
         renew_after_fork(self)
 
@@ -41,8 +39,15 @@ class Redelivery:
 
     def start(self) -> None:
         """Go on trying behind the caller's back, unless that is under way."""
-        if not self._is_running:
-            self._is_running = self._pool.submit(self._run)
+        if self._is_running:
+            return
+        self._is_running = True  # before the thread can say that it is not
+        try:
+            threading.Thread(
+                target=self._run, name="holdover-redelivery", daemon=True
+            ).start()
+        except RuntimeError:  # no thread to be had; the next failure or read asks again
+            self._is_running = False
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE

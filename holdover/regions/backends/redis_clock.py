@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.redis_link import Link, Refused, accepted
-from holdover.regions.backends.redis_records import mark_record, state_of
+from holdover.regions.backends.redis_records import mark_record, state_of, tick_of
 from holdover.regions.errors import BackendError
 from holdover.regions.ticks import ClockState, Mark, Reach, new_epoch
 
@@ -28,7 +28,7 @@ class RedisClocks:
 
     def state(self, name: bytes, marks: bytes, *, since: int) -> ClockState:
         """Read a clock, with its marks from after *since*."""
-        for _ in range(_MOST_TRIES):
+        for attempt in range(_MOST_TRIES):
             # Not by MULTI, in which a full server refuses even to read. What is the
             # same before and after is one state, since every change moves the tick.
             before, listed, has_marks, after = self._link.ask(
@@ -37,11 +37,13 @@ class RedisClocks:
                 ("EXISTS", marks),
                 ("GET", name),
             )
-            if before != after:
+            if tick_of(before) != tick_of(after):
                 continue
             state = state_of(before, has_marks, listed)
             if state is not None:
                 return state
+            if attempt:  # not lost but damaged, or of another type
+                self._forget(name, marks)
             self._atomic.run(steps.SEED, (name, marks), epoch())
         raise BackendError(f"the region clock {name!r:.80} keeps changing")
 
@@ -56,12 +58,16 @@ class RedisClocks:
             )
         except Refused:
             # A full server. It still deletes, and without its clock all is gone.
-            accepted(self._link.ask(("DEL", name, marks)))
+            self._forget(name, marks)
             return ClockState.seeded(time.time())
         state = state_of(*found) if isinstance(found, list) else None
-        if state is None:
-            raise BackendError(f"the region clock {name!r:.80} was answered {found!r}")
+        if state is None:  # what was there was damaged
+            self._forget(name, marks)
+            return ClockState.seeded(time.time())
         return state
+
+    def _forget(self, name: bytes, marks: bytes) -> None:
+        accepted(self._link.ask(("DEL", name, marks)))
 
 
 def epoch() -> bytes:

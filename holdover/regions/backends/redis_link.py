@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as TookTooLong
 
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.seats import seats
 
 _MOST_SEATS = 10_000  # where a pool has no limit to speak of
 
@@ -66,23 +67,6 @@ class Conversation:
             return error
 
 
-class _Seat:
-    """The right to borrow one connection, which nobody can lose."""
-
-    __slots__ = ("_free",)
-
-    def __init__(self, free: queue.SimpleQueue[_Seat]) -> None:
-        self._free: queue.SimpleQueue[_Seat] | None = free
-
-    def leave(self) -> None:
-        """Make place for the next."""
-        free, self._free = self._free, None
-        if free is not None:
-            free.put(_Seat(free))
-
-    __del__ = leave  # an exception from outside came between taking and using it
-
-
 class Link:
     """The way to one server, for all threads of this process.
 
@@ -104,12 +88,8 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections; redis-py closes our ends of them."""
         self._own = _Own()
-        # Not a semaphore: that is Python, and an exception from outside between two of
-        # its steps could leave it locked.
-        self._seats: queue.SimpleQueue[_Seat] = queue.SimpleQueue()
-        if self._borrows:
-            for _ in range(min(self._pool.max_connections, _MOST_SEATS)):
-                self._seats.put(_Seat(self._seats))
+        most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
+        self._seats = seats(most)
 
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.

@@ -19,6 +19,7 @@ _FENCE_FORM = struct.Struct("<Q")
 
 _KINDS = {LeaseKind.HELD: b"H", LeaseKind.QUEUED: b"Q", LeaseKind.BACKING_OFF: b"B"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
+KINDS = b"".join(_KIND_OF).decode()  # the letters with which a lease may begin
 _LONGEST_REASON = 500  # bytes
 TOKEN_LENGTH = 32
 FENCE_LENGTH = 16
@@ -128,9 +129,11 @@ def state_of(clock: Any, has_marks: Any, marks: Any) -> ClockState | None:
         return None
     try:
         ticks = {mark_of(member): int(float(at)) for member, at in _pairs(marks)}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     tick, hard_floor, soft_floor = (int(found[number]) for number in (1, 2, 3))
+    if max(hard_floor, soft_floor) > tick:  # then nothing could ever be fresh
+        return None
     return ClockState(
         tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=ticks
     )

@@ -6,7 +6,7 @@ same arguments, the same replies.
 
 from __future__ import annotations
 
-from holdover.regions.backends.redis_records import FENCE, RECORD_LENGTH, TOKEN
+from holdover.regions.backends.redis_records import FENCE, KINDS, RECORD_LENGTH, TOKEN
 from holdover.regions.envelope import FENCE_FROM_END, FENCE_SIZE, MAGIC, TRAILER_SIZE
 from holdover.regions.ticks import EPOCH_MASK, MOST_MARKS
 
@@ -61,6 +61,10 @@ end
 """
 
 _HELD = f"""
+local function held_at(name)
+  local held = redis.pcall('GET', name)
+  return type(held) == 'string' and held
+end
 local function token_in(record)
   return record and string.sub(record, {TOKEN.start + 1}, {TOKEN.stop})
 end
@@ -70,14 +74,14 @@ end
 """
 
 # KEYS value lease clock marks; ARGV seen record px overtaking epoch
-ACQUIRE = f"""{_CLOCK}{_FENCE}
+ACQUIRE = f"""{_CLOCK}{_FENCE}{_HELD}
 local fence = fence_at(KEYS[1])
 if fence ~= '' and fence ~= ARGV[1] then
   local clock = clock_at(KEYS[3], KEYS[4], ARGV[5])
   return {{'changed', redis.call('GET', KEYS[1]), clock}}
 end
-local held = redis.call('GET', KEYS[2])
-if held and #held >= {RECORD_LENGTH} then
+local held = held_at(KEYS[2])
+if held and #held >= {RECORD_LENGTH} and string.find(held, '^[{KINDS}]') then
   local left = redis.call('PTTL', KEYS[2])
   if left > 0 and not string.find(ARGV[4], string.sub(held, 1, 1), 1, true) then
     return {{'busy', held, left}}
@@ -90,13 +94,13 @@ return {{'lease', clock}}
 
 # KEYS lease; ARGV token px
 RENEW = f"""{_HELD}
-if token_in(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 0 end
+if token_in(held_at(KEYS[1])) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 # KEYS lease clock marks; ARGV token new_token px epoch
 ADOPT = f"""{_CLOCK}{_HELD}
-local held = redis.call('GET', KEYS[1])
+local held = held_at(KEYS[1])
 if token_in(held) ~= ARGV[1] then return false end
 local clock = clock_at(KEYS[2], KEYS[3], ARGV[4])
 redis.call('SET', KEYS[1], 'H' .. ARGV[2] .. fence_in(held), 'PX', ARGV[3])
@@ -105,7 +109,7 @@ return {{fence_in(held), clock}}
 
 # KEYS value lease clock marks; ARGV fence stored px epoch
 COMMIT = f"""{_CLOCK}{_STORE}{_HELD}
-if fence_in(redis.call('GET', KEYS[2])) ~= ARGV[1] then return false end
+if fence_in(held_at(KEYS[2])) ~= ARGV[1] then return false end
 store(KEYS[1], ARGV[2], ARGV[3])
 redis.call('DEL', KEYS[2])
 return clock_at(KEYS[3], KEYS[4], ARGV[4])
@@ -113,13 +117,13 @@ return clock_at(KEYS[3], KEYS[4], ARGV[4])
 
 # KEYS lease; ARGV token
 RELEASE = f"""{_HELD}
-if token_in(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 0 end
+if token_in(held_at(KEYS[1])) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
 # KEYS lease; ARGV token record px
 BACK_OFF = f"""{_HELD}
-if token_in(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 0 end
+if token_in(held_at(KEYS[1])) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from holdover.regions.backends.redis_link import Command, Conversation, Link, accepted
 from holdover.regions.backends.redis_records import (
     FENCE,
+    KINDS,
     RECORD_LENGTH,
     TOKEN,
     clock_record,
@@ -73,7 +74,7 @@ def _fence_at(conversation: Conversation, name: bytes) -> bytes:
 
 
 def _held_at(conversation: Conversation, name: bytes) -> bytes:
-    held = accepted([_one(conversation, "GET", name)])[0]
+    held = _one(conversation, "GET", name)
     return held if isinstance(held, bytes) else b""
 
 
@@ -115,7 +116,8 @@ def acquire(conversation: Conversation, keys: Words, args: Words) -> Decision:
         stored = accepted([_one(conversation, "GET", value)])[0]
         return [b"changed", stored, clock], seeding
     held = _held_at(conversation, lease)
-    if len(held) >= RECORD_LENGTH and held[:1] not in overtaking:
+    is_lease = len(held) >= RECORD_LENGTH and held[:1] in KINDS.encode()
+    if is_lease and held[:1] not in overtaking:
         left = _one(conversation, "PTTL", lease)
         if isinstance(left, int) and left > 0:
             return [b"busy", held, left], seeding

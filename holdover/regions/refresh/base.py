@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from reprlib import repr as repr_of
 from typing import Any, Protocol
 
 from holdover.regions.codecs import is_plain
@@ -103,8 +104,12 @@ class BatchOrder:
         order = cls(**_parts_of(message, cls))
         if not len(order.args) == len(order.keys) == len(order.tokens):
             raise InvalidOrder("args, keys and tokens differ in number")
+        if not order.keys:
+            raise InvalidOrder("no keys")
         for text in [*order.keys, *order.tokens]:
             _check_part("a key or token", text, (str,))
+        if len(set(order.keys)) < len(order.keys):
+            raise InvalidOrder("a key is there twice")
         return order
 
 
@@ -139,8 +144,8 @@ def _parts_of(message: object, order: type[Any]) -> dict[str, Any]:
         raise InvalidOrder(f"an order is an object, got {type(message).__name__}")
     if message.get("version") != MESSAGE_VERSION:
         raise InvalidOrder(
-            f"an order of version {message.get('version')!r}; this release reads "
-            f"version {MESSAGE_VERSION}"
+            f"an order of version {repr_of(message.get('version'))}; "
+            f"this release reads version {MESSAGE_VERSION}"
         )
     parts = {field.name: message.get(field.name) for field in fields(order)}
     for name, part in parts.items():

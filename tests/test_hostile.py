@@ -1,0 +1,132 @@
+"""Whatever lies in a queue or under our names in Redis, callers never notice."""
+
+import threading
+import time
+
+import pytest
+import redis
+
+from holdover import LeaseTerms, events, make_region
+from holdover.regions.worker import carry_out
+
+NESTED = []
+for _ in range(5000):
+    NESTED = [NESTED]
+
+region = make_region("hostile").configure("holdover.memory", 60)
+
+
+@region.cache_multi_on_arguments()
+def many(*ids):
+    """Make several values."""
+    return list(ids)
+
+
+def order(**changes):
+    """Give a batch's message, with changes."""
+    message = {
+        "version": 1,
+        "region": "hostile",
+        "function": f"{__name__}:many",
+        "args": [1],
+        "keys": [many.key_for(1)],
+        "tokens": ["token"],
+        "not_after": time.time() + 60,
+    }
+    return {**message, **changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"args": [], "keys": [], "tokens": []},
+        {"args": [1, 1], "keys": [many.key_for(1)] * 2, "tokens": ["a", "b"]},
+        {"args": [NESTED]},
+        {"version": NESTED},
+        {"keys": NESTED},
+    ],
+)
+def test_orders(changes):
+    """A message that makes no sense is dropped, and nothing is raised."""
+    assert carry_out(order()).reason == "overtaken"
+    outcome = carry_out(order(**changes))
+    assert not outcome.done
+    assert outcome.reason != "overtaken"
+
+
+VALUE, LEASE = "hostile:k", "holdover:lease:hostile:k"
+CLOCK, MARKS = "holdover:clock:hostile", "holdover:marks:hostile"
+FOREIGN = [
+    ("RPUSH", "x"),
+    ("ZADD", "inf", b"ht"),
+    ("ZADD", "5", b"zz"),
+    ("SET", b"\xff" * 100),
+    ("SET", b"Z" + b"0" * 60, "PX", "60000"),
+    ("SET", b"9999999999999999 9999999999999999 9999999999999999 1"),
+    ("SET", b"1000 2000 3000 0"),
+]
+
+
+@pytest.mark.parametrize("may_script", [True, False])
+@pytest.mark.parametrize("name", [VALUE, LEASE, CLOCK, MARKS])
+@pytest.mark.parametrize("command", FOREIGN, ids=str)
+def test_redis(redis_server, name, command, may_script):
+    """What is foreign or damaged is replaced, and costs no more than a miss or two."""
+    url = redis_server.url
+    if not may_script:
+        rights = ["on", ">secret", "~*", "&*", "+@all", "-@scripting"]
+        redis_server.ask("ACL", "SETUSER", "scriptless", *rights)
+        url = url.replace("//", "//scriptless:secret@")
+    region = make_region("hostile").configure(
+        "holdover.redis", 60, {"url": url}, unsigned_pickle=True
+    )
+    region.invalidate(tags=["any"])
+    failures = []
+    region.listen(
+        lambda e: failures.append(e) if isinstance(e, events.BackendFailed) else None
+    )
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.delete(name)
+        client.execute_command(command[0], name, *command[1:])
+    for _ in range(2):
+        region.get_or_create("k", lambda: "made")
+    assert region.get("k") == "made"
+    assert not region.invalidate(tags=["t"]).pending
+    assert not region.invalidate().pending
+    assert not region.set("k", "set").pending
+    assert region.get("k") == "set"
+    assert failures == []
+
+
+def test_batches_in_an_outage(own_redis):
+    """Batches keep to the bound on creators without a lease."""
+    region = make_region("hostile").configure(
+        "holdover.redis",
+        60,
+        {"url": own_redis.url},
+        unsigned_pickle=True,
+        most_unleased_creators=1,
+        lease=LeaseTerms(wait=30.0),
+    )
+    own_redis.kill()
+    lock, inside, most = threading.Lock(), [], []
+
+    def create(*keys):
+        with lock:
+            inside.append(keys)
+            most.append(len(inside))
+        threading.Event().wait(0.02)
+        with lock:
+            inside.remove(keys)
+        return list(keys)
+
+    threads = [
+        threading.Thread(target=region.get_or_create_multi, args=([f"k{n}"], create))
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 8
+    assert max(most) == 1
