@@ -485,7 +485,8 @@ def set_back(client):
     """Make the region's clock an hour older, as if all had happened then; give it."""
     hour = 3_600_000_000 & ~EPOCH_MASK
     tick, hard, soft, has_marks = map(int, client.get(CLOCK).split())
-    older = f"{tick - hour} {hard - hour} {soft - hour} {has_marks}"
+    soft = max(soft - hour, 0)  # a clock begins without a soft floor
+    older = f"{tick - hour} {hard - hour} {soft} {has_marks}"
     client.set(CLOCK, older)
     return tick - hour
 
