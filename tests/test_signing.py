@@ -252,10 +252,10 @@ def test_no_secret(secret):
         ([NEW, "short"], "got 5"),
         ([], "empty list"),
         ((), "empty list"),
-        (True, "got a bool"),
-        (12345678901234567, "got a int"),
-        ({"a": NEW}, "got a dict"),
-        ([NEW, None], "got a NoneType"),
+        (True, "got bool"),
+        (12345678901234567, "got int"),
+        ({"a": NEW}, "got dict"),
+        ([NEW, None], "got NoneType"),
     ],
 )
 def test_a_secret_that_is_none(secret, message):
