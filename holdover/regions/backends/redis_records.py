@@ -132,8 +132,6 @@ def state_of(clock: Any, has_marks: Any, marks: Any) -> ClockState | None:
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
     tick, hard_floor, soft_floor = (int(found[number]) for number in (1, 2, 3))
-    if max(hard_floor, soft_floor) > tick:  # then nothing could ever be fresh
-        return None
     return ClockState(
         tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=ticks
     )
