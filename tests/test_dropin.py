@@ -671,3 +671,19 @@ def test_the_document_s_two_steps_work(tmp_path):
         names = {}
         exec(code, names)
         assert 1 == names["region"].get_or_create("key", lambda: 1)
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"garbage", b"{}|x", b"\x80\xff|", b"[1]|x"])
+@pytest.mark.parametrize("make", [make_region, holdover.make_region])
+def test_strange_bytes_on_dogpile_s_backends_are_a_miss(make, bytes_):
+    """Such as those of a process that has moved on already: told of, and replaced."""
+    store = {}
+    region = make().configure("dogpile.cache.memory_pickle", 60, {"cache_dict": store})
+    told = []
+    region.listen(told.append)
+    store["k"] = bytes_
+    assert region.get("k") is NO_VALUE
+    assert region.get_multi(["k"]) == [NO_VALUE]
+    assert region.get_or_create("k", lambda: "new") == "new"
+    assert region.get("k") == "new"
+    assert any(isinstance(event, events.Unreadable) for event in told)

@@ -245,6 +245,14 @@ def test_wrong_limits(name, wrong):
         make_region("r").configure("holdover.memory", 1, **{name: wrong})
 
 
+def test_a_soft_limit_above_the_hard_one():
+    """It would never count."""
+    with pytest.raises(InvalidLifetime, match="soft_creator_timeout"):
+        make_region("r").configure(
+            "holdover.memory", 1, creator_timeout=1, soft_creator_timeout=2
+        )
+
+
 # -- back-off ------------------------------------------------------------------
 
 

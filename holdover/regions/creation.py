@@ -108,7 +108,7 @@ class Creation:
                 if isinstance(grant, Lease):
                     return self._maker.under(call, grant, flight).value
                 if grant is None or left <= 0:
-                    return self._maker.unstored(call, flight).value
+                    return self._foreground.unleased(call, flight).value
             if isinstance(grant, Found):
                 found = grant
             else:  # somebody else creates, who may have begun before we were asked

@@ -64,12 +64,12 @@ class Foreground:
 
     def create_unstored(self, call: Call, flight: Flight, found: Found) -> Any:
         """Create without a lease: only for those who had asked before it began."""
+        return self._run(call, flight, found, lambda: self.unleased(call, flight))
 
-        def work() -> Made:
-            with self._unleased.joined(self._wait):
-                return self._maker.unstored(call, flight)
-
-        return self._run(call, flight, found, work)
+    def unleased(self, call: Call, flight: Flight) -> Made:
+        """Create without a lease, in the caller's turn, and let the error out."""
+        with self._unleased.joined(self._wait):
+            return self._maker.unstored(call, flight)
 
     def create_many(
         self, parts: Sequence[Part], create: CreateMany, *, has_old_value: bool

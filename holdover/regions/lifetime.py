@@ -156,6 +156,11 @@ class CreatorTerms:
         ):
             value = seconds_or_none(getattr(self, name), said)
             object.__setattr__(self, name, value)
+        if self.timeout and self.soft_timeout and self.soft_timeout > self.timeout:
+            raise InvalidLifetime(
+                f"soft_creator_timeout is {self.soft_timeout:g} s and must not be more "
+                f"than creator_timeout, {self.timeout:g} s"
+            )
         object.__setattr__(self, "backoff", seconds(self.backoff, "backoff", zero=True))
         if self.backoff > _LONGEST_TERM:
             raise InvalidLifetime(

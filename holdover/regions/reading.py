@@ -7,6 +7,7 @@ from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
+from holdover.regions import events
 from holdover.regions.backends.base import Lease
 from holdover.regions.calls import Call
 from holdover.regions.claims import KeyLease
@@ -80,6 +81,17 @@ class ReadableRegion(WritableRegion):
             _payload(found, ignore_expiration=ignore_expiration)
             for found in self._tier.look_multi(addresses, lifetime, strict=strict)
         ]
+
+    def _parse_serialized_from_backend(self, value: Any) -> Any:
+        """Read what a backend of dogpile.cache holds; what is no value is a miss."""
+        try:
+            return super()._parse_serialized_from_backend(value)
+        except Exception as error:  # noqa: BLE001 - decoders of strange bytes raise anything
+            problem = f"not in dogpile.cache's format: {type(error).__name__}"
+            self._listeners.tell(
+                events.Unreadable(region=self.name or "", reason=problem)
+            )
+            return NO_VALUE
 
     def _get_from_backend(self, key: str) -> Any:
         if self._tier is None:

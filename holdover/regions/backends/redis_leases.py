@@ -16,6 +16,7 @@ from holdover.regions.backends.base import (
     Lease,
     LeaseKind,
     Stored,
+    translated,
 )
 from holdover.regions.backends.redis_clock import epoch
 from holdover.regions.backends.redis_link import Link, a_list, a_number, accepted
@@ -121,12 +122,10 @@ class LeasesInRedis(Backend):
         if reply is None:
             return None
         fence, clock = a_list(reply, 2)
+        with translated("adopting a lease that is none of ours", ValueError):
+            number = int(fence, 16)
         return Lease(
-            key=key,
-            token=new_token,
-            fence=int(fence, 16),
-            clock=_tick(clock),
-            ttl=ttl,
+            key=key, token=new_token, fence=number, clock=_tick(clock), ttl=ttl
         )
 
     def commit(
