@@ -32,6 +32,7 @@ class Plugin:
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+    "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
 }
 RUNNERS = {

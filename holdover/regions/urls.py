@@ -129,6 +129,7 @@ _ANY = frozenset("*")
 
 SCHEMES = {
     "memory": Scheme("holdover.memory", _nothing),
+    "null": Scheme("holdover.null", _nothing),
     "file": Scheme("holdover.file", _path),
     "redis": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),
     "rediss": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),
