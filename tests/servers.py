@@ -74,6 +74,7 @@ class RedisServer:
     def freeze(self):
         """Let it hang: connections stay, and nothing is answered."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it is not at once
 
     def thaw(self):
         """Let it go on."""
