@@ -1,11 +1,12 @@
 """Fixtures that many tests share."""
 
+import contextlib
 import itertools
 
 import pytest
 import redis
 from redis_clock import AgingServer
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -98,4 +99,33 @@ def redis_server(shared_redis):
 def own_redis(tmp_path):
     """Start a Redis server that the test may kill, freeze and fill."""
     with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_memcached():
+    """Start the memcached servers that tests share which do them no harm."""
+    with contextlib.ExitStack() as stack:
+        large = ("-I", "8m", "-m", "256")
+        yield [stack.enter_context(MemcachedServer(*large)) for _ in range(3)]
+
+
+@pytest.fixture
+def memcached_servers(shared_memcached):
+    """Give three shared memcached servers, which take 8 MiB, emptied."""
+    for server in shared_memcached:
+        server.ask("flush_all")
+    return shared_memcached
+
+
+@pytest.fixture
+def memcached_server(memcached_servers):
+    """Give a shared memcached server, emptied."""
+    return memcached_servers[0]
+
+
+@pytest.fixture
+def own_memcached():
+    """Start a memcached server that the test may kill, freeze and fill."""
+    with MemcachedServer() as server:
         yield server

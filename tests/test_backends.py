@@ -2,9 +2,11 @@
 
 import pytest
 import redis
+from memcached_aging import AgingServers
 from redis_clock import AgingServer
 
 from holdover.regions.backends.file import FileBackend
+from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
 from holdover.testing import BackendContract
@@ -79,3 +81,49 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestMemcachedBackend(BackendContract):
+    expires_by_itself = True
+    client = "pymemcache"
+
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers[:1]
+
+    @pytest.fixture
+    def clock(self, servers):
+        return AgingServers(servers)
+
+    @pytest.fixture
+    def arguments(self, servers):
+        urls = [server.url for server in servers]
+        return {"url": urls, "client": self.client, "max_bytes": 6_000_000}
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return MemcachedBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return MemcachedBackend(arguments)
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, monkeypatch):
+        """No two invalidations have the same tick, whatever the time of day."""
+        first = backend.advance(REGION, hard=True)
+        monkeypatch.setattr("time.time", lambda: 5.0)
+        assert backend.advance(REGION, hard=True).tick > first.tick
+
+
+class TestPylibmc(TestMemcachedBackend):
+    client = "pylibmc"
+
+
+class TestSeveralMemcachedServers(TestMemcachedBackend):
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers
+
+
+class TestSeveralWithPylibmc(TestSeveralMemcachedServers):
+    client = "pylibmc"

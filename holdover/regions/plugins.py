@@ -33,6 +33,9 @@ BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.memcached": Plugin(
+        "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
+    ),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
