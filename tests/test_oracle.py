@@ -247,6 +247,66 @@ def test_redis_without_scripts(oracle, redis_server):
     check(in_processes(8, run), 40_000)
 
 
+def memcached_region(servers, client="pymemcache", **changes):
+    """A region on memcached servers."""
+    return make_region("oracle").configure(
+        "holdover.memcached",
+        SHORT,
+        {"url": [server.url for server in servers], "client": client},
+        lease=terms(**changes),
+        unsigned_pickle=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "count", "client"),
+    [
+        (through, 1, "pymemcache"),
+        (through, 3, "pylibmc"),
+        (through_region_clock, 1, "pylibmc"),
+        (through_region_clock, 3, "pymemcache"),
+    ],
+)
+def test_memcached_under_processes(oracle, memcached_servers, way, count, client):
+    """memcached, 8 processes: nothing old, by key or by region, on one or on three."""
+
+    def run(number):
+        get, invalidate = way(memcached_region(memcached_servers[:count], client))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(memcached_region(memcached_servers, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 40_000)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_memcached_that_forgets(oracle, memcached_servers, way):
+    """Even if the servers lose everything all the time, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = way(memcached_region(memcached_servers))
+        findings = Findings()
+        for part in range(20):
+            memcached_servers[part % 3].ask("flush_all")
+            findings += hammer(
+                oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
+            )
+        return findings
+
+    check(in_processes(8, run), 40_000)
+
+
 @pytest.mark.chaos
 def test_redis_that_dies_and_freezes(oracle, own_redis):
     """Killed, restarted empty and frozen under load: no error, and nothing old."""

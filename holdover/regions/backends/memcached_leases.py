@@ -82,7 +82,7 @@ class LeasesInMemcached(Backend):
                 return held.busy(time.time())
             record = _record(kind, ttl)
             with link.conversation() as server:
-                if not _elect(server, lease, record, overtaking):
+                if not _elect(server, lease, record, found.get(lease), overtaking):
                     continue
                 guarded = _guard(server, value, seen)
                 if isinstance(guarded, bytes):  # by who had the lease before
@@ -213,15 +213,16 @@ def _elect(
     server: Connection,
     name: bytes,
     record: LeaseRecord,
+    seen: bytes | None,
     overtaking: Collection[LeaseKind],
 ) -> bool:
-    """Try to be the one who may create."""
+    """Try to be the one who may create, where this lease (None: none) was seen."""
     until = exptime(record.ttl, time.time())
-    found, version = server.gets(name)
-    if found is None:
+    if seen is None:
         return server.add(name, record.packed(), until)
+    found, version = server.gets(name)
     held = LeaseRecord.read(found)
-    if held is not None and held.kind not in overtaking:
+    if found is None or (held is not None and held.kind not in overtaking):
         return False
     return server.cas(name, record.packed(), version, until)
 
