@@ -164,7 +164,7 @@ class MemcachedServer:
                 if not more:
                     raise RuntimeError(f"memcached hung up after {answer!r:.200}")
                 answer += more
-        return answer.decode().splitlines()
+        return answer.decode(errors="replace").splitlines()
 
 
 def wait_until_open(process, port):

@@ -15,7 +15,7 @@ from typing import Any
 from holdover.regions.backends.base import Capabilities, Stored
 from holdover.regions.backends.memcached_clock import MemcachedClocks
 from holdover.regions.backends.memcached_leases import LeasesInMemcached
-from holdover.regions.backends.memcached_link import Connection, Link
+from holdover.regions.backends.memcached_link import Connection, Link, Refused
 from holdover.regions.backends.memcached_names import lease_name, tick_name, value_name
 from holdover.regions.backends.memcached_options import KNOWN_ARGUMENTS, Options
 from holdover.regions.backends.memcached_records import (
@@ -70,7 +70,8 @@ class MemcachedBackend(LeasesInMemcached):
         name = value_name(key)
         tick = self._tick_names.get(region) or self._remember_tick_name(region)
         link = self._servers.link_for(name)
-        found = link.fetch((name, tick))
+        # In this order: an entry made of the value gets a tick from before it was read.
+        found = link.fetch((tick, name))
         return value_in(found.get(name)), self._tick(region, link, found.get(tick))
 
     def _remember_tick_name(self, region: str) -> bytes:
@@ -117,8 +118,10 @@ class MemcachedBackend(LeasesInMemcached):
                 with link.conversation() as server:
                     server.set_multi(items, self._exptime(ttl))
                     _forget(server, list(map(lease_name, items)))
-            except ValueTooLarge:
-                self.remove_multi(keys)  # which are outdated
+            except (Refused, ValueTooLarge):
+                # A full server still removes, and what is there is outdated.
+                for key in keys:
+                    self.remove(key)
                 raise
 
     def remove(self, key: str) -> bool:

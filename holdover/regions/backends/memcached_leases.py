@@ -72,7 +72,7 @@ class LeasesInMemcached(Backend):
         value, tick = value_name(key), tick_name(region)
         lease, link = lease_name(value), self._servers.link_for(value)
         for _ in range(_MOST_TRIES):
-            found = link.fetch([value, lease, tick])
+            found = link.fetch([tick, value, lease])
             now = self._tick(region, link, found.get(tick))
             stored = value_in(found.get(value))
             if stored is not None and fence_of(stored) != seen:

@@ -15,20 +15,28 @@ class Ended(Exception):
     """The server has closed the connection, or there is none; the cause is chained."""
 
 
+class Declined(Exception):
+    """The server has answered, and did not store; the cause is chained."""
+
+
+class Refused(BackendError):
+    """The server has refused to store something, such as for lack of room."""
+
+
 class Connection(Protocol):
     """One connection of a client library's.
 
-    Every method but the last two raises whatever the library raises, and `Ended`.
+    Every method but the last two raises whatever the library raises.
     """
 
     def get_multi(self, names: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Fetch those items that there are."""
+        """Fetch those items that there are; raises `Ended` if it has."""
 
     def gets(self, name: bytes) -> tuple[bytes | None, int]:
         """Fetch an item with its version; None if there is none."""
 
     def set_multi(self, items: Mapping[bytes, bytes], exptime: int) -> None:
-        """Store items; raises unless all were stored."""
+        """Store items; raises `Declined` if the server does not want to."""
 
     def add(self, name: bytes, data: bytes, exptime: int) -> bool:
         """Store an item if there is none of that name."""
@@ -141,5 +149,6 @@ class Link:
             connection.close()
 
     def _trouble(self, error: Exception) -> BackendError:
-        cause = error.__cause__ if isinstance(error, Ended) else error
-        return BackendError(f"asking memcached at {self._where}: {cause!r:.300}")
+        cause = error.__cause__ if isinstance(error, Ended | Declined) else error
+        kind = Refused if isinstance(error, Declined) else BackendError
+        return kind(f"asking memcached at {self._where}: {cause!r:.300}")

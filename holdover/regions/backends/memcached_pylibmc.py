@@ -7,10 +7,11 @@ from typing import Any
 
 import pylibmc
 
-from holdover.regions.backends.memcached_link import Ended
+from holdover.regions.backends.memcached_link import Declined, Ended
 from holdover.regions.backends.memcached_options import Options
 
 _ENDS = (pylibmc.ServerDown, pylibmc.ConnectionError)
+_REFUSALS = (pylibmc.TooBig, pylibmc.ServerError, pylibmc.AllocationError)
 
 
 class PylibmcConnection:
@@ -23,18 +24,29 @@ class PylibmcConnection:
         """See `Connection.get_multi`."""
         try:
             found: Mapping[bytes, bytes] = self._client.get_multi(names)
+            if names[-1] not in found:
+                self.gets(names[-1])  # which finds out whether the rest did not come
         except _ENDS as error:
             raise Ended from error
+        if not found.keys() <= set(names):
+            raise pylibmc.Error(f"the server answered {sorted(found)!r:.80}")
         return found
 
     def gets(self, name: bytes) -> tuple[bytes | None, int]:
         """See `Connection.gets`."""
         data, version = self._client.gets(name)
+        if data is None:
+            # Either there is none, or pylibmc hides that no answer came: that it says
+            # when it is asked again.
+            data, version = self._client.gets(name)
         return data, version or 0
 
     def set_multi(self, items: Mapping[bytes, bytes], exptime: int) -> None:
         """See `Connection.set_multi`."""
-        refused = self._client.set_multi(items, exptime)
+        try:
+            refused = self._client.set_multi(items, exptime)
+        except _REFUSALS as error:
+            raise Declined from error
         if refused:
             raise pylibmc.Error(f"the server did not store {refused[0]!r:.80}")
 

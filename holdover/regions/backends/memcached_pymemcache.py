@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pymemcache.client.base import Client
-from pymemcache.exceptions import MemcacheError, MemcacheUnexpectedCloseError
+from pymemcache.exceptions import (
+    MemcacheClientError,
+    MemcacheError,
+    MemcacheServerError,
+    MemcacheUnexpectedCloseError,
+)
 
-from holdover.regions.backends.memcached_link import Ended
+from holdover.regions.backends.memcached_link import Declined, Ended
 from holdover.regions.backends.memcached_options import Options
 
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
@@ -36,7 +41,12 @@ class PymemcacheConnection:
 
     def set_multi(self, items: Mapping[bytes, bytes], exptime: int) -> None:
         """See `Connection.set_multi`."""
-        refused = self._client.set_many(items, expire=exptime, noreply=False)
+        try:
+            refused = self._client.set_many(items, expire=exptime, noreply=False)
+        except MemcacheUnexpectedCloseError:
+            raise  # which is a MemcacheServerError, and no answer
+        except (MemcacheClientError, MemcacheServerError) as error:
+            raise Declined from error
         if refused:
             raise MemcacheError(f"the server did not store {refused[0]!r:.80}")
 
