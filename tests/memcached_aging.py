@@ -42,15 +42,10 @@ def _age(server, seconds):
 
 
 def _expiring(server):
-    """Give the names of the items that expire, and when they do.
-
-    A listing passes over items that the server is busy with: such as those that it has
-    just sent. So it is asked for more than one.
-    """
+    """Give the names of the items that expire, and when they do."""
     found = {}
-    for _ in range(3):
-        for line in server.ask("lru_crawler metadump all", b"END\r\n")[:-1]:
-            item = dict(word.split("=", 1) for word in line.split())
-            if item["exp"] != "-1":
-                found[unquote(item["key"])] = int(item["exp"])
+    for line in server.ask("lru_crawler metadump all", b"END\r\n")[:-1]:
+        item = dict(word.split("=", 1) for word in line.split())
+        if item["exp"] != "-1":
+            found[unquote(item["key"])] = int(item["exp"])
     return found

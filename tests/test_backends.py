@@ -96,9 +96,13 @@ class TestMemcachedBackend(BackendContract):
         return AgingServers(servers)
 
     @pytest.fixture
-    def arguments(self, servers):
-        urls = [server.url for server in servers]
-        return {"url": urls, "client": self.client, "max_bytes": 6_000_000}
+    def arguments(self, servers, clock):
+        return {
+            "url": [server.url for server in servers],
+            "client": self.client,
+            "max_bytes": 6_000_000,
+            "time_source": clock,
+        }
 
     @pytest.fixture
     def backend(self, arguments):
@@ -107,12 +111,6 @@ class TestMemcachedBackend(BackendContract):
     @pytest.fixture
     def peer(self, arguments):
         return MemcachedBackend(arguments)
-
-    def test_ticks_grow_though_the_clock_goes_back(self, backend, monkeypatch):
-        """No two invalidations have the same tick, whatever the time of day."""
-        first = backend.advance(REGION, hard=True)
-        monkeypatch.setattr("time.time", lambda: 5.0)
-        assert backend.advance(REGION, hard=True).tick > first.tick
 
 
 class TestPylibmc(TestMemcachedBackend):

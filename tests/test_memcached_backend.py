@@ -42,6 +42,7 @@ from holdover.regions.backends.memcached_records import (
     tick_of,
 )
 from holdover.regions.ticks import ClockState, Reach, Scope
+from holdover.testing import FakeClock
 from holdover.testing.contract import HOSTILE_KEYS
 from holdover.testing.contract_leases import REGION, sealed, won
 
@@ -564,12 +565,14 @@ def test_what_a_pause_says_is_bounded(memcached_server, backend):
     assert backend.leased("k").kind is LeaseKind.BACKING_OFF
 
 
-def test_hosts_whose_clocks_differ(backend, monkeypatch):
+def test_hosts_whose_clocks_differ(memcached_server):
     """What is said of a lease's rest is bounded, however wrong a host's clock is."""
+    clock = FakeClock()
+    backend = on(memcached_server, time_source=clock)
+    now = clock.wall()
     won(backend)
-    now = time.time()
     for wrong in (now - 1e6, now + 1e6):
-        monkeypatch.setattr("time.time", lambda wrong=wrong: wrong)
+        clock.set_wall(wrong)
         busy = backend.acquire("k", REGION, ttl=5.0, seen=None)
         assert 0.0 < busy.expires_in <= 5.0
 
@@ -609,11 +612,13 @@ def test_a_lost_clock_is_made_anew(memcached_servers, cluster, what):
         assert cluster.read(f"k{number}", REGION)[1] == state.tick
 
 
-def test_a_clock_lost_while_time_goes_back(memcached_servers, cluster, monkeypatch):
+def test_a_clock_lost_while_time_goes_back(memcached_servers):
     """The new one is later all the same, while a tick of the old one is known."""
+    clock = FakeClock()
+    cluster = on(*memcached_servers, time_source=clock)
     before = cluster.advance(REGION, hard=True)
     forget(memcached_servers, clock_name(REGION))
-    monkeypatch.setattr("time.time", lambda: 5.0)
+    clock.set_wall(5.0)
     assert cluster.clock(REGION).hard_floor > before.tick
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from dogpile.cache.api import DefaultSerialization
+
 from holdover.regions.backends.base import Capabilities, Stored
 from holdover.regions.backends.memcached_clock import MemcachedClocks
 from holdover.regions.backends.memcached_leases import LeasesInMemcached
@@ -29,11 +31,12 @@ from holdover.regions.backends.memcached_servers import Connector, Servers
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, MissingDependency, ValueTooLarge
 from holdover.regions.ticks import ClockState, Reach
+from holdover.regions.timesource import SYSTEM_TIME
 
 _MOST_TRIES = 50  # while others keep changing the same key
 
 
-class MemcachedBackend(LeasesInMemcached):
+class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
     """Entries in memcached.
 
     Arguments:
@@ -46,6 +49,7 @@ class MemcachedBackend(LeasesInMemcached):
         memcached_expire_time: Seconds for which values are kept that have no ttl of
             their own (default 0: without end).
         tls_context: An ``ssl.SSLContext`` for encrypted connections (pymemcache only).
+        time_source: The clocks to go by, other than for ttls; for tests.
     """
 
     capabilities = Capabilities(
@@ -60,7 +64,10 @@ class MemcachedBackend(LeasesInMemcached):
         super().__init__(arguments)
         self._options = Options.read(arguments)
         self._servers = Servers(self._options, _connector(self._options.client))
-        self._clocks = MemcachedClocks(self._servers, self._options.max_bytes)
+        self._time = arguments.get("time_source", SYSTEM_TIME)
+        self._clocks = MemcachedClocks(
+            self._servers, self._options.max_bytes, self._time
+        )
         self._tick_names: dict[str, bytes] = {}
 
     # -- reading ---------------------------------------------------------------

@@ -14,7 +14,6 @@ of two who write at the same time, the one with the older tick has to read again
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from holdover.regions.backends.memcached_link import Connection, Link
@@ -28,6 +27,7 @@ from holdover.regions.backends.memcached_records import (
 from holdover.regions.backends.memcached_servers import Servers
 from holdover.regions.errors import BackendError
 from holdover.regions.ticks import EPOCH_MASK, ClockState, Reach
+from holdover.regions.timesource import TimeSource
 
 _MOST_TRIES = 100  # while others change the same clock
 _REPAIR_EVERY = 1.0  # seconds
@@ -39,12 +39,16 @@ class MemcachedClocks:
     Args:
         servers: Where they are kept.
         max_bytes: How large an item may be.
+        time_source: The clocks to go by.
     """
 
-    def __init__(self, servers: Servers, max_bytes: int) -> None:
+    def __init__(
+        self, servers: Servers, max_bytes: int, time_source: TimeSource
+    ) -> None:
         self._servers = servers
+        self._time = time_source
         self._max_bytes = max_bytes
-        self._repair_at = 0.0  # monotonic
+        self._repair_at = 0.0  # steady clock
 
     def state(self, region: str) -> ClockState:
         """Read a clock, making it if it is new or lost.
@@ -98,7 +102,7 @@ class MemcachedClocks:
             with self._home(region).conversation() as server:
                 data, version = server.gets(clock_name(region))
                 state = state_of(data) or self._seeded(server, region)
-                state = state.advanced(time.time(), hard=hard, reaches=reaches)
+                state = state.advanced(self._time.wall(), hard=hard, reaches=reaches)
                 if self._replace(server, region, data, version, state):
                     return state
         raise _changing(region)
@@ -117,7 +121,7 @@ class MemcachedClocks:
     def _seeded(self, server: Connection, region: str) -> ClockState:
         """Make a clock that is later than the lost one, whatever the time of day."""
         known = tick_of(server.gets(tick_name(region))[0]) or 0
-        return ClockState.seeded(max(time.time(), (known + EPOCH_MASK + 1) / 1e6))
+        return ClockState.seeded(max(self._time.wall(), (known + EPOCH_MASK + 1) / 1e6))
 
     def _replace(
         self,
@@ -140,12 +144,12 @@ class MemcachedClocks:
         Nobody waits for that to be acknowledged; so if it cannot be done now, it is
         left alone for a while.
         """
-        if time.monotonic() < self._repair_at:
+        if self._time.steady() < self._repair_at:
             return
         try:
             self._publish(region)
         except BackendError:
-            self._repair_at = time.monotonic() + _REPAIR_EVERY
+            self._repair_at = self._time.steady() + _REPAIR_EVERY
 
     def _publish(self, region: str) -> bool:
         """Bring the tick up to date on all servers.

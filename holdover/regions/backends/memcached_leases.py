@@ -38,6 +38,7 @@ from holdover.regions.backends.memcached_records import (
 from holdover.regions.backends.memcached_servers import Servers
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.errors import BackendError, ValueTooLarge
+from holdover.regions.timesource import TimeSource
 
 _MOST_TRIES = 50  # while others keep changing the same key
 _MARK = "."  # between a lease's secret and the version of the value
@@ -47,6 +48,7 @@ class LeasesInMemcached(Backend):
     """The part of the backend that is about leases."""
 
     _servers: Servers
+    _time: TimeSource
 
     @abstractmethod
     def _tick(self, region: str, link: Link, found: bytes | None) -> int: ...
@@ -79,8 +81,8 @@ class LeasesInMemcached(Backend):
                 return Changed(stored, now)
             held = LeaseRecord.read(found.get(lease))
             if held is not None and held.kind not in overtaking:
-                return held.busy(time.time())
-            record = _record(kind, ttl)
+                return held.busy(self._time.wall())
+            record = self._record(kind, ttl)
             with link.conversation() as server:
                 if not _elect(server, lease, record, found.get(lease), overtaking):
                     continue
@@ -95,7 +97,7 @@ class LeasesInMemcached(Backend):
         """See `Backend.renew`."""
 
         def renewed(held: LeaseRecord) -> LeaseRecord:
-            return replace(held, lapses_at=time.time() + ttl, ttl=ttl)
+            return replace(held, lapses_at=self._time.wall() + ttl, ttl=ttl)
 
         return self._change(lease.key, lease.token, renewed) is not None
 
@@ -108,7 +110,7 @@ class LeasesInMemcached(Backend):
         tick = self._tick(region, link, link.fetch([name]).get(name))
 
         def adopted(held: LeaseRecord) -> LeaseRecord:
-            return replace(_record(LeaseKind.HELD, ttl), fence=held.fence)
+            return replace(self._record(LeaseKind.HELD, ttl), fence=held.fence)
 
         record = self._change(key, token, adopted)
         return None if record is None else _lease(key, record, version, tick)
@@ -146,7 +148,9 @@ class LeasesInMemcached(Backend):
         """See `Backend.back_off`."""
 
         def paused(_: LeaseRecord) -> LeaseRecord:
-            record = _record(LeaseKind.BACKING_OFF, ttl)  # whose secret nobody knows
+            record = self._record(
+                LeaseKind.BACKING_OFF, ttl
+            )  # whose secret nobody knows
             return replace(record, fence=0, reason=reason)
 
         return self._change(lease.key, lease.token, paused) is not None
@@ -156,7 +160,7 @@ class LeasesInMemcached(Backend):
         value = value_name(key)
         name = lease_name(value)
         held = LeaseRecord.read(self._servers.link_for(value).fetch([name]).get(name))
-        return None if held is None else held.busy(time.time())
+        return None if held is None else held.busy(self._time.wall())
 
     def _change(
         self, key: str, token: str, change: Callable[[LeaseRecord], LeaseRecord]
@@ -174,16 +178,15 @@ class LeasesInMemcached(Backend):
             # Whoever else changed it has ended it, or is its holder in another thread.
             return record if server.cas(name, record.packed(), version, until) else None
 
-
-def _record(kind: LeaseKind, ttl: float) -> LeaseRecord:
-    """Make the record of a new lease."""
-    return LeaseRecord(
-        kind=kind,
-        secret=secrets.token_hex(16),
-        fence=new_fence(),
-        lapses_at=time.time() + ttl,
-        ttl=ttl,
-    )
+    def _record(self, kind: LeaseKind, ttl: float) -> LeaseRecord:
+        """Make the record of a new lease."""
+        return LeaseRecord(
+            kind=kind,
+            secret=secrets.token_hex(16),
+            fence=new_fence(),
+            lapses_at=self._time.wall() + ttl,
+            ttl=ttl,
+        )
 
 
 def _lease(key: str, record: LeaseRecord, version: int, tick: int) -> Lease:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from holdover.regions.backends.base import positive
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.lifetime import seconds
+from holdover.regions.timesource import TimeSource
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 # The server's limit of 1 MiB counts the name and what it knows of an item, too.
@@ -28,6 +29,7 @@ KNOWN_ARGUMENTS = MappingProxyType(
         "max_bytes": int,
         "memcached_expire_time": float,
         "tls_context": ssl.SSLContext,
+        "time_source": TimeSource,
     }
 )
 
