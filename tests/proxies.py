@@ -23,7 +23,7 @@ class Wire:
             with contextlib.suppress(OSError):
                 if not rudely:
                     end.shutdown(socket.SHUT_RDWR)
-                end.close()
+            end.close()  # though its peer may be gone already
 
 
 def pass_on(wire, data):
@@ -121,6 +121,9 @@ class Proxy:
 
     def __exit__(self, *_):
         self._over = True
+        with contextlib.suppress(OSError):
+            # Without it accept() goes on: it would take one more client.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for wire in self._wires:
             wire.close()

@@ -6,8 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+# What talks to memcached; pylibmc has no wheel for later Pythons.
+MEMCACHED_CLIENTS = ["pymemcache"]
+if sys.version_info < (3, 12):
+    MEMCACHED_CLIENTS.append("pylibmc")
 
 _PATIENCE = 20.0
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])

@@ -4,6 +4,7 @@ import pytest
 import redis
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from servers import MEMCACHED_CLIENTS
 
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
@@ -85,7 +86,10 @@ class TestRedisBackendWithAPool(TestRedisBackend):
 
 class TestMemcachedBackend(BackendContract):
     expires_by_itself = True
-    client = "pymemcache"
+
+    @pytest.fixture(params=MEMCACHED_CLIENTS)
+    def client(self, request):
+        return request.param
 
     @pytest.fixture
     def servers(self, memcached_servers):
@@ -96,10 +100,10 @@ class TestMemcachedBackend(BackendContract):
         return AgingServers(servers)
 
     @pytest.fixture
-    def arguments(self, servers, clock):
+    def arguments(self, servers, client, clock):
         return {
             "url": [server.url for server in servers],
-            "client": self.client,
+            "client": client,
             "max_bytes": 6_000_000,
             "time_source": clock,
         }
@@ -113,15 +117,7 @@ class TestMemcachedBackend(BackendContract):
         return MemcachedBackend(arguments)
 
 
-class TestPylibmc(TestMemcachedBackend):
-    client = "pylibmc"
-
-
 class TestSeveralMemcachedServers(TestMemcachedBackend):
     @pytest.fixture
     def servers(self, memcached_servers):
         return memcached_servers
-
-
-class TestSeveralWithPylibmc(TestSeveralMemcachedServers):
-    client = "pylibmc"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import proxies
 import pytest
 from proxies import Proxy
+from servers import MEMCACHED_CLIENTS as CLIENTS
 from servers import MemcachedServer
 
 from holdover import LeaseTerms, make_region
@@ -47,7 +48,6 @@ from holdover.testing.contract import HOSTILE_KEYS
 from holdover.testing.contract_leases import REGION, sealed, won
 
 FORK = multiprocessing.get_context("fork")
-CLIENTS = ["pymemcache", "pylibmc"]
 TIMEOUT = 0.25
 MONTH = 30 * 86_400
 
@@ -393,6 +393,36 @@ def test_a_hit_is_one_command(memcached_server, backend):
     backend.write("k", sealed(1), ttl=None)
     backend.read("k", REGION)
     assert counted(memcached_server, lambda: backend.read("k", REGION)) == {"keys": 2}
+
+
+def test_the_round_trips_that_are_documented(proxy):
+    """As docs/backends.rst lists them."""
+    backend, replies = on(proxy), []
+
+    def treat(wire, data):
+        replies.append(data)
+        proxies.pass_on(wire, data)
+
+    def trips(work):
+        replies.clear()
+        found = work()
+        return len(replies), found
+
+    backend.clock(REGION)
+    proxy.treat = treat
+    taken, lease = trips(lambda: won(backend))
+    assert taken == 5
+    stored = sealed(1, fence=7)
+    assert trips(lambda: backend.commit(lease, stored, REGION, ttl=None))[0] == 4
+    assert trips(lambda: backend.read("k", REGION))[0] == 1
+    taken, lease = trips(lambda: won(backend, seen=7))
+    assert taken == 3
+    assert trips(lambda: backend.acquire("k", REGION, ttl=5.0, seen=7))[0] == 1
+    assert trips(lambda: backend.renew(lease, ttl=5.0)) == (2, True)
+    assert trips(lambda: backend.release(lease)) == (2, True)
+    assert trips(lambda: backend.write("k", stored, ttl=None))[0] == 2
+    assert trips(lambda: backend.remove("k")) == (3, True)
+    assert trips(lambda: backend.advance(REGION, hard=True))[0] == 5
 
 
 def test_an_invalidation_costs_the_same_for_any_number(memcached_server, backend):
@@ -788,6 +818,10 @@ DAMAGE = {
     "no number": proxies.replaced(b"VALUE k 0 two\r\nab\r\nEND\r\n"),
     "another key": proxies.replaced(b"VALUE other 0 2\r\nab\r\nEND\r\n"),
     "too long": proxies.replaced(b"VALUE k 0 1000000\r\nab\r\nEND\r\n"),
+    "too short": proxies.replaced(b"VALUE k 0 1\r\nab\r\nEND\r\n"),
+    "negative": proxies.replaced(b"VALUE k 0 -5\r\nab\r\nEND\r\n"),
+    "huge": proxies.replaced(b"VALUE k 0 99999999999999999999\r\nab\r\nEND\r\n"),
+    "more than was asked": proxies.replaced(b"END\r\nEND\r\n"),
     "an error": proxies.replaced(b"SERVER_ERROR out of memory\r\n"),
     "no command": proxies.replaced(b"ERROR\r\n"),
     "binary": proxies.replaced(b"\x81" + bytes(23)),
@@ -795,8 +829,12 @@ DAMAGE = {
 
 
 # libmemcached does not say which key it was answered about; the envelope does.
-NOTICED = [(client, name) for client in CLIENTS for name in DAMAGE]
-NOTICED.remove(("pylibmc", "another key"))
+NOTICED = [
+    (client, name)
+    for client in CLIENTS
+    for name in DAMAGE
+    if (client, name) != ("pylibmc", "another key")
+]
 
 
 @pytest.mark.parametrize(("client", "damage"), NOTICED)

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from servers import MEMCACHED_CLIENTS
 
 from holdover import LeaseTerms, make_region
 from holdover.testing import Findings, Oracle, hammer
@@ -261,10 +262,10 @@ def memcached_region(servers, client="pymemcache", **changes):
 @pytest.mark.parametrize(
     ("way", "count", "client"),
     [
-        (through, 1, "pymemcache"),
-        (through, 3, "pylibmc"),
-        (through_region_clock, 1, "pylibmc"),
-        (through_region_clock, 3, "pymemcache"),
+        (through, 1, MEMCACHED_CLIENTS[0]),
+        (through, 3, MEMCACHED_CLIENTS[-1]),
+        (through_region_clock, 1, MEMCACHED_CLIENTS[-1]),
+        (through_region_clock, 3, MEMCACHED_CLIENTS[0]),
     ],
 )
 def test_memcached_under_processes(oracle, memcached_servers, way, count, client):
@@ -324,6 +325,41 @@ def test_redis_that_dies_and_freezes(oracle, own_redis):
 
     def run(number):
         get, invalidate = through(redis_region(own_redis))
+        findings, until = Findings(), time.monotonic() + 15
+        while time.monotonic() < until:
+            findings += hammer(
+                oracle, get, invalidate, calls=100, seed=number, invalidate_every=50
+            )
+        return findings
+
+    troublemaker = threading.Thread(target=trouble)
+    troublemaker.start()
+    try:
+        check(in_processes(8, run), 5_000)
+    finally:
+        over.set()
+        troublemaker.join()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_memcached_that_dies_and_freezes(oracle, shared_memcached, own_memcached, way):
+    """One of three is killed, restarted and frozen under load: nothing old."""
+    servers = [own_memcached, *shared_memcached[:2]]
+    over = threading.Event()
+
+    def trouble():
+        while not over.wait(0.5):
+            own_memcached.freeze()
+            time.sleep(0.4)
+            own_memcached.thaw()
+            time.sleep(0.3)
+            own_memcached.kill()
+            time.sleep(0.2)
+            own_memcached.start()
+
+    def run(number):
+        get, invalidate = way(memcached_region(servers))
         findings, until = Findings(), time.monotonic() + 15
         while time.monotonic() < until:
             findings += hammer(

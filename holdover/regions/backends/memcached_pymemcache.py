@@ -17,6 +17,9 @@ from pymemcache.exceptions import (
 from holdover.regions.backends.memcached_link import Declined, Ended
 from holdover.regions.backends.memcached_options import Options
 
+_WORDS = 4  # VALUE <name> <flags> <length>
+_PIECE = 16_384  # bytes; most answers are smaller
+_LARGE_PIECE = 1 << 20  # whatever length was announced
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
 
 
@@ -27,12 +30,19 @@ class PymemcacheConnection:
         self._client = client
 
     def get_multi(self, names: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """See `Connection.get_multi`."""
+        """See `Connection.get_multi`.
+
+        Every hit comes by here, and the client's own reading takes a third of its time.
+        """
+        sock = self._client.sock
         try:
-            found: Mapping[bytes, bytes] = self._client.get_many(names)
+            if sock is None:
+                found: Mapping[bytes, bytes] = self._client.get_many(names)
+                return found
+            sock.sendall(b"get %b\r\n" % b" ".join(names))
+            return _values_from(sock, names)
         except _ENDS as error:
             raise Ended from error
-        return found
 
     def gets(self, name: bytes) -> tuple[bytes | None, int]:
         """See `Connection.gets`."""
@@ -80,6 +90,47 @@ class PymemcacheConnection:
         self._client.close()
 
     __del__ = close  # its thread has ended
+
+
+def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Read the answer to a ``get`` of *names*: protocol.txt, "Retrieval command".
+
+    Raises:
+        MemcacheUnexpectedCloseError: The server has closed the connection.
+        MemcacheError: This is no such answer.
+    """
+    found: dict[bytes, bytes] = {}
+    data, at = _more(sock, b"", 1), 0
+    while True:
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            data = _more(sock, data, len(data) + 1)
+            continue
+        if data[at:end] == b"END" and end + 2 == len(data):
+            return found
+        words = data[at:end].split(b" ")
+        if len(words) != _WORDS or words[0] != b"VALUE" or not words[3].isdigit():
+            raise MemcacheError(f"the server answered {data[at:end]!r:.80} to a get")
+        start, stop = end + 2, end + 2 + int(words[3])
+        data = _more(sock, data, stop + 2)
+        if data[stop : stop + 2] != b"\r\n" or words[1] not in names:
+            raise MemcacheError(f"the server sent {words[1]!r:.80}, which is damaged")
+        found[words[1]] = data[start:stop]
+        at = stop + 2
+
+
+def _more(sock: Any, data: bytes, length: int) -> bytes:
+    """Read on until there are so many bytes."""
+    if len(data) >= length:
+        return data
+    parts, missing = [data], length - len(data)
+    while missing > 0:
+        part = sock.recv(min(max(_PIECE, missing), _LARGE_PIECE))
+        if not part:
+            raise MemcacheUnexpectedCloseError
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
 
 
 def connector(server: str, options: Options) -> Callable[[], PymemcacheConnection]:
