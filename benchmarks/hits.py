@@ -14,6 +14,7 @@ import json
 import os
 import pickle
 import random
+import socket
 import statistics
 import sys
 import tempfile
@@ -22,13 +23,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pymemcache
 import redis
 from dogpile.cache import make_region as dogpile_region
+from dogpile.cache.util import sha1_mangle_key
 
 from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
 
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
@@ -70,7 +73,9 @@ def ours(backend: str, **arguments) -> Call:
 
 
 def dogpiles(backend: str, **arguments) -> Call:
-    region = dogpile_region()
+    # memcached refuses the spaces of its keys.
+    mangler = sha1_mangle_key if backend == "pymemcache" else None
+    region = dogpile_region(key_mangler=mangler)
     return decorated(
         region.configure(f"dogpile.cache.{backend}", 3600, arguments=arguments)
     )
@@ -114,7 +119,30 @@ def redis_client(url: str) -> Call:
     return lambda: pickle.loads(client.get("client"))
 
 
-def subjects(folder: Path, url: str) -> list[Subject]:
+def memcached_floor(server: str) -> Call:
+    """Ask over a bare socket, reading no more of the answer than its end."""
+    host, port = server.split(":")
+    link = socket.create_connection((host, int(port)))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    data = pickle.dumps(VALUE)
+    link.sendall(b"set floor 0 0 %d\r\n%b\r\n" % (len(data), data))
+    link.recv(65_536)
+
+    def read() -> object:
+        link.sendall(b"get floor\r\n")
+        answer = link.recv(65_536)
+        return pickle.loads(answer[answer.index(b"\n") + 1 :])
+
+    return read
+
+
+def memcached_client(server: str) -> Call:
+    client = pymemcache.Client(server, no_delay=True)
+    client.set("client", pickle.dumps(VALUE), noreply=False)
+    return lambda: pickle.loads(client.get("client"))
+
+
+def subjects(folder: Path, url: str, server: str) -> list[Subject]:
     return [
         Subject("floor", "memory", memory_floor()),
         Subject("holdover", "memory", ours("memory")),
@@ -128,6 +156,10 @@ def subjects(folder: Path, url: str) -> list[Subject]:
         Subject("redis-py", "redis", redis_client(url)),
         Subject("holdover", "redis", ours("redis", url=url)),
         Subject("dogpile.cache", "redis", dogpiles("redis", url=url)),
+        Subject("floor", "memcached", memcached_floor(server)),
+        Subject("pymemcache", "memcached", memcached_client(server)),
+        Subject("holdover", "memcached", ours("memcached", url=server)),
+        Subject("dogpile.cache", "memcached", dogpiles("pymemcache", url=[server])),
     ]
 
 
@@ -177,8 +209,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
-        measured = subjects(Path(folder), server.url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(folder) as server,
+        MemcachedServer() as memcached,
+    ):
+        measured = subjects(Path(folder), server.url, memcached.url)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:
@@ -195,10 +231,10 @@ def main() -> int:
 
 def show(rows: list[dict[str, object]]) -> None:
     head = ("backend", "subject", "median", "best", "x floor", "of dogpile")
-    print("{:8} {:14} {:>10} {:>9} {:>8} {:>11}".format(*head))
+    print("{:9} {:16} {:>10} {:>9} {:>8} {:>11}".format(*head))
     for row in rows:
         print(
-            f"{row['backend']:8} {row['subject']:14} {row['median_us']:>7} us "
+            f"{row['backend']:9} {row['subject']:16} {row['median_us']:>7} us "
             f"{row['best_us']:>6} us {row['times_floor']:>8} {row['of_dogpile']:>11}"
         )
 

@@ -1,11 +1,13 @@
 """Fixtures that many tests share."""
 
+import contextlib
 import itertools
 
 import pytest
 import redis
+from memcached_aging import AgingServers
 from redis_clock import AgingServer
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -15,12 +17,14 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def clock(request):
-    """A clock that the test moves, and with it what Redis keeps."""
-    names = request.fixturenames
-    if "backend_name" in names and request.getfixturevalue("backend_name").endswith(
-        "redis"
-    ):
-        return request.getfixturevalue("aging_server")
+    """A clock that the test moves, and with it what a server keeps."""
+    if "backend_name" not in request.fixturenames:
+        return FakeClock()
+    match request.getfixturevalue("backend_name"):
+        case "holdover.redis":
+            return request.getfixturevalue("aging_server")
+        case "holdover.memcached":
+            return AgingServers(request.getfixturevalue("memcached_servers"))
     return FakeClock()
 
 
@@ -31,7 +35,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "memcached"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -39,10 +43,13 @@ def backend_name(request):
 
 @pytest.fixture
 def arguments(request, backend_name, tmp_path, clock):
-    """Arguments for that backend, on the fake clock; Redis has one of its own."""
+    """Arguments for that backend, on the fake clock; servers have one of their own."""
     if backend_name == "holdover.redis":
         return {"url": request.getfixturevalue("redis_server").url}
     given = {"time_source": clock}
+    if backend_name == "holdover.memcached":
+        servers = request.getfixturevalue("memcached_servers")
+        given["url"] = [server.url for server in servers]
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"
     return given
@@ -54,7 +61,7 @@ def new_region(backend_name, arguments, clock):
 
     def make(expiration_time=10.0, *, name="region", made_with=None, **settings):
         region = make_region(name, time_source=clock, **(made_with or {}))
-        if backend_name == "holdover.redis":
+        if backend_name in ("holdover.redis", "holdover.memcached"):
             settings = {"unsigned_pickle": True, **settings}
         return region.configure(backend_name, expiration_time, arguments, **settings)
 
@@ -98,4 +105,35 @@ def redis_server(shared_redis):
 def own_redis(tmp_path):
     """Start a Redis server that the test may kill, freeze and fill."""
     with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_memcached():
+    """Start the memcached servers that tests share which do them no harm."""
+    with contextlib.ExitStack() as stack:
+        # Without its maintainer, which holds on to what was just read, so that a
+        # listing for AgingServers passes over it.
+        options = ("-I", "8m", "-m", "256", "-o", "no_lru_maintainer,lru_crawler")
+        yield [stack.enter_context(MemcachedServer(*options)) for _ in range(3)]
+
+
+@pytest.fixture
+def memcached_servers(shared_memcached):
+    """Give three shared memcached servers, which take 8 MiB, emptied."""
+    for server in shared_memcached:
+        server.ask("flush_all")
+    return shared_memcached
+
+
+@pytest.fixture
+def memcached_server(memcached_servers):
+    """Give a shared memcached server, emptied."""
+    return memcached_servers[0]
+
+
+@pytest.fixture
+def own_memcached():
+    """Start a memcached server that the test may kill, freeze and fill."""
+    with MemcachedServer() as server:
         yield server

@@ -2,9 +2,12 @@
 
 import pytest
 import redis
+from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from servers import MEMCACHED_CLIENTS
 
 from holdover.regions.backends.file import FileBackend
+from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
 from holdover.testing import BackendContract
@@ -79,3 +82,42 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestMemcachedBackend(BackendContract):
+    expires_by_itself = True
+
+    @pytest.fixture(params=MEMCACHED_CLIENTS)
+    def client(self, request):
+        return request.param
+
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers[:1]
+
+    @pytest.fixture
+    def clock(self, servers):
+        return AgingServers(servers)
+
+    @pytest.fixture
+    def arguments(self, servers, client, clock):
+        return {
+            "url": [server.url for server in servers],
+            "client": client,
+            "max_bytes": 6_000_000,
+            "time_source": clock,
+        }
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return MemcachedBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return MemcachedBackend(arguments)
+
+
+class TestSeveralMemcachedServers(TestMemcachedBackend):
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers

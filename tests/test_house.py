@@ -133,9 +133,9 @@ FOR_TESTING = FOR_ADAPTERS
 PUBLIC = {"", "errors", "events", "testing", "_version"}
 
 OPTIONAL = [
-    "celery", "kombu", "rq", "redis", "pymemcache", "sqlalchemy", "django", "webob",
-    "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile", "hypothesis",
-    "pytest",
+    "celery", "kombu", "rq", "redis", "pymemcache", "pylibmc", "sqlalchemy", "django",
+    "webob", "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile",
+    "hypothesis", "pytest",
 ]  # fmt: skip
 
 

@@ -52,6 +52,9 @@ def arguments_for(name, request):
     """Give the arguments of a backend, starting what it needs."""
     if name == "redis":
         return {"url": request.getfixturevalue("redis_server").url}
+    if name == "memcached":
+        servers = request.getfixturevalue("memcached_servers")
+        return {"url": [server.url for server in servers]}
     if name == "file":
         return {"path": request.getfixturevalue("tmp_path") / "cache"}
     return {}
@@ -69,13 +72,13 @@ def maker(name, request):
     return make
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "memcached"])
 def region(request):
     """Make a region on each backend in turn."""
     return maker(request.param, request)
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture(params=["file", "redis", "memcached"])
 def shared_region(request):
     """Make a region on each backend in turn that processes can share."""
     return maker(request.param, request)

@@ -34,6 +34,9 @@ BACKENDS = {
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.memcached": Plugin(
+        "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
+    ),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
