@@ -2,11 +2,15 @@
 
 import pytest
 import redis
+import sqlalchemy
 from redis_clock import AgingServer
+from sql_clock import AgingDatabase
 
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.sql import SqlBackend
+from holdover.regions.backends.sql_records import clock_id
 from holdover.testing import BackendContract
 from holdover.testing.contract_leases import REGION
 
@@ -79,3 +83,40 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestSqlBackendOnSQLite(BackendContract):
+    @pytest.fixture
+    def arguments(self, url):
+        return {"url": url, "operation_timeout": 10.0, "create_table": True}
+
+    @pytest.fixture
+    def url(self, tmp_path):
+        return f"sqlite:///{tmp_path}/cache.db"
+
+    @pytest.fixture
+    def engine(self, url):
+        engine = sqlalchemy.create_engine(url)
+        yield engine
+        engine.dispose()
+
+    @pytest.fixture
+    def clock(self, engine):
+        return AgingDatabase(engine)
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return SqlBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return SqlBackend(arguments)
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, engine):
+        """No two invalidations have the same tick, whatever the time of day."""
+        tick = backend.clock(REGION).tick + 10**12  # as made by a clock days ahead
+        change = "UPDATE holdover_cache SET fence = :tick WHERE id = :id"
+        with engine.begin() as connection:
+            given = {"tick": tick, "id": clock_id(REGION)}
+            connection.execute(sqlalchemy.text(change), given)
+        assert backend.advance(REGION, hard=True).tick > tick

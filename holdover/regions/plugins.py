@@ -33,6 +33,7 @@ BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.sql": Plugin("holdover.regions.backends.sql:SqlBackend", "sql"),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
