@@ -6,6 +6,7 @@ import pytest
 import redis
 from redis_clock import AgingServer
 from servers import RedisServer
+from sql_servers import MariaServer, PostgresServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -99,3 +100,31 @@ def own_redis(tmp_path):
     """Start a Redis server that the test may kill, freeze and fill."""
     with RedisServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres():
+    """Start the PostgreSQL server that tests share which do it no harm."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(shared_postgres):
+    """Give the shared PostgreSQL server, without a table of ours."""
+    shared_postgres.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_postgres
+
+
+@pytest.fixture(scope="session")
+def shared_mariadb():
+    """Start the MariaDB server that tests share which do it no harm."""
+    with MariaServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(shared_mariadb):
+    """Give the shared MariaDB server, without a table of ours."""
+    shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_mariadb

@@ -10,6 +10,7 @@ from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.sql import SqlBackend
+from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id
 from holdover.testing import BackendContract
 from holdover.testing.contract_leases import REGION
@@ -96,7 +97,7 @@ class TestSqlBackendOnSQLite(BackendContract):
 
     @pytest.fixture
     def engine(self, url):
-        engine = sqlalchemy.create_engine(url)
+        engine = sqlalchemy.create_engine(parsed(url))
         yield engine
         engine.dispose()
 
@@ -120,3 +121,28 @@ class TestSqlBackendOnSQLite(BackendContract):
             given = {"tick": tick, "id": clock_id(REGION)}
             connection.execute(sqlalchemy.text(change), given)
         assert backend.advance(REGION, hard=True).tick > tick
+
+
+class TestSqlBackendOnPostgreSQL(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def url(self, postgres):
+        return postgres.url
+
+
+class TestSqlBackendOnMariaDB(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def url(self, mariadb):
+        return mariadb.url
+
+
+class TestSqlBackendWithFewConnections(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def arguments(self, url):
+        limits = {"operation_timeout": 10.0, "max_connections": 2}
+        return {"url": url, "create_table": True, **limits}
+
+
+class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
+    @pytest.fixture
+    def arguments(self, engine):
+        return {"engine": engine, "operation_timeout": 10.0, "create_table": True}

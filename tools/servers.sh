@@ -15,7 +15,7 @@ programs() {
 chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
-postgres     postgresql
+pg_ctlcluster postgresql
 redis-server redis-server
 TABLE
 }

@@ -117,7 +117,8 @@ def _settle_sqlite(_: Any, connection: Any, timeout: float) -> Any:
 def _settle_postgresql(dialect: Any, connection: Any, timeout: float) -> Any:
     is_psycopg = dialect.driver == "psycopg"
     if is_psycopg:
-        connection.wait = _bounded_wait(connection.wait, timeout)
+        wait = dialect.loaded_dbapi.waiting.wait
+        connection.wait = _bounded_wait(wait, connection.pgconn, timeout)
     cursor = connection.cursor(binary=True) if is_psycopg else connection.cursor()
     limit = f"{max(1, round(timeout * _OF_SERVER * 1000))}ms"
     cursor.execute(
@@ -154,11 +155,11 @@ _SETTLERS: Mapping[str, Callable[[Any, Any, float], Any]] = {
 }
 
 
-def _bounded_wait(wait: Callable[..., Any], timeout: float) -> Callable[..., Any]:
+def _bounded_wait(wait: Any, pgconn: Any, timeout: float) -> Callable[..., Any]:
     """Have psycopg give up on a server that has frozen, for which libpq waits."""
 
     def bounded(steps: Generator[Any, Any, Any], *_: Any, **__: Any) -> Any:
-        return wait(_giving_up(steps, timeout), interval=timeout)
+        return wait(_giving_up(steps, timeout), pgconn.socket, interval=timeout)
 
     return bounded
 

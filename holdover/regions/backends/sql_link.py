@@ -232,9 +232,9 @@ class Link:
         try:
             cursor = drivers.settle(self._dialect, raw, self._timeout)
         except BaseException:
-            held.close()
+            raw.close()
             raise
-        return Wire(held, raw, cursor)
+        return Wire(raw, cursor)
 
 
 class _Errand(threading.Thread):

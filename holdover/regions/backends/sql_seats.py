@@ -12,36 +12,34 @@ from typing import Any, Protocol
 from holdover.regions.errors import BackendError
 
 _inherited: list[object] = []
-"""A parent's connections. Closing them here would end them there."""
+"""A parent's connections, kept: closing them here could end them there."""
 
 
 class Wire:
-    """A connection and its only cursor.
+    """A connection and its only cursor; closed when its last user lets it go.
 
     Args:
-        held: SQLAlchemy's hand on the connection.
         raw: The driver's connection.
         cursor: The driver's cursor.
     """
 
-    __slots__ = ("_held", "_pid", "cursor", "execute", "fetchone", "raw")
+    __slots__ = ("__weakref__", "close", "cursor", "execute", "fetchone", "raw")
 
-    def __init__(self, held: object, raw: Any, cursor: Any) -> None:
-        self._held = held
-        self._pid = os.getpid()
+    def __init__(self, raw: Any, cursor: Any) -> None:
         self.raw = raw
         self.cursor = cursor
         self.execute = cursor.execute
         self.fetchone = cursor.fetchone
+        # Not __del__, which might come after that of the connection, which complains.
+        self.close = weakref.finalize(self, _close, raw, os.getpid())
 
-    def close(self) -> None:
-        """Close it, whatever state it is in."""
-        if self._pid != os.getpid():
-            return
-        with contextlib.suppress(Exception):  # it is not usable, whatever ails it
-            self.raw.close()
 
-    __del__ = close  # its thread has ended
+def _close(raw: Any, pid: int) -> None:
+    if pid != os.getpid():
+        _inherited.append(raw)
+        return
+    with contextlib.suppress(Exception):  # it is not usable, whatever ails it
+        raw.close()
 
 
 class Seats(Protocol):
@@ -75,25 +73,37 @@ class _Own(threading.local):
     signal handler that asks the cache in the middle of one gets its own.
     """
 
-    def __init__(self, seats: OwnSeats) -> None:
+    def __init__(self, known: _Known) -> None:
         self.wires: list[Wire] = []
-        seats.know(threading.current_thread(), self.wires)
+        known.add(threading.current_thread(), self.wires)
+
+
+class _Known:
+    """Where each thread's connection lies."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the dictionary
+        self._places: weakref.WeakKeyDictionary[threading.Thread, list[Wire]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def add(self, thread: threading.Thread, wires: list[Wire]) -> None:
+        """Remember a thread's."""
+        with self._lock:
+            self._places[thread] = wires
+
+    def all(self) -> list[list[Wire]]:
+        """Give those of all threads."""
+        with self._lock:
+            return list(self._places.values())
 
 
 class OwnSeats:
     """A connection for every thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the dictionary
-        self._known: weakref.WeakKeyDictionary[threading.Thread, list[Wire]] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._own = _Own(self)
-
-    def know(self, thread: threading.Thread, wires: list[Wire]) -> None:
-        """Remember where a thread's connection lies."""
-        with self._lock:
-            self._known[thread] = wires
+        self._known = _Known()
+        self._own = _Own(self._known)
 
     def take(self) -> Wire | None:
         """See `Seats.take`."""
@@ -111,9 +121,7 @@ class OwnSeats:
 
     def close_idle(self) -> None:
         """See `Seats.close_idle`."""
-        with self._lock:
-            known = list(self._known.values())
-        for wires in known:
+        for wires in self._known.all():
             while wires:
                 try:
                     wires.pop().close()
@@ -122,7 +130,6 @@ class OwnSeats:
 
     def for_child(self) -> Seats:
         """See `Seats.for_child`."""
-        _inherited.append(list(self._known.values()))
         return OwnSeats()
 
 
@@ -172,5 +179,4 @@ class SharedSeats:
 
     def for_child(self) -> Seats:
         """See `Seats.for_child`."""
-        _inherited.append(self._free)
         return SharedSeats(self._most, self._wait)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Double,
+    Float,
     Index,
     LargeBinary,
     MetaData,
@@ -123,6 +124,8 @@ def _refuse_foreign(connection: Connection, table: Table) -> None:
 
 
 def _holds(kind: Any) -> str:
+    if isinstance(kind, Float):  # MySQL's are read back as decimal numbers
+        return "float"
     try:
         return str(kind.python_type.__name__)
     except NotImplementedError:
