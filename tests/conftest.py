@@ -4,8 +4,10 @@ import itertools
 
 import pytest
 import redis
+import sqlalchemy
 from redis_clock import AgingServer
 from servers import RedisServer
+from sql_clock import AgingDatabase
 from sql_servers import MariaServer, PostgresServer
 
 from holdover import make_region
@@ -16,13 +18,25 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def clock(request):
-    """A clock that the test moves, and with it what Redis keeps."""
+    """A clock that the test moves, and with it what a backend keeps."""
     names = request.fixturenames
     if "backend_name" in names and request.getfixturevalue("backend_name").endswith(
         "redis"
     ):
         return request.getfixturevalue("aging_server")
+    if "backend_name" in names and request.getfixturevalue("backend_name").endswith(
+        "sql"
+    ):
+        return request.getfixturevalue("aging_database")
     return FakeClock()
+
+
+@pytest.fixture
+def aging_database(tmp_path):
+    """A clock that the test moves, and with it what a SQLite database keeps."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/cache.db")
+    yield AgingDatabase(engine)
+    engine.dispose()
 
 
 @pytest.fixture
@@ -32,7 +46,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "sql"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -40,9 +54,11 @@ def backend_name(request):
 
 @pytest.fixture
 def arguments(request, backend_name, tmp_path, clock):
-    """Arguments for that backend, on the fake clock; Redis has one of its own."""
+    """Arguments for that backend, on the fake clock unless it has one of its own."""
     if backend_name == "holdover.redis":
         return {"url": request.getfixturevalue("redis_server").url}
+    if backend_name == "holdover.sql":
+        return {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 5.0}
     given = {"time_source": clock}
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"

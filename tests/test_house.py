@@ -54,6 +54,7 @@ LAYERS = {
         "regions.calls",
         "regions.legacy",
         "regions.worker",
+        "regions.within",
     },
     "mechanics": {
         "regions.tier",
@@ -82,6 +83,7 @@ LAYERS = {
     },
     "ports": {
         "regions.backends.base",
+        "regions.backends.transactional",
         "regions.refresh.base",
     },
     "words": {

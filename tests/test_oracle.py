@@ -79,7 +79,7 @@ def in_processes(count, run):
     processes = [FORK.Process(target=report, args=(n,)) for n in range(count)]
     for process in processes:
         process.start()
-    answers = [results.get(timeout=110) for _ in processes]
+    answers = [results.get(timeout=290) for _ in processes]
     for process in processes:
         process.join()
     assert [] == [answer for answer in answers if isinstance(answer, str)]
@@ -245,6 +245,47 @@ def test_redis_without_scripts(oracle, redis_server):
         )
 
     check(in_processes(8, run), 40_000)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request, tmp_path):
+    """Give the URL of each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cache.db"
+    return request.getfixturevalue(request.param).url
+
+
+def sql_region(url, **changes):
+    """A region in a database."""
+    arguments = {"url": url, "create_table": True, "operation_timeout": 5.0}
+    return make_region("oracle").configure(
+        "holdover.sql", SHORT, arguments, lease=terms(**changes), unsigned_pickle=True
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_sql_under_processes(oracle, database_url, way):
+    """Each database, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(sql_region(database_url))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_sql_with_leases_that_lapse(oracle, database_url):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(sql_region(database_url, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=2_500, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 20_000)
 
 
 @pytest.mark.chaos

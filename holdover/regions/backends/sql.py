@@ -8,10 +8,12 @@ statement, run outside any transaction, and the database's clock judges leases a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from dogpile.cache.api import DefaultSerialization
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
@@ -34,6 +36,8 @@ from holdover.regions.backends.sql_table import (
     ensure,
     table_named,
 )
+from holdover.regions.backends.sql_within import CallersConnection
+from holdover.regions.backends.transactional import Transactional
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import (
     BackendError,
@@ -48,7 +52,7 @@ DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
 
 
-class SqlBackend(LeasesInSql):
+class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
     """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
 
     Arguments:
@@ -95,7 +99,11 @@ class SqlBackend(LeasesInSql):
         is_sqlite = engine.dialect.name == "sqlite"
         create = _flag(arguments, "create_table", default=is_sqlite)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
-        self._words = _statements(engine, table)
+        self._dialect = engine.dialect
+        self._name = self._dialect.identifier_preparer.format_table(table)
+        self._words = Statements(
+            self._dialect.name, self._dialect.paramstyle, self._name
+        )
         self._link = Link(
             engine,
             lambda engine: _ensured(engine, table, create=create),
@@ -255,6 +263,31 @@ class SqlBackend(LeasesInSql):
             query=self._words.clock,
         )
 
+    # -- in a caller's transaction ----------------------------------------------
+
+    def remove_within(self, connection: Any, keys: Sequence[str]) -> bool:
+        """See `Transactional.remove_within`."""
+        return self._callers(connection).bury(list(map(value_id, keys)))
+
+    def advance_within(
+        self,
+        connection: Any,
+        region: str,
+        *,
+        hard: bool,
+        reaches: Sequence[Reach] = (),
+    ) -> None:
+        """See `Transactional.advance_within`."""
+        callers = self._callers(connection)
+        with suppress(BackendError):
+            # Made outside, if it is new: nobody could make it before the transaction
+            # ends, and nobody could read without it.
+            self._tick(region)
+        callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
+
+    def _callers(self, connection: Any) -> CallersConnection:
+        return CallersConnection(connection, self._dialect.name, self._name)
+
     # -- housekeeping ----------------------------------------------------------
 
     def purge(self) -> int:
@@ -288,12 +321,6 @@ def _engine(
         )
     drivers.refuse_memory(engine.url)
     return engine
-
-
-def _statements(engine: Engine, table: Any) -> Statements:
-    dialect = engine.dialect
-    name = dialect.identifier_preparer.format_table(table)
-    return Statements(dialect.name, dialect.paramstyle, name)
 
 
 def _ensured(engine: Engine, table: Any, *, create: bool) -> None:

@@ -48,6 +48,9 @@ class Link:
         most: int | None,
     ) -> None:
         self._engine = engine
+        # Makes them as the engine's does, and takes no place in that: these are the
+        # application's.
+        self._pool = engine.pool.recreate()
         self._dialect = engine.dialect
         self._prepare = prepare
         self._is_prepared = False
@@ -226,9 +229,9 @@ class Link:
         if not self._is_prepared:
             self._prepare(self._engine)
             self._is_prepared = True
-        held = self._engine.raw_connection()
-        held.detach()  # from the pool, whose places are the application's
-        raw = held.dbapi_connection
+        held = self._pool.connect()
+        raw: Any = held.dbapi_connection
+        held.detach()
         try:
             cursor = drivers.settle(self._dialect, raw, self._timeout)
         except BaseException:
