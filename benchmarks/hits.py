@@ -14,6 +14,7 @@ import json
 import os
 import pickle
 import random
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from servers import RedisServer
+from sql_servers import PostgresServer
 
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
@@ -108,10 +110,50 @@ def redis_floor(url: str) -> Call:
     return read
 
 
+def sqlite_floor(folder: Path) -> Call:
+    """Ask as cheaply as SQLite can be asked for one value."""
+    link = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    link.execute("PRAGMA journal_mode = WAL")
+    link.execute("PRAGMA mmap_size = 67108864")
+    link.execute("CREATE TABLE t (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+    link.execute("INSERT INTO t VALUES (?, ?)", (b"floor", pickle.dumps(VALUE)))
+    cursor = link.cursor()
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = ?", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
+def postgres_floor(server: PostgresServer) -> Call:
+    """Ask as cheaply as psycopg can: prepared, binary, by one cursor."""
+    cursor = server.connect().cursor(binary=True)
+    cursor.execute("CREATE TABLE t (k bytea PRIMARY KEY, v bytea)")
+    cursor.execute("INSERT INTO t VALUES (%s, %s)", (b"floor", pickle.dumps(VALUE)))
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = %s", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
 def redis_client(url: str) -> Call:
     client = redis.Redis.from_url(url)
     client.set("client", pickle.dumps(VALUE))
     return lambda: pickle.loads(client.get("client"))
+
+
+def databases(folder: Path, server: PostgresServer) -> list[Subject]:
+    sqlite = ours("sql", url=f"sqlite:///{folder}/holdover.db")
+    postgres = ours("sql", url=server.url, create_table=True)
+    return [
+        Subject("floor", "sqlite", sqlite_floor(folder)),
+        Subject("holdover", "sqlite", sqlite),
+        Subject("floor", "postgres", postgres_floor(server)),
+        Subject("holdover", "postgres", postgres),
+    ]
 
 
 def subjects(folder: Path, url: str) -> list[Subject]:
@@ -158,7 +200,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for one in measured:
         floor = by_name[one.backend, "floor"]
-        peer = by_name[one.backend, "dogpile.cache"]
+        peer = by_name.get((one.backend, "dogpile.cache"))  # it has no SQL
         rows.append(
             {
                 "backend": one.backend,
@@ -166,7 +208,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
                 "median_us": round(one.median, 2),
                 "best_us": round(one.best, 2),
                 "times_floor": round(one.best / floor.best, 2),
-                "of_dogpile": round(one.best / peer.best, 3),
+                "of_dogpile": peer and round(one.best / peer.best, 3),
             }
         )
     return rows
@@ -177,8 +219,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(folder) as server,
+        PostgresServer() as postgres,
+    ):
         measured = subjects(Path(folder), server.url)
+        measured += databases(Path(folder), postgres)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:
@@ -188,7 +235,7 @@ def main() -> int:
     costly = [
         row
         for row in rows
-        if row["subject"] == "holdover" and row["of_dogpile"] > LIMIT
+        if row["subject"] == "holdover" and (row["of_dogpile"] or 0) > LIMIT
     ]
     return 1 if costly else 0
 
@@ -199,7 +246,8 @@ def show(rows: list[dict[str, object]]) -> None:
     for row in rows:
         print(
             f"{row['backend']:8} {row['subject']:14} {row['median_us']:>7} us "
-            f"{row['best_us']:>6} us {row['times_floor']:>8} {row['of_dogpile']:>11}"
+            f"{row['best_us']:>6} us {row['times_floor']:>8} "
+            f"{row['of_dogpile'] or '-':>11}"
         )
 
 

@@ -15,6 +15,8 @@ from holdover.regions.backends.sql_records import clock_id
 from holdover.testing import BackendContract
 from holdover.testing.contract_leases import REGION
 
+PATIENT = {"operation_timeout": 10.0, "connect_timeout": 10.0}  # on a busy machine
+
 
 class TestMemoryBackend(BackendContract):
     @pytest.fixture
@@ -89,7 +91,7 @@ class TestRedisBackendWithAPool(TestRedisBackend):
 class TestSqlBackendOnSQLite(BackendContract):
     @pytest.fixture
     def arguments(self, url):
-        return {"url": url, "operation_timeout": 10.0, "create_table": True}
+        return {"url": url, "create_table": True, **PATIENT}
 
     @pytest.fixture
     def url(self, tmp_path):
@@ -138,11 +140,10 @@ class TestSqlBackendOnMariaDB(TestSqlBackendOnSQLite):
 class TestSqlBackendWithFewConnections(TestSqlBackendOnSQLite):
     @pytest.fixture
     def arguments(self, url):
-        limits = {"operation_timeout": 10.0, "max_connections": 2}
-        return {"url": url, "create_table": True, **limits}
+        return {"url": url, "create_table": True, "max_connections": 2, **PATIENT}
 
 
 class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
     @pytest.fixture
     def arguments(self, engine):
-        return {"engine": engine, "operation_timeout": 10.0, "create_table": True}
+        return {"engine": engine, "create_table": True, **PATIENT}

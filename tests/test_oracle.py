@@ -257,7 +257,8 @@ def database_url(request, tmp_path):
 
 def sql_region(url, **changes):
     """A region in a database."""
-    arguments = {"url": url, "create_table": True, "operation_timeout": 5.0}
+    patience = {"operation_timeout": 5.0, "connect_timeout": 10.0}
+    arguments = {"url": url, "create_table": True, **patience}
     return make_region("oracle").configure(
         "holdover.sql", SHORT, arguments, lease=terms(**changes), unsigned_pickle=True
     )

@@ -56,8 +56,8 @@ def arguments_for(name, request):
     if name in ("postgres", "mariadb"):
         url = request.getfixturevalue(name).url
         # Few connections: 32 new ones at once take longer than the creator.
-        limits = {"max_connections": 4, "operation_timeout": 5.0}
-        return {"url": url, "create_table": True, **limits}
+        patience = {"operation_timeout": 5.0, "connect_timeout": 10.0}
+        return {"url": url, "create_table": True, "max_connections": 4, **patience}
     if name == "sqlite":
         return {"url": f"sqlite:///{request.getfixturevalue('tmp_path')}/cache.db"}
     if name == "file":

@@ -113,6 +113,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         )
         if is_sqlite:
             self.capabilities = replace(self.capabilities, shared_by="host")  # type: ignore[misc] # of this one
+        self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
 
@@ -148,8 +149,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
         clock = self._clock_ids.get(region) or self._clock_id(region)
-        stored, tick = self._link.fetch(self._words.read.sql, (value_id(key), clock))
-        return stored, self._tick(region) if tick is None else tick
+        row = self._link.fetch(self._read_sql, (value_id(key), clock))
+        if row is None:  # there is no clock yet
+            [stored], tick = self.read_multi([key], region)
+        else:
+            stored, tick = row
+        return stored, tick
 
     def _clock_id(self, region: str) -> bytes:
         found = self._clock_ids[region] = clock_id(region)

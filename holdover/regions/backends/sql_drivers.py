@@ -205,6 +205,8 @@ def is_broken(dialect: Any, connection: Any, error: BaseException) -> bool:
     """Say whether a connection is of no more use after *error*."""
     if not isinstance(error, dialect.loaded_dbapi.Error):
         return True
+    if getattr(error, "sqlstate", None) in _SHUTDOWNS:  # psycopg may not know it yet
+        return True
     return bool(dialect.is_disconnect(error, connection, None))
 
 
@@ -223,3 +225,4 @@ def may_be_repeated(error: BaseException) -> bool:
 
 
 _MYSQL_DEADLOCK = 1213
+_SHUTDOWNS = ("57P01", "57P02", "57P03")

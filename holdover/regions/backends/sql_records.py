@@ -29,18 +29,17 @@ def to_bytes(text: str) -> bytes:
 
 def value_id(key: str) -> bytes:
     """Name the row of a key."""
-    return _name(b"=", key)
+    raw = key.encode("utf-8", "surrogatepass")
+    return b"=" + raw if len(raw) <= _LONGEST_NAME else _digest(b"=", raw)
 
 
 def clock_id(region: str) -> bytes:
     """Name the row of a region's clock."""
-    return _name(b"@", region)
+    raw = region.encode("utf-8", "surrogatepass")
+    return b"@" + raw if len(raw) <= _LONGEST_NAME else _digest(b"@", raw)
 
 
-def _name(kind: bytes, text: str) -> bytes:
-    raw = text.encode("utf-8", "surrogatepass")
-    if len(raw) <= _LONGEST_NAME:
-        return kind + raw
+def _digest(kind: bytes, raw: bytes) -> bytes:
     return b"#" + kind + hashlib.blake2b(raw, digest_size=32).digest()
 
 
