@@ -15,6 +15,7 @@ import os
 import pickle
 import random
 import socket
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from servers import MemcachedServer, RedisServer
+from sql_servers import PostgresServer
 
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
@@ -113,6 +115,35 @@ def redis_floor(url: str) -> Call:
     return read
 
 
+def sqlite_floor(folder: Path) -> Call:
+    """Ask as cheaply as SQLite can be asked for one value."""
+    link = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    link.execute("PRAGMA journal_mode = WAL")
+    link.execute("PRAGMA mmap_size = 67108864")
+    link.execute("CREATE TABLE t (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+    link.execute("INSERT INTO t VALUES (?, ?)", (b"floor", pickle.dumps(VALUE)))
+    cursor = link.cursor()
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = ?", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
+def postgres_floor(server: PostgresServer) -> Call:
+    """Ask as cheaply as psycopg can: prepared, binary, by one cursor."""
+    cursor = server.connect().cursor(binary=True)
+    cursor.execute("CREATE TABLE t (k bytea PRIMARY KEY, v bytea)")
+    cursor.execute("INSERT INTO t VALUES (%s, %s)", (b"floor", pickle.dumps(VALUE)))
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = %s", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
 def redis_client(url: str) -> Call:
     client = redis.Redis.from_url(url)
     client.set("client", pickle.dumps(VALUE))
@@ -140,6 +171,17 @@ def memcached_client(server: str) -> Call:
     client = pymemcache.Client(server, no_delay=True)
     client.set("client", pickle.dumps(VALUE), noreply=False)
     return lambda: pickle.loads(client.get("client"))
+
+
+def databases(folder: Path, server: PostgresServer) -> list[Subject]:
+    sqlite = ours("sql", url=f"sqlite:///{folder}/holdover.db")
+    postgres = ours("sql", url=server.url, create_table=True)
+    return [
+        Subject("floor", "sqlite", sqlite_floor(folder)),
+        Subject("holdover", "sqlite", sqlite),
+        Subject("floor", "postgres", postgres_floor(server)),
+        Subject("holdover", "postgres", postgres),
+    ]
 
 
 def subjects(folder: Path, url: str, server: str) -> list[Subject]:
@@ -190,7 +232,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for one in measured:
         floor = by_name[one.backend, "floor"]
-        peer = by_name[one.backend, "dogpile.cache"]
+        peer = by_name.get((one.backend, "dogpile.cache"))  # it has no SQL
         rows.append(
             {
                 "backend": one.backend,
@@ -198,7 +240,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
                 "median_us": round(one.median, 2),
                 "best_us": round(one.best, 2),
                 "times_floor": round(one.best / floor.best, 2),
-                "of_dogpile": round(one.best / peer.best, 3),
+                "of_dogpile": peer and round(one.best / peer.best, 3),
             }
         )
     return rows
@@ -213,8 +255,10 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         RedisServer(folder) as server,
         MemcachedServer() as memcached,
+        PostgresServer() as postgres,
     ):
         measured = subjects(Path(folder), server.url, memcached.url)
+        measured += databases(Path(folder), postgres)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:
@@ -224,7 +268,7 @@ def main() -> int:
     costly = [
         row
         for row in rows
-        if row["subject"] == "holdover" and row["of_dogpile"] > LIMIT
+        if row["subject"] == "holdover" and (row["of_dogpile"] or 0) > LIMIT
     ]
     return 1 if costly else 0
 
@@ -235,7 +279,8 @@ def show(rows: list[dict[str, object]]) -> None:
     for row in rows:
         print(
             f"{row['backend']:9} {row['subject']:16} {row['median_us']:>7} us "
-            f"{row['best_us']:>6} us {row['times_floor']:>8} {row['of_dogpile']:>11}"
+            f"{row['best_us']:>6} us {row['times_floor']:>8} "
+            f"{row['of_dogpile'] or '-':>11}"
         )
 
 

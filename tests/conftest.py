@@ -5,9 +5,12 @@ import itertools
 
 import pytest
 import redis
+import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
 from servers import MemcachedServer, RedisServer
+from sql_clock import AgingDatabase
+from sql_servers import MariaServer, PostgresServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -25,7 +28,17 @@ def clock(request):
             return request.getfixturevalue("aging_server")
         case "holdover.memcached":
             return AgingServers(request.getfixturevalue("memcached_servers"))
+        case "holdover.sql":
+            return request.getfixturevalue("aging_database")
     return FakeClock()
+
+
+@pytest.fixture
+def aging_database(tmp_path):
+    """A clock that the test moves, and with it what a SQLite database keeps."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/cache.db")
+    yield AgingDatabase(engine)
+    engine.dispose()
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis", "memcached"])
+@pytest.fixture(params=["memory", "file", "redis", "memcached", "sql"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -46,6 +59,8 @@ def arguments(request, backend_name, tmp_path, clock):
     """Arguments for that backend, on the fake clock; servers have one of their own."""
     if backend_name == "holdover.redis":
         return {"url": request.getfixturevalue("redis_server").url}
+    if backend_name == "holdover.sql":
+        return {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 5.0}
     given = {"time_source": clock}
     if backend_name == "holdover.memcached":
         servers = request.getfixturevalue("memcached_servers")
@@ -137,3 +152,31 @@ def own_memcached():
     """Start a memcached server that the test may kill, freeze and fill."""
     with MemcachedServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres():
+    """Start the PostgreSQL server that tests share which do it no harm."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(shared_postgres):
+    """Give the shared PostgreSQL server, without a table of ours."""
+    shared_postgres.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_postgres
+
+
+@pytest.fixture(scope="session")
+def shared_mariadb():
+    """Start the MariaDB server that tests share which do it no harm."""
+    with MariaServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(shared_mariadb):
+    """Give the shared MariaDB server, without a table of ours."""
+    shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_mariadb

@@ -53,6 +53,7 @@ LAYERS = {
         "regions.cached_many",
         "regions.making",
         "regions.worker",
+        "regions.within",
     },
     "mechanics": {
         "regions.calls",
@@ -85,6 +86,7 @@ LAYERS = {
     },
     "ports": {
         "regions.backends.base",
+        "regions.backends.transactional",
         "regions.refresh.base",
     },
     "words": {

@@ -374,3 +374,45 @@ def test_memcached_that_dies_and_freezes(oracle, shared_memcached, own_memcached
     finally:
         over.set()
         troublemaker.join()
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request, tmp_path):
+    """Give the URL of each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cache.db"
+    return request.getfixturevalue(request.param).url
+
+
+def sql_region(url, **changes):
+    """A region in a database."""
+    patience = {"operation_timeout": 5.0, "connect_timeout": 10.0}
+    arguments = {"url": url, "create_table": True, **patience}
+    return make_region("oracle").configure(
+        "holdover.sql", SHORT, arguments, lease=terms(**changes), unsigned_pickle=True
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_sql_under_processes(oracle, database_url, way):
+    """Each database, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(sql_region(database_url))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_sql_with_leases_that_lapse(oracle, database_url):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(sql_region(database_url, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=2_500, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 20_000)

@@ -37,6 +37,7 @@ BACKENDS = {
     "holdover.memcached": Plugin(
         "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
     ),
+    "holdover.sql": Plugin("holdover.regions.backends.sql:SqlBackend", "sql"),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
