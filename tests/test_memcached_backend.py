@@ -23,7 +23,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends.base import Busy, Lease, LeaseKind
+from holdover.regions.backends.base import Busy, Changed, Lease, LeaseKind
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memcached_names import (
     Ring,
@@ -573,6 +573,24 @@ def test_a_token_that_proves_nothing(backend, token):
     assert not backend.release(lease)
     assert not backend.renew(lease, ttl=5.0)
     assert isinstance(backend.acquire("k", REGION, ttl=5.0, seen=None), Busy)
+
+
+def test_a_value_that_is_stored_while_we_ask(memcached_server, proxy):
+    """Who wins the lease looks again: its last holder may just have committed."""
+    backend, holder = on(proxy), on(memcached_server)
+    backend.clock(REGION)
+    new = sealed("new", fence=7)
+
+    def commit_meanwhile(wire, data):
+        proxy.treat = proxies.pass_on
+        holder.commit(won(holder), new, REGION, ttl=None)
+        proxies.pass_on(wire, data)
+
+    proxy.treat = commit_meanwhile
+    grant = backend.acquire("k", REGION, ttl=5.0, seen=None)
+    assert isinstance(grant, Changed)
+    assert grant.stored == new
+    assert holder.leased("k") is None
 
 
 def test_a_placeholder_is_never_a_value(backend):
