@@ -69,6 +69,7 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections."""
         self._seats = self._seats.for_child()
+        self._pool = self._pool.recreate()  # another thread may have held its lock
 
     def prepare(self) -> None:
         """See that the database is there, and fit.
