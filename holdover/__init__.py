@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
-    from holdover.regions.claims import KeyLease
     from holdover.regions.backends.sql_commit import invalidate_after_commit
+    from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
     from holdover.regions.defaults import Defaults
     from holdover.regions.freshness import Freshness

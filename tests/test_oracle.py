@@ -393,6 +393,7 @@ def sql_region(url, **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_sql_under_processes(oracle, database_url, way):
