@@ -14,6 +14,8 @@ import json
 import os
 import pickle
 import random
+import socket
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -22,13 +24,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pymemcache
 import redis
 from dogpile.cache import make_region as dogpile_region
+from dogpile.cache.util import sha1_mangle_key
 
 from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
+from sql_servers import PostgresServer
 
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
@@ -70,7 +75,9 @@ def ours(backend: str, **arguments) -> Call:
 
 
 def dogpiles(backend: str, **arguments) -> Call:
-    region = dogpile_region()
+    # memcached refuses the spaces of its keys.
+    mangler = sha1_mangle_key if backend == "pymemcache" else None
+    region = dogpile_region(key_mangler=mangler)
     return decorated(
         region.configure(f"dogpile.cache.{backend}", 3600, arguments=arguments)
     )
@@ -108,13 +115,76 @@ def redis_floor(url: str) -> Call:
     return read
 
 
+def sqlite_floor(folder: Path) -> Call:
+    """Ask as cheaply as SQLite can be asked for one value."""
+    link = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    link.execute("PRAGMA journal_mode = WAL")
+    link.execute("PRAGMA mmap_size = 67108864")
+    link.execute("CREATE TABLE t (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+    link.execute("INSERT INTO t VALUES (?, ?)", (b"floor", pickle.dumps(VALUE)))
+    cursor = link.cursor()
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = ?", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
+def postgres_floor(server: PostgresServer) -> Call:
+    """Ask as cheaply as psycopg can: prepared, binary, by one cursor."""
+    cursor = server.connect().cursor(binary=True)
+    cursor.execute("CREATE TABLE t (k bytea PRIMARY KEY, v bytea)")
+    cursor.execute("INSERT INTO t VALUES (%s, %s)", (b"floor", pickle.dumps(VALUE)))
+
+    def read() -> object:
+        cursor.execute("SELECT v FROM t WHERE k = %s", (b"floor",))
+        return pickle.loads(cursor.fetchone()[0])
+
+    return read
+
+
 def redis_client(url: str) -> Call:
     client = redis.Redis.from_url(url)
     client.set("client", pickle.dumps(VALUE))
     return lambda: pickle.loads(client.get("client"))
 
 
-def subjects(folder: Path, url: str) -> list[Subject]:
+def memcached_floor(server: str) -> Call:
+    """Ask over a bare socket, reading no more of the answer than its end."""
+    host, port = server.split(":")
+    link = socket.create_connection((host, int(port)))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    data = pickle.dumps(VALUE)
+    link.sendall(b"set floor 0 0 %d\r\n%b\r\n" % (len(data), data))
+    link.recv(65_536)
+
+    def read() -> object:
+        link.sendall(b"get floor\r\n")
+        answer = link.recv(65_536)
+        return pickle.loads(answer[answer.index(b"\n") + 1 :])
+
+    return read
+
+
+def memcached_client(server: str) -> Call:
+    client = pymemcache.Client(server, no_delay=True)
+    client.set("client", pickle.dumps(VALUE), noreply=False)
+    return lambda: pickle.loads(client.get("client"))
+
+
+def databases(folder: Path, server: PostgresServer) -> list[Subject]:
+    sqlite = ours("sql", url=f"sqlite:///{folder}/holdover.db")
+    postgres = ours("sql", url=server.url, create_table=True)
+    return [
+        Subject("floor", "sqlite", sqlite_floor(folder)),
+        Subject("holdover", "sqlite", sqlite),
+        Subject("floor", "postgres", postgres_floor(server)),
+        Subject("holdover", "postgres", postgres),
+    ]
+
+
+def subjects(folder: Path, url: str, server: str) -> list[Subject]:
     return [
         Subject("floor", "memory", memory_floor()),
         Subject("holdover", "memory", ours("memory")),
@@ -128,6 +198,10 @@ def subjects(folder: Path, url: str) -> list[Subject]:
         Subject("redis-py", "redis", redis_client(url)),
         Subject("holdover", "redis", ours("redis", url=url)),
         Subject("dogpile.cache", "redis", dogpiles("redis", url=url)),
+        Subject("floor", "memcached", memcached_floor(server)),
+        Subject("pymemcache", "memcached", memcached_client(server)),
+        Subject("holdover", "memcached", ours("memcached", url=server)),
+        Subject("dogpile.cache", "memcached", dogpiles("pymemcache", url=[server])),
     ]
 
 
@@ -158,7 +232,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for one in measured:
         floor = by_name[one.backend, "floor"]
-        peer = by_name[one.backend, "dogpile.cache"]
+        peer = by_name.get((one.backend, "dogpile.cache"))  # it has no SQL
         rows.append(
             {
                 "backend": one.backend,
@@ -166,7 +240,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
                 "median_us": round(one.median, 2),
                 "best_us": round(one.best, 2),
                 "times_floor": round(one.best / floor.best, 2),
-                "of_dogpile": round(one.best / peer.best, 3),
+                "of_dogpile": peer and round(one.best / peer.best, 3),
             }
         )
     return rows
@@ -177,8 +251,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
-        measured = subjects(Path(folder), server.url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(folder) as server,
+        MemcachedServer() as memcached,
+        PostgresServer() as postgres,
+    ):
+        measured = subjects(Path(folder), server.url, memcached.url)
+        measured += databases(Path(folder), postgres)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:
@@ -188,18 +268,19 @@ def main() -> int:
     costly = [
         row
         for row in rows
-        if row["subject"] == "holdover" and row["of_dogpile"] > LIMIT
+        if row["subject"] == "holdover" and (row["of_dogpile"] or 0) > LIMIT
     ]
     return 1 if costly else 0
 
 
 def show(rows: list[dict[str, object]]) -> None:
     head = ("backend", "subject", "median", "best", "x floor", "of dogpile")
-    print("{:8} {:14} {:>10} {:>9} {:>8} {:>11}".format(*head))
+    print("{:9} {:16} {:>10} {:>9} {:>8} {:>11}".format(*head))
     for row in rows:
         print(
-            f"{row['backend']:8} {row['subject']:14} {row['median_us']:>7} us "
-            f"{row['best_us']:>6} us {row['times_floor']:>8} {row['of_dogpile']:>11}"
+            f"{row['backend']:9} {row['subject']:16} {row['median_us']:>7} us "
+            f"{row['best_us']:>6} us {row['times_floor']:>8} "
+            f"{row['of_dogpile'] or '-':>11}"
         )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.backends.sql_commit import invalidate_after_commit
     from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
     from holdover.regions.defaults import Defaults
@@ -50,6 +51,7 @@ __all__ = [
     "allow_imports",
     "errors",
     "events",
+    "invalidate_after_commit",
     "make_region",
     "registry",
 ]
@@ -71,6 +73,7 @@ _HOMES = {
     "Registry": "holdover.regions.registry",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "allow_imports": "holdover.regions.importing",
+    "invalidate_after_commit": "holdover.regions.backends.sql_commit",
     "make_region": "holdover.regions.registry",
     "registry": "holdover.regions.registry",
 }

@@ -1,11 +1,16 @@
 """Fixtures that many tests share."""
 
+import contextlib
 import itertools
 
 import pytest
 import redis
+import sqlalchemy
+from memcached_aging import AgingServers
 from redis_clock import AgingServer
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
+from sql_clock import AgingDatabase
+from sql_servers import MariaServer, PostgresServer
 
 from holdover import make_region
 from holdover.testing import FakeClock
@@ -15,13 +20,25 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def clock(request):
-    """A clock that the test moves, and with it what Redis keeps."""
-    names = request.fixturenames
-    if "backend_name" in names and request.getfixturevalue("backend_name").endswith(
-        "redis"
-    ):
-        return request.getfixturevalue("aging_server")
+    """A clock that the test moves, and with it what a server keeps."""
+    if "backend_name" not in request.fixturenames:
+        return FakeClock()
+    match request.getfixturevalue("backend_name"):
+        case "holdover.redis":
+            return request.getfixturevalue("aging_server")
+        case "holdover.memcached":
+            return AgingServers(request.getfixturevalue("memcached_servers"))
+        case "holdover.sql":
+            return request.getfixturevalue("aging_database")
     return FakeClock()
+
+
+@pytest.fixture
+def aging_database(tmp_path):
+    """A clock that the test moves, and with it what a SQLite database keeps."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/cache.db")
+    yield AgingDatabase(engine)
+    engine.dispose()
 
 
 @pytest.fixture
@@ -31,7 +48,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "memcached", "sql"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -39,10 +56,15 @@ def backend_name(request):
 
 @pytest.fixture
 def arguments(request, backend_name, tmp_path, clock):
-    """Arguments for that backend, on the fake clock; Redis has one of its own."""
+    """Arguments for that backend, on the fake clock; servers have one of their own."""
     if backend_name == "holdover.redis":
         return {"url": request.getfixturevalue("redis_server").url}
+    if backend_name == "holdover.sql":
+        return {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 5.0}
     given = {"time_source": clock}
+    if backend_name == "holdover.memcached":
+        servers = request.getfixturevalue("memcached_servers")
+        given["url"] = [server.url for server in servers]
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"
     return given
@@ -54,7 +76,7 @@ def new_region(backend_name, arguments, clock):
 
     def make(expiration_time=10.0, *, name="region", made_with=None, **settings):
         region = make_region(name, time_source=clock, **(made_with or {}))
-        if backend_name == "holdover.redis":
+        if backend_name in ("holdover.redis", "holdover.memcached"):
             settings = {"unsigned_pickle": True, **settings}
         return region.configure(backend_name, expiration_time, arguments, **settings)
 
@@ -99,3 +121,62 @@ def own_redis(tmp_path):
     """Start a Redis server that the test may kill, freeze and fill."""
     with RedisServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_memcached():
+    """Start the memcached servers that tests share which do them no harm."""
+    with contextlib.ExitStack() as stack:
+        # Without its maintainer, which holds on to what was just read, so that a
+        # listing for AgingServers passes over it.
+        options = ("-I", "8m", "-m", "256", "-o", "no_lru_maintainer,lru_crawler")
+        yield [stack.enter_context(MemcachedServer(*options)) for _ in range(3)]
+
+
+@pytest.fixture
+def memcached_servers(shared_memcached):
+    """Give three shared memcached servers, which take 8 MiB, emptied."""
+    for server in shared_memcached:
+        server.ask("flush_all")
+    return shared_memcached
+
+
+@pytest.fixture
+def memcached_server(memcached_servers):
+    """Give a shared memcached server, emptied."""
+    return memcached_servers[0]
+
+
+@pytest.fixture
+def own_memcached():
+    """Start a memcached server that the test may kill, freeze and fill."""
+    with MemcachedServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres():
+    """Start the PostgreSQL server that tests share which do it no harm."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(shared_postgres):
+    """Give the shared PostgreSQL server, without a table of ours."""
+    shared_postgres.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_postgres
+
+
+@pytest.fixture(scope="session")
+def shared_mariadb():
+    """Start the MariaDB server that tests share which do it no harm."""
+    with MariaServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(shared_mariadb):
+    """Give the shared MariaDB server, without a table of ours."""
+    shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_mariadb

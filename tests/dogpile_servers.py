@@ -1,40 +1,10 @@
 """The servers that dogpile.cache's own tests look for; private, stopped by pid."""
 
 import contextlib
-import os
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from servers import RedisServer, free_port, program
-
-_PATIENCE = 20.0
-
-
-class Memcached:
-    """A memcached server.
-
-    Args:
-        *options: More of its command line.
-    """
-
-    def __init__(self, *options):
-        self.port = free_port()
-        self._options = options
-        self._process = None
-
-    def __enter__(self):
-        command = [program("memcached", "memcached"), "-l", "127.0.0.1"]
-        command += ["-p", str(self.port), "-U", "0", *self._options]
-        command += ["-u", "nobody"] if os.geteuid() == 0 else []
-        self._process = subprocess.Popen(command)
-        _wait_until_open(self._process, self.port)
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
+from servers import MemcachedServer, RedisServer, free_port, program, wait_until_open
 
 
 class Sentinel:
@@ -60,7 +30,7 @@ class Sentinel:
         self._process = subprocess.Popen(
             [*command, "--sentinel"], stdout=subprocess.DEVNULL
         )
-        _wait_until_open(self._process, self.port)
+        wait_until_open(self._process, self.port)
         return self
 
     def __exit__(self, *_):
@@ -80,8 +50,8 @@ def servers_for_the_suite(folder, suite):
     with contextlib.ExitStack() as stack:
         start = stack.enter_context
         ports = {
-            "MEMCACHED": start(Memcached()),
-            "TLS_MEMCACHED": start(Memcached("-Z", "-o", keys)),
+            "MEMCACHED": start(MemcachedServer()),
+            "TLS_MEMCACHED": start(MemcachedServer("-Z", "-o", keys)),
         }
         for name in ("REDIS", "VALKEY"):
             ports[name] = start(RedisServer(folder))
@@ -90,15 +60,3 @@ def servers_for_the_suite(folder, suite):
             path.mkdir()
             ports[f"{name}_SENTINEL"] = start(Sentinel(path, watched, "pifpaf"))
         yield {f"DOGPILE_{name}_PORT": str(at.port) for name, at in ports.items()}
-
-
-def _wait_until_open(process, port):
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args[0]} ended with {process.poll()}")
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.01)
-    raise RuntimeError(f"{process.args[0]} did not start")

@@ -23,7 +23,7 @@ class Wire:
             with contextlib.suppress(OSError):
                 if not rudely:
                     end.shutdown(socket.SHUT_RDWR)
-                end.close()
+            end.close()  # though its peer may be gone already
 
 
 def pass_on(wire, data):
@@ -110,6 +110,7 @@ class Proxy:
         self.treat = pass_on
         self._port = port
         self._wires = []
+        self._over = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -119,6 +120,10 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
+        self._over = True
+        with contextlib.suppress(OSError):
+            # Without it accept() goes on: it would take one more client.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for wire in self._wires:
             wire.close()
@@ -130,6 +135,8 @@ class Proxy:
                 server = socket.create_connection(("127.0.0.1", self._port))
                 wire = Wire(client, server)
                 self._wires.append(wire)
+                if self._over:  # since it was accepted
+                    wire.close()
                 for way in (self._ask, self._answer):
                     threading.Thread(target=way, args=(wire,), daemon=True).start()
 

@@ -6,8 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+# What talks to memcached; pylibmc has no wheel for later Pythons.
+MEMCACHED_CLIENTS = ["pymemcache"]
+if sys.version_info < (3, 12):
+    MEMCACHED_CLIENTS.append("pylibmc")
 
 _PATIENCE = 20.0
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -99,3 +105,84 @@ class RedisServer:
                     return
             time.sleep(0.01)
         raise RuntimeError("redis-server did not start")
+
+
+class MemcachedServer:
+    """A memcached server.
+
+    Args:
+        *options: More of its command line, such as ``"-I", "8m"``.
+    """
+
+    def __init__(self, *options):
+        self.port = free_port()
+        self.url = f"127.0.0.1:{self.port}"
+        self._options = options
+        self._process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        """Its process, for those who send signals."""
+        return self._process.pid
+
+    def start(self):
+        """Start it, with nothing in it, and wait until it answers."""
+        command = [program("memcached", "memcached"), "-l", "127.0.0.1"]
+        command += ["-p", str(self.port), "-U", "0", *self._options]
+        command += ["-u", "nobody"] if os.geteuid() == 0 else []
+        self._process = subprocess.Popen(command)
+        wait_until_open(self._process, self.port)
+
+    def stop(self):
+        """Kill it, frozen or not."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    kill = stop
+
+    def freeze(self):
+        """Let it hang: connections stay, and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it is not at once
+
+    def thaw(self):
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, line, end=b"\r\n"):
+        """Send one command by a connection of its own; give the lines of the answer.
+
+        Args:
+            line: The command.
+            end: How the answer ends.
+        """
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+            link.sendall(line.encode() + b"\r\n")
+            while not answer.endswith(end):
+                more = link.recv(65_536)
+                if not more:
+                    raise RuntimeError(f"memcached hung up after {answer!r:.200}")
+                answer += more
+        return answer.decode(errors="replace").splitlines()
+
+
+def wait_until_open(process, port):
+    """Wait until a server that was just started takes connections."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args[0]} ended with {process.poll()}")
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"{process.args[0]} did not start")

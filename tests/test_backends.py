@@ -2,13 +2,23 @@
 
 import pytest
 import redis
+import sqlalchemy
+from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from servers import MEMCACHED_CLIENTS
+from sql_clock import AgingDatabase
 
 from holdover.regions.backends.file import FileBackend
+from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.sql import SqlBackend
+from holdover.regions.backends.sql_drivers import parsed
+from holdover.regions.backends.sql_records import clock_id
 from holdover.testing import BackendContract
 from holdover.testing.contract_leases import REGION
+
+PATIENT = {"operation_timeout": 10.0, "connect_timeout": 10.0}  # on a busy machine
 
 
 class TestMemoryBackend(BackendContract):
@@ -79,3 +89,103 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestMemcachedBackend(BackendContract):
+    expires_by_itself = True
+
+    @pytest.fixture(params=MEMCACHED_CLIENTS)
+    def client(self, request):
+        return request.param
+
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers[:1]
+
+    @pytest.fixture
+    def clock(self, servers):
+        return AgingServers(servers)
+
+    @pytest.fixture
+    def arguments(self, servers, client, clock):
+        return {
+            "url": [server.url for server in servers],
+            "client": client,
+            "max_bytes": 6_000_000,
+            "time_source": clock,
+        }
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return MemcachedBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return MemcachedBackend(arguments)
+
+
+class TestSeveralMemcachedServers(TestMemcachedBackend):
+    @pytest.fixture
+    def servers(self, memcached_servers):
+        return memcached_servers
+
+
+class TestSqlBackendOnSQLite(BackendContract):
+    @pytest.fixture
+    def arguments(self, url):
+        return {"url": url, "create_table": True, **PATIENT}
+
+    @pytest.fixture
+    def url(self, tmp_path):
+        return f"sqlite:///{tmp_path}/cache.db"
+
+    @pytest.fixture
+    def engine(self, url):
+        engine = sqlalchemy.create_engine(parsed(url))
+        yield engine
+        engine.dispose()
+
+    @pytest.fixture
+    def clock(self, engine):
+        return AgingDatabase(engine)
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return SqlBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return SqlBackend(arguments)
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, engine):
+        """No two invalidations have the same tick, whatever the time of day."""
+        tick = backend.clock(REGION).tick + 10**12  # as made by a clock days ahead
+        change = "UPDATE holdover_cache SET fence = :tick WHERE id = :id"
+        with engine.begin() as connection:
+            given = {"tick": tick, "id": clock_id(REGION)}
+            connection.execute(sqlalchemy.text(change), given)
+        assert backend.advance(REGION, hard=True).tick > tick
+
+
+class TestSqlBackendOnPostgreSQL(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def url(self, postgres):
+        return postgres.url
+
+
+class TestSqlBackendOnMariaDB(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def url(self, mariadb):
+        return mariadb.url
+
+
+class TestSqlBackendWithFewConnections(TestSqlBackendOnSQLite):
+    @pytest.fixture
+    def arguments(self, url):
+        return {"url": url, "create_table": True, "max_connections": 2, **PATIENT}
+
+
+class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
+    @pytest.fixture
+    def arguments(self, engine):
+        return {"engine": engine, "create_table": True, **PATIENT}

@@ -53,6 +53,7 @@ LAYERS = {
         "regions.cached_many",
         "regions.making",
         "regions.worker",
+        "regions.within",
     },
     "mechanics": {
         "regions.calls",
@@ -85,6 +86,7 @@ LAYERS = {
     },
     "ports": {
         "regions.backends.base",
+        "regions.backends.transactional",
         "regions.refresh.base",
     },
     "words": {
@@ -133,9 +135,9 @@ FOR_TESTING = FOR_ADAPTERS
 PUBLIC = {"", "errors", "events", "testing", "_version"}
 
 OPTIONAL = [
-    "celery", "kombu", "rq", "redis", "pymemcache", "sqlalchemy", "django", "webob",
-    "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile", "hypothesis",
-    "pytest",
+    "celery", "kombu", "rq", "redis", "pymemcache", "pylibmc", "sqlalchemy", "django",
+    "webob", "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile",
+    "hypothesis", "pytest",
 ]  # fmt: skip
 
 

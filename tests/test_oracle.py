@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from servers import MEMCACHED_CLIENTS
 
 from holdover import LeaseTerms, make_region
 from holdover.testing import Findings, Oracle, hammer
@@ -247,6 +248,66 @@ def test_redis_without_scripts(oracle, redis_server):
     check(in_processes(8, run), 40_000)
 
 
+def memcached_region(servers, client="pymemcache", **changes):
+    """A region on memcached servers."""
+    return make_region("oracle").configure(
+        "holdover.memcached",
+        SHORT,
+        {"url": [server.url for server in servers], "client": client},
+        lease=terms(**changes),
+        unsigned_pickle=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "count", "client"),
+    [
+        (through, 1, MEMCACHED_CLIENTS[0]),
+        (through, 3, MEMCACHED_CLIENTS[-1]),
+        (through_region_clock, 1, MEMCACHED_CLIENTS[-1]),
+        (through_region_clock, 3, MEMCACHED_CLIENTS[0]),
+    ],
+)
+def test_memcached_under_processes(oracle, memcached_servers, way, count, client):
+    """memcached, 8 processes: nothing old, by key or by region, on one or on three."""
+
+    def run(number):
+        get, invalidate = way(memcached_region(memcached_servers[:count], client))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(memcached_region(memcached_servers, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 40_000)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_memcached_that_forgets(oracle, memcached_servers, way):
+    """Even if the servers lose everything all the time, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = way(memcached_region(memcached_servers))
+        findings = Findings()
+        for part in range(20):
+            memcached_servers[part % 3].ask("flush_all")
+            findings += hammer(
+                oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
+            )
+        return findings
+
+    check(in_processes(8, run), 40_000)
+
+
 @pytest.mark.chaos
 def test_redis_that_dies_and_freezes(oracle, own_redis):
     """Killed, restarted empty and frozen under load: no error, and nothing old."""
@@ -278,3 +339,81 @@ def test_redis_that_dies_and_freezes(oracle, own_redis):
     finally:
         over.set()
         troublemaker.join()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_memcached_that_dies_and_freezes(oracle, shared_memcached, own_memcached, way):
+    """One of three is killed, restarted and frozen under load: nothing old."""
+    servers = [own_memcached, *shared_memcached[:2]]
+    over = threading.Event()
+
+    def trouble():
+        while not over.wait(0.5):
+            own_memcached.freeze()
+            time.sleep(0.4)
+            own_memcached.thaw()
+            time.sleep(0.3)
+            own_memcached.kill()
+            time.sleep(0.2)
+            own_memcached.start()
+
+    def run(number):
+        get, invalidate = way(memcached_region(servers))
+        findings, until = Findings(), time.monotonic() + 15
+        while time.monotonic() < until:
+            findings += hammer(
+                oracle, get, invalidate, calls=100, seed=number, invalidate_every=50
+            )
+        return findings
+
+    troublemaker = threading.Thread(target=trouble)
+    troublemaker.start()
+    try:
+        check(in_processes(8, run), 5_000)
+    finally:
+        over.set()
+        troublemaker.join()
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request, tmp_path):
+    """Give the URL of each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cache.db"
+    return request.getfixturevalue(request.param).url
+
+
+def sql_region(url, **changes):
+    """A region in a database."""
+    patience = {"operation_timeout": 5.0, "connect_timeout": 10.0}
+    arguments = {"url": url, "create_table": True, **patience}
+    return make_region("oracle").configure(
+        "holdover.sql", SHORT, arguments, lease=terms(**changes), unsigned_pickle=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_sql_under_processes(oracle, database_url, way):
+    """Each database, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(sql_region(database_url))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+def test_sql_with_leases_that_lapse(oracle, database_url):
+    """Even if slow creators lose their leases all the time, nothing old is returned."""
+
+    def run(number):
+        lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
+        get, invalidate = through(sql_region(database_url, **lease))
+        return hammer(
+            oracle, get, invalidate, calls=2_500, seed=number, invalidate_every=100
+        )
+
+    check(in_processes(8, run), 20_000)

@@ -10,6 +10,7 @@ from holdover import LeaseTerms, make_region
 
 THREADS = 32
 PROCESSES = 8
+DATABASES = ("sqlite", "postgres", "mariadb")
 FORK = multiprocessing.get_context("fork")
 
 
@@ -52,6 +53,16 @@ def arguments_for(name, request):
     """Give the arguments of a backend, starting what it needs."""
     if name == "redis":
         return {"url": request.getfixturevalue("redis_server").url}
+    if name == "memcached":
+        servers = request.getfixturevalue("memcached_servers")
+        return {"url": [server.url for server in servers]}
+    if name in ("postgres", "mariadb"):
+        url = request.getfixturevalue(name).url
+        # Few connections: 32 new ones at once take longer than the creator.
+        patience = {"operation_timeout": 5.0, "connect_timeout": 10.0}
+        return {"url": url, "create_table": True, "max_connections": 4, **patience}
+    if name == "sqlite":
+        return {"url": f"sqlite:///{request.getfixturevalue('tmp_path')}/cache.db"}
     if name == "file":
         return {"path": request.getfixturevalue("tmp_path") / "cache"}
     return {}
@@ -60,22 +71,23 @@ def arguments_for(name, request):
 def maker(name, request):
     """Give what makes regions on a backend."""
     arguments = arguments_for(name, request)
+    backend = "sql" if name in DATABASES else name
 
     def make(**settings):
         region = make_region("herd")
         settings = {"unsigned_pickle": True, **settings}
-        return region.configure(f"holdover.{name}", 60, arguments, **settings)
+        return region.configure(f"holdover.{backend}", 60, arguments, **settings)
 
     return make
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", "redis", "memcached", *DATABASES])
 def region(request):
     """Make a region on each backend in turn."""
     return maker(request.param, request)
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture(params=["file", "redis", "memcached", *DATABASES])
 def shared_region(request):
     """Make a region on each backend in turn that processes can share."""
     return maker(request.param, request)

@@ -23,7 +23,7 @@ import pymemcache
 import pytest
 import redis
 from dogpile.cache.backends.memcached import MemcachedLock
-from dogpile_servers import Memcached
+from servers import MemcachedServer
 from waiting import wait_until
 
 import holdover
@@ -293,7 +293,7 @@ def test_a_stale_reader_who_is_late_creates_nothing(new_local_region, springs):
 @pytest.fixture(scope="module")
 def memcached():
     """Start a memcached server."""
-    with Memcached() as server:
+    with MemcachedServer() as server:
         yield server
 
 

@@ -13,7 +13,9 @@ PATH=$PATH:/usr/sbin
 programs() {
     cat <<'TABLE'
 chromium     chromium
+mariadbd     mariadb-server
 memcached    memcached
+pg_ctlcluster postgresql
 redis-server redis-server
 TABLE
 }

@@ -34,6 +34,10 @@ BACKENDS = {
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.memcached": Plugin(
+        "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
+    ),
+    "holdover.sql": Plugin("holdover.regions.backends.sql:SqlBackend", "sql"),
 }
 RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),

@@ -139,6 +139,8 @@ SCHEMES = {
     "memcached": Scheme("holdover.memcached", _hosts),
     "sqlite": Scheme("holdover.sql", _url, _ANY),
     "postgresql": Scheme("holdover.sql", _url, _ANY),
+    "mysql": Scheme("holdover.sql", _url, _ANY),
+    "mariadb": Scheme("holdover.sql", _url, _ANY),
 }
 """What a URL may begin with; "postgresql+psycopg" counts as "postgresql"."""
 

@@ -24,6 +24,7 @@ from holdover.regions.outcomes import Delivery, together
 from holdover.regions.returned import Cached, checked_tags
 from holdover.regions.ticks import Reach, Scope
 from holdover.regions.tier import Tier
+from holdover.regions.within import invalidate_within, remove_within
 
 _SWAPS = 1000  # tries against others who change the same key
 
@@ -158,25 +159,38 @@ class WritableRegion(ConfiguredRegion):
         return entry.value
 
     def delete(  # type: ignore[override] # dogpile.cache's returns nothing
-        self, key: str, *, strict: bool = False
+        self, key: str, *, strict: bool = False, connection: Any = None
     ) -> Delivery:
         """Remove the value for *key*, for everyone who shares the backend.
 
         Once this has returned without ``pending``, nobody gets a value whose creator
         started earlier.
 
+        Args:
+            key: The key.
+            strict: Whether to raise if the backend cannot be reached.
+            connection: A SQLAlchemy connection or session to the database in which
+                ``holdover.sql`` keeps the region: the value is removed in its
+                transaction, and as soon as that commits. What it raises is raised.
+
         Raises:
             BackendError: Only if *strict*, if the backend cannot be reached.
+            ConfigurationError: There is a *connection*, and another backend.
         """
+        if connection is not None:
+            return remove_within(self._entries, connection, [self._address(key)])
         if self._tier is None:
             super().delete(key)
             return Delivery()
         return self._tier.remove(self._address(key), strict=strict)
 
     def delete_multi(  # type: ignore[override] # dogpile.cache's returns nothing
-        self, keys: Iterable[str], *, strict: bool = False
+        self, keys: Iterable[str], *, strict: bool = False, connection: Any = None
     ) -> Delivery:
         """Remove several values, as `delete` does; ``pending`` if any of them is."""
+        if connection is not None:
+            addresses = [self._address(key) for key in keys]
+            return remove_within(self._entries, connection, addresses)
         if self._tier is None:
             super().delete_multi(keys)
             return Delivery()
@@ -201,6 +215,7 @@ class WritableRegion(ConfiguredRegion):
         tags: Iterable[str] = (),
         prefix: str | None = None,
         strict: bool = False,
+        connection: Any = None,
     ) -> Delivery:
         """Invalidate many values at once, for everyone who shares the backend.
 
@@ -213,13 +228,19 @@ class WritableRegion(ConfiguredRegion):
             tags: Reach only entries that carry one of these.
             prefix: Reach only keys that begin with this (as a key mangler leaves them).
             strict: Whether to raise if the backend cannot be reached.
+            connection: Invalidates in a transaction of the caller's; see `delete`.
 
         Raises:
             BackendError: Only if *strict*.
             InvalidArgument: A tag or the prefix is no text, or empty.
+            ConfigurationError: There is a *connection*, and another backend.
         """
         self._require_configured()
         reaches = self._reaches(tags, prefix)
+        if connection is not None:
+            return invalidate_within(
+                self._entries, connection, hard=hard, reaches=reaches
+            )
         if reaches:
             return self._entries.invalidate(hard=hard, reaches=reaches, strict=strict)
         strategy = self.region_invalidator

@@ -1,0 +1,344 @@
+"""`holdover.sql`: entries in a table of a SQL database.
+
+One row per key holds the value, its fence and its lease; one per region, its clock. A
+hit is one ``SELECT`` of the value and the clock. Whatever must be atomic is one
+statement, run outside any transaction, and the database's clock judges leases and ttls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from dogpile.cache.api import DefaultSerialization
+from sqlalchemy import Engine
+
+from holdover.regions.backends import sql_drivers as drivers
+from holdover.regions.backends.base import Capabilities, Stored, positive
+from holdover.regions.backends.sql_clock import advance_clock, read_clock
+from holdover.regions.backends.sql_leases import LeasesInSql
+from holdover.regions.backends.sql_link import Link
+from holdover.regions.backends.sql_records import (
+    MOST_ROWS,
+    batches,
+    clock_id,
+    span,
+    value_id,
+    weight,
+)
+from holdover.regions.backends.sql_statements import Statements
+from holdover.regions.backends.sql_table import (
+    DEFAULT_TABLE,
+    ddl_of,
+    ensure,
+    table_named,
+)
+from holdover.regions.backends.sql_within import CallersConnection
+from holdover.regions.backends.transactional import Transactional
+from holdover.regions.envelope import fence_of
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    ValueTooLarge,
+)
+from holdover.regions.lifetime import seconds
+from holdover.regions.ticks import ClockState, Reach
+
+DEFAULT_MAX_BYTES = 64 << 20
+DEFAULT_TIMEOUT = 0.25  # seconds
+DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+
+
+class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
+    """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
+
+    Arguments:
+        url: Where the database is, as SQLAlchemy writes it, such as
+            ``sqlite:////var/cache/shop.db`` or ``postgresql://user@host/shop``.
+        engine: A SQLAlchemy engine, in place of *url*, to make connections with. They
+            are made beside its pool and never take part in its transactions.
+        table: The table's name, or schema.name (default "holdover_cache").
+        create_table: Whether to make the table if it is missing (default: only in
+            SQLite). What is there already is never altered.
+        operation_timeout: Seconds that a statement may take (default 0.25).
+        connect_timeout: Seconds that a connection may take (default 1).
+        max_connections: How many connections this process keeps at most; None, the
+            default, is one per thread.
+        max_bytes: The largest value that is sent (default 64 MiB).
+    """
+
+    capabilities = Capabilities(
+        shared_by="fleet",
+        durable=True,
+        keeps_objects=False,
+        bounded_by=("purge",),
+    )
+    known_arguments = MappingProxyType(
+        {
+            "url": str,
+            "engine": Engine,
+            "table": str,
+            "create_table": bool,
+            "operation_timeout": float,
+            "connect_timeout": float,
+            "max_connections": int,
+            "max_bytes": int,
+        }
+    )
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        super().__init__(arguments)
+        timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
+        connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
+        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        most = arguments.get("max_connections")
+        engine = _engine(arguments, timeout, connect_timeout)
+        is_sqlite = engine.dialect.name == "sqlite"
+        create = _flag(arguments, "create_table", default=is_sqlite)
+        table = table_named(arguments.get("table", DEFAULT_TABLE))
+        self._dialect = engine.dialect
+        self._name = self._dialect.identifier_preparer.format_table(table)
+        self._words = Statements(
+            self._dialect.name, self._dialect.paramstyle, self._name
+        )
+        self._link = Link(
+            engine,
+            lambda engine: _ensured(engine, table, create=create),
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            most=None if most is None else positive(arguments, "max_connections", 1),
+        )
+        if is_sqlite:
+            self.capabilities = replace(self.capabilities, shared_by="host")  # type: ignore[misc] # of this one
+        self._read_sql = self._words.read.sql
+        self._clock_ids: dict[str, bytes] = {}
+        self._see_table()
+
+    def _see_table(self) -> None:
+        """Tell at once of a table that is missing or foreign; not of a server away."""
+        try:
+            self._link.prepare()
+        except BackendError as error:
+            if isinstance(error.__cause__, ConfigurationError):
+                raise error.__cause__ from None
+
+    @staticmethod
+    def ddl(url: str, *, table: str = DEFAULT_TABLE) -> str:
+        """Print the statements that make the table, for those who may run them.
+
+        Args:
+            url: The database, or its kind alone, such as ``postgresql://``.
+            table: The table's name, or schema.name.
+
+        Raises:
+            ConfigurationError: The URL or the name is none.
+            MissingDependency: The database's driver is not installed.
+        """
+        engine = drivers.engine_for(
+            drivers.parsed(url),
+            timeout=DEFAULT_TIMEOUT,
+            connect_timeout=DEFAULT_CONNECT_TIMEOUT,
+        )
+        return ddl_of(table_named(table), engine.dialect)
+
+    # -- reading and writing ---------------------------------------------------
+
+    def read(self, key: str, region: str) -> tuple[Stored | None, int]:
+        """See `Backend.read`."""
+        clock = self._clock_ids.get(region) or self._clock_id(region)
+        row = self._link.fetch(self._read_sql, (value_id(key), clock))
+        if row is None:  # there is no clock yet
+            [stored], tick = self.read_multi([key], region)
+        else:
+            stored, tick = row
+        return stored, tick
+
+    def _clock_id(self, region: str) -> bytes:
+        found = self._clock_ids[region] = clock_id(region)
+        return found
+
+    def _tick(self, region: str) -> int:
+        """Read the tick of a region's clock, making the clock if it is not there."""
+        row = self._link.ask(self._words.tick, clock=self._clock_id(region))
+        return self.clock(region).tick if row is None else int(row[0])
+
+    def read_multi(
+        self, keys: Sequence[str], region: str
+    ) -> tuple[list[Stored | None], int]:
+        """See `Backend.read_multi`."""
+        found: dict[bytes, Stored] = {}
+        tick = None
+        ids = list(map(value_id, keys))
+        clock = self._clock_id(region)
+        for batch in batches(ids):
+            for row_id, stored, at in self._link.fetch_all(
+                *self._words.read_many(batch, clock)
+            ):
+                if at is not None:  # of the first batch: no later than any value
+                    tick = at if tick is None else tick
+                elif stored is not None:
+                    found[bytes(row_id)] = stored
+        return (
+            [found.get(one) for one in ids],
+            self.clock(region).tick if tick is None else tick,
+        )
+
+    def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
+        """See `Backend.write`."""
+        try:
+            row = self._row(key, stored, ttl)
+        except ValueTooLarge:
+            self.remove(key)
+            raise
+        self._link.change(self._words.write, **row)
+
+    def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
+        """See `Backend.write_multi`."""
+        try:
+            rows = [self._row(key, one, ttl) for key, one in stored.items()]
+        except ValueTooLarge:
+            self.remove_multi(list(stored))
+            raise
+        rows.sort(key=lambda row: row["id"])  # one order for all: no deadlock
+        for batch in batches(rows, size=lambda row: weight(row["envelope"])):
+            self._link.change_many(self._words.write, batch)
+
+    def remove(self, key: str) -> bool:
+        """See `Backend.remove`."""
+        return self.remove_multi([key])
+
+    def remove_multi(self, keys: Sequence[str]) -> bool:
+        """See `Backend.remove_multi`."""
+        existed = False
+        for batch in batches(sorted({value_id(key) for key in keys})):
+            removed = self._link.execute(*self._words.remove_values(batch))
+            existed = existed or removed > 0
+            if removed < len(batch):  # the others may have a lease
+                self._link.execute(*self._words.remove_rows(batch))
+        return existed
+
+    def compare_and_set(
+        self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
+    ) -> bool:
+        """See `Backend.compare_and_set`."""
+        row = self._row(key, stored, ttl)
+        if seen is not None:
+            return self._link.change(self._words.swap, seen=seen, **row) == 1
+        # Twice: a lease may have begun between the two statements.
+        return any(self._link.change(one, **row) == 1 for one in self._words.add * 2)
+
+    def _row(self, key: str, stored: Stored, ttl: float | None) -> dict[str, Any]:
+        envelope = self._checked(stored)
+        return {
+            "id": value_id(key),
+            "envelope": envelope,
+            "fence": fence_of(envelope),
+            "ttl": span(ttl),
+        }
+
+    def _checked(self, stored: Stored) -> bytes:
+        """Give what is to be stored, unless the database would choke on it."""
+        if not isinstance(stored, bytes):
+            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
+        if len(stored) > self._max_bytes:
+            raise ValueTooLarge(
+                f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+            )
+        return stored
+
+    # -- the region clock ------------------------------------------------------
+
+    def clock(self, region: str, *, since: int = 0) -> ClockState:
+        """See `Backend.clock`."""
+        return read_clock(self._link, self._words, self._clock_id(region))
+
+    def advance(
+        self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
+    ) -> ClockState:
+        """See `Backend.advance`."""
+        return advance_clock(
+            self._link,
+            self._words,
+            self._clock_id(region),
+            hard=hard,
+            reaches=reaches,
+            query=self._words.clock,
+        )
+
+    # -- in a caller's transaction ----------------------------------------------
+
+    def remove_within(self, connection: Any, keys: Sequence[str]) -> bool:
+        """See `Transactional.remove_within`."""
+        return self._callers(connection).bury(list(map(value_id, keys)))
+
+    def advance_within(
+        self,
+        connection: Any,
+        region: str,
+        *,
+        hard: bool,
+        reaches: Sequence[Reach] = (),
+    ) -> None:
+        """See `Transactional.advance_within`."""
+        callers = self._callers(connection)
+        with suppress(BackendError):
+            # Made outside, if it is new: nobody could make it before the transaction
+            # ends, and nobody could read without it.
+            self._tick(region)
+        callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
+
+    def _callers(self, connection: Any) -> CallersConnection:
+        return CallersConnection(connection, self._dialect.name, self._name)
+
+    # -- housekeeping ----------------------------------------------------------
+
+    def purge(self) -> int:
+        """See `Backend.purge`. A few hundred rows at a time, whatever their number."""
+        purged = 0
+        while True:
+            dead = self._words.dead
+            rows = self._link.fetch_all(dead.sql, (MOST_ROWS,))
+            if not rows:
+                return purged
+            ids = sorted(bytes(row[0]) for row in rows)
+            purged += self._link.execute(*self._words.remove_dead_values(ids))
+            self._link.execute(*self._words.remove_dead_rows(ids))
+
+
+def _engine(
+    arguments: Mapping[str, Any], timeout: float, connect_timeout: float
+) -> Engine:
+    url, engine = arguments.get("url"), arguments.get("engine")
+    if (url is None) == (engine is None):
+        raise ConfigurationError("holdover.sql needs either url or engine")
+    if engine is None:
+        read = drivers.parsed(url)
+        drivers.refuse_memory(read)
+        return drivers.engine_for(
+            read, timeout=timeout, connect_timeout=connect_timeout
+        )
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            f"engine must be a SQLAlchemy Engine, got {type(engine).__name__}"
+        )
+    drivers.refuse_memory(engine.url)
+    return engine
+
+
+def _ensured(engine: Engine, table: Any, *, create: bool) -> None:
+    with engine.connect() as connection:
+        ensure(connection, table, create=create)
+
+
+def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:
+    return seconds(arguments.get(name, default), name)
+
+
+def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = arguments.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}")
+    return value

@@ -1,0 +1,201 @@
+"""Private database servers for tests: in folders of their own, on free ports."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pymysql
+from servers import free_port, program
+
+_PATIENCE = 30.0
+
+
+class DatabaseServer:
+    """A server that keeps its files in a folder of its own, until the end.
+
+    Servers refuse to run as root, so that root lets their own user run them.
+    """
+
+    user = ""
+
+    def __init__(self):
+        self.port = free_port()
+        self._is_root = os.geteuid() == 0
+        self._folder = Path(tempfile.mkdtemp(prefix="holdover-"))
+        self._process = None
+
+    def __enter__(self):
+        if self._is_root:
+            shutil.chown(self._folder, self.user, self.user)
+        try:
+            self._make()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self):
+        """Start it, with what it had, and wait until it answers."""
+        self._process = self._run(*self._command())
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"{self._command()[0]} has ended")
+            try:
+                self.connect().close()
+            except (psycopg.Error, pymysql.Error) as error:
+                problem = error
+            else:
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"{self._command()[0]} did not start: {problem}")
+
+    def stop(self):
+        """Kill it, frozen or not."""
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            self._process.send_signal(signal.SIGQUIT)
+            try:
+                self._process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def freeze(self):
+        """Let it hang: connections stay, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def run(self, statement):
+        """Run a statement by a connection of its own; give its rows, if any."""
+        with (
+            contextlib.closing(self.connect()) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else None
+
+    def _signal(self, number):
+        for pid in [self._process.pid, *_children(self._process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _run(self, *command, **options):
+        if self._is_root:
+            home = pwd.getpwnam(self.user)
+            options.update(user=home.pw_uid, group=home.pw_gid, extra_groups=[])
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            **options,
+        )
+
+
+class PostgresServer(DatabaseServer):
+    """A PostgreSQL server."""
+
+    user = "postgres"
+
+    @property
+    def url(self):
+        """Its database."""
+        return f"postgresql://holdover@127.0.0.1:{self.port}/postgres"
+
+    def connect(self):
+        """Give a new connection that commits by itself."""
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=5)
+
+    def _make(self):
+        command = [_postgres("initdb"), "-D", "data", "-U", "holdover", "-A", "trust"]
+        assert self._run(*command, "-N", "-E", "UTF8", "--locale=C").wait(60) == 0
+
+    def _command(self):
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",  # a killed server loses nothing by it
+            "max_connections": "300",
+        }
+        options = [f"-c{name}={value}" for name, value in settings.items()]
+        return [_postgres("postgres"), "-D", "data", "-p", str(self.port), *options]
+
+
+class MariaServer(DatabaseServer):
+    """A MariaDB server."""
+
+    user = "mysql"
+
+    @property
+    def url(self):
+        """Its database."""
+        return f"mariadb://holdover@127.0.0.1:{self.port}/test"
+
+    def connect(self):
+        """Give a new connection that commits by itself."""
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="holdover",
+            database="test",
+            autocommit=True,
+            connect_timeout=5,
+        )
+
+    def _make(self):
+        install = program("mariadb-install-db", "mariadb-server")
+        options = ["--no-defaults", f"--datadir={self._folder}/data"]
+        assert self._run(install, *options, "--skip-test-db").wait(60) == 0
+        (self._folder / "init.sql").write_text(
+            "CREATE DATABASE IF NOT EXISTS test;\n"
+            "CREATE USER IF NOT EXISTS holdover@'127.0.0.1';\n"
+            "GRANT ALL ON *.* TO holdover@'127.0.0.1';\n"
+        )
+        (self._folder / "init.sql").chmod(0o644)
+
+    def _command(self):
+        return [
+            program("mariadbd", "mariadb-server"),
+            "--no-defaults",
+            f"--datadir={self._folder}/data",
+            f"--socket={self._folder}/socket",
+            f"--pid-file={self._folder}/pid",
+            f"--init-file={self._folder}/init.sql",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--max-connections=300",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--innodb-buffer-pool-size=64M",
+        ]
+
+
+def _postgres(name):
+    """Find a program that Debian keeps where nobody's PATH looks."""
+    versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    found = max(versions, default=None, key=lambda path: int(path.parts[-3]))
+    return str(found) if found else program(name, "postgresql")
+
+
+def _children(parent):
+    """Give the processes that a process has started."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
+                yield int(status.parent.name)
