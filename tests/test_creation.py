@@ -11,7 +11,7 @@ from holdover.errors import (
     RecursiveCreation,
     UncacheableValue,
 )
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 
 
 class TestFresh:

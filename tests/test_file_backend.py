@@ -31,8 +31,8 @@ from holdover.errors import (
     InsecureDirectory,
     ValueTooLarge,
 )
-from holdover.regions.backends.base import Busy, Changed, Lease
 from holdover.regions.backends.file import FileBackend
+from holdover.regions.backends.grants import Busy, Changed, Lease
 
 REGION = "r"
 IS_ROOT = os.geteuid() == 0
@@ -768,7 +768,7 @@ def test_permission_lost(mode):
 SUDDEN_DEATH = """
     import os, signal, sys, time
     from pathlib import Path
-    from holdover.regions.backends.base import Busy, Lease
+    from holdover.regions.backends.grants import Busy, Lease
     from holdover.regions.backends.file import FileBackend
     from holdover.regions.codecs import PickleCodec
     from holdover.regions.envelope import Entry, fence_of, open_sealed, seal
@@ -1113,7 +1113,7 @@ def test_a_held_lock_costs_one_stripe(new_backend):
 FORKED = """
     import os, signal, sys
     from pathlib import Path
-    from holdover.regions.backends.base import Busy
+    from holdover.regions.backends.grants import Busy
     from holdover.regions.backends.file import FileBackend
     root = Path(sys.argv[1]) / "cache"
     backend = FileBackend({"path": root, "lock_timeout": 0.2})

@@ -86,6 +86,8 @@ LAYERS = {
     },
     "ports": {
         "regions.backends.base",
+        "regions.backends.capabilities",
+        "regions.backends.grants",
         "regions.backends.transactional",
         "regions.refresh.base",
     },

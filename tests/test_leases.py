@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from holdover.errors import BackendError
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.leases import Renewals
 from holdover.regions.lifetime import LeaseTerms
@@ -218,7 +218,7 @@ def test_the_backend_sees_it_held(renewals):
 
 FORKED = """
 import os, signal, sys, threading
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.leases import Renewals
 from holdover.regions.lifetime import LeaseTerms
 renewals, terms = Renewals(), LeaseTerms(ttl=0.03)

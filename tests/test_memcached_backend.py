@@ -23,7 +23,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends.base import Busy, Changed, Lease, LeaseKind
+from holdover.regions.backends.grants import Busy, Changed, Lease, LeaseKind
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memcached_names import (
     Ring,

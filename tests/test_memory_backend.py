@@ -10,7 +10,7 @@ import pytest
 
 from holdover.errors import ConfigurationError
 from holdover.regions.backends import memory as module
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.backends.memory import DEFAULT_MAX_ENTRIES, MemoryBackend
 from holdover.regions.envelope import Entry
 
@@ -206,7 +206,7 @@ def test_it_keeps_objects():
 
 FORKED = """
 import os, signal, sys
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.envelope import Entry
 backend = MemoryBackend({})

@@ -21,7 +21,7 @@ from holdover.errors import (
     LazyValue,
     RecursiveCreation,
 )
-from holdover.regions.backends.base import LeaseKind
+from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.freshness import Freshness
 
 LONG = LeaseTerms(ttl=60.0)  # outlasts creators that let the time of the test pass

@@ -10,7 +10,7 @@ from waiting import wait_until
 
 from holdover import NO_VALUE, LeaseTerms, make_region
 from holdover.errors import BackendError, RecursiveCreation
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.backends.memory import MemoryBackend
 
 

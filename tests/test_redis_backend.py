@@ -18,7 +18,7 @@ from waiting import wait_until
 
 from holdover import LeaseTerms, make_region
 from holdover.errors import BackendError, ConfigurationError, ValueTooLarge
-from holdover.regions.backends.base import Lease, LeaseKind
+from holdover.regions.backends.grants import Lease, LeaseKind
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.ticks import EPOCH_MASK, Mark, Reach, Scope
 from holdover.testing.contract_leases import REGION, sealed, together, won

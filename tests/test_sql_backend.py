@@ -20,7 +20,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import value_id

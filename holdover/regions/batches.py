@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from holdover.regions import events
-from holdover.regions.backends.base import Busy, Lease, LeaseKind
+from holdover.regions.backends.grants import Busy, Lease, LeaseKind
 from holdover.regions.calls import Call, CreateMany, Part
 from holdover.regions.creation import AT_ONCE, Creation
 from holdover.regions.crew import Crew

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.codecs import refuse_lazy
 from holdover.regions.errors import UncacheableValue
 from holdover.regions.flights import Flight

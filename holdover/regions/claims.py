@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.calls import Call, Made
 from holdover.regions.crew import Crew
 from holdover.regions.errors import HoldoverError

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from holdover.regions import events
-from holdover.regions.backends.base import Busy, Lease, LeaseKind
+from holdover.regions.backends.grants import Busy, Lease, LeaseKind
 from holdover.regions.calls import Call
 from holdover.regions.crew import Crew
 from holdover.regions.errors import BackendError, CreatorBackoff, LeaseTimeout

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from holdover.regions import events
-from holdover.regions.backends.base import Backend, Busy, Stored
+from holdover.regions.backends.base import Backend
+from holdover.regions.backends.grants import Busy, Stored
 from holdover.regions.clocks import RegionClock
 from holdover.regions.envelope import (
     ABSENT,

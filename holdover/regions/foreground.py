@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from holdover.regions import events
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.calls import Call, CreateMany, Made, Part
 from holdover.regions.crowds import Crowd
 from holdover.regions.errands import Errand

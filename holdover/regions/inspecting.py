@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from holdover.regions.backends.base import LeaseKind
+from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.entries import Entries
 from holdover.regions.envelope import FOREVER
 from holdover.regions.errors import BackendError

@@ -15,7 +15,8 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import SYSTEM_TIME
 
 if TYPE_CHECKING:
-    from holdover.regions.backends.base import Backend, Lease
+    from holdover.regions.backends.base import Backend
+    from holdover.regions.backends.grants import Lease
     from holdover.regions.lifetime import LeaseTerms
 
 log = logging.getLogger("holdover")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from holdover.regions import events
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.calls import Call, CreateMany, Made, Part, checked_values
 from holdover.regions.envelope import Entry
 from holdover.regions.events import Listeners

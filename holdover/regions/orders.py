@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from holdover.regions import events
-from holdover.regions.backends.base import Busy, Lease
+from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.calls import Call, CreateMany
 from holdover.regions.flights import FLIGHTS
 from holdover.regions.lifetime import LeaseTerms

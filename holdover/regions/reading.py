@@ -8,7 +8,7 @@ from typing import Any
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions import events
-from holdover.regions.backends.base import Lease
+from holdover.regions.backends.grants import Lease
 from holdover.regions.calls import Call
 from holdover.regions.claims import KeyLease
 from holdover.regions.errors import BackendError

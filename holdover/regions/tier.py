@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from holdover.regions import events
-from holdover.regions.backends.base import (
+from holdover.regions.backends.grants import (
     Busy,
     Changed,
     Grant,

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
-from holdover.regions.backends.base import Backend, Busy, Changed, Lease, LeaseKind
+from holdover.regions.backends.base import Backend
+from holdover.regions.backends.grants import Busy, Changed, Lease, LeaseKind
 from holdover.regions.codecs import PickleCodec
 from holdover.regions.envelope import Entry, seal
 from holdover.testing.clock import FakeClock

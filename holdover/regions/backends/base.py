@@ -7,95 +7,17 @@ creators; it enforces the lease and the fence.
 
 from __future__ import annotations
 
-import enum
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dogpile.cache.api import NO_VALUE, CacheBackend
 
-from holdover.regions.envelope import Entry
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import Busy, Grant, Lease, LeaseKind, Stored
 from holdover.regions.errors import BackendError, ConfigurationError, unknown
 from holdover.regions.ticks import ClockState, Reach
-
-Stored = bytes | Entry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to create one key, as its holder knows it.
-
-    Attributes:
-        key: The key.
-        token: Random proof of holding; whoever adopts the lease gets another.
-        fence: What the key's fence was set to when the lease was won. The created
-            value is stored only while it still is.
-        clock: The region clock's tick before the creator starts.
-        ttl: Seconds for which it was granted.
-    """
-
-    key: str
-    token: str
-    fence: int
-    clock: int
-    ttl: float
-
-
-class LeaseKind(enum.Enum):
-    """What keeps a key from being created by whoever asks.
-
-    HELD: somebody creates it. QUEUED: an order waits for a worker. BACKING_OFF: its
-    creator has failed, and is left alone for a while.
-    """
-
-    HELD = "held"
-    QUEUED = "queued"
-    BACKING_OFF = "backing off"
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """The lease is taken.
-
-    Attributes:
-        expires_in: Seconds until it lapses, unless renewed.
-        kind: What for.
-        reason: Why the creator is left alone, if it is.
-    """
-
-    expires_in: float
-    kind: LeaseKind = LeaseKind.HELD
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """The value is not the one the caller had seen: here is the newer one."""
-
-    stored: Stored
-    tick: int
-
-
-Grant = Lease | Busy | Changed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What users and the docs' table may know of a backend before choosing it.
-
-    Attributes:
-        shared_by: Who sees the same entries: "process", "host" or "fleet".
-        durable: Whether entries outlive the processes that use them.
-        keeps_objects: Whether values are kept as they are, without a codec.
-        bounded_by: The options that limit its size.
-    """
-
-    shared_by: str
-    durable: bool
-    keeps_objects: bool
-    bounded_by: tuple[str, ...]
 
 
 class Backend(CacheBackend):
@@ -110,7 +32,7 @@ class Backend(CacheBackend):
             each too, by which texts from files and URLs are read.
     """
 
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
     known_arguments: ClassVar[Collection[str]]
     max_bytes: int | None = None  # the largest value that it takes; None: any
 

@@ -17,18 +17,8 @@ from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
 
-from holdover.regions.backends.base import (
-    Backend,
-    Busy,
-    Capabilities,
-    Changed,
-    Grant,
-    Lease,
-    LeaseKind,
-    Stored,
-    positive,
-    translated,
-)
+from holdover.regions.backends.base import Backend, positive, translated
+from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.file_clock import FileClocks
 from holdover.regions.backends.file_culling import LEASE, Culler
 from holdover.regions.backends.file_disk import (
@@ -44,6 +34,14 @@ from holdover.regions.backends.file_disk import (
     write_temporary,
 )
 from holdover.regions.backends.file_records import LeaseRecord, digest, stripe
+from holdover.regions.backends.grants import (
+    Busy,
+    Changed,
+    Grant,
+    Lease,
+    LeaseKind,
+    Stored,
+)
 from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
 from holdover.regions.errors import (
     BackendError,

@@ -11,8 +11,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdover.regions.backends.base import Busy, LeaseKind
 from holdover.regions.backends.file_disk import open_private, read_file
+from holdover.regions.backends.grants import Busy, LeaseKind
 
 _CRC = struct.Struct("<I")
 _KINDS = list(LeaseKind)  # a record holds the index

@@ -14,7 +14,8 @@ from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
 
-from holdover.regions.backends.base import Capabilities, Stored
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.memcached_clock import MemcachedClocks
 from holdover.regions.backends.memcached_leases import LeasesInMemcached
 from holdover.regions.backends.memcached_link import Connection, Link, Refused

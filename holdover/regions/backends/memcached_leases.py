@@ -15,8 +15,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from holdover.regions.backends.base import (
-    Backend,
+from holdover.regions.backends.base import Backend
+from holdover.regions.backends.grants import (
     Busy,
     Changed,
     Grant,

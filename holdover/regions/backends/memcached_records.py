@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from holdover.regions.backends.base import Busy, LeaseKind, Stored
+from holdover.regions.backends.grants import Busy, LeaseKind, Stored
 from holdover.regions.ticks import ClockState, Mark, Reach, Scope
 
 T = TypeVar("T")

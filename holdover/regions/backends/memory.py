@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from holdover.regions.backends.base import (
-    Backend,
+from holdover.regions.backends.base import Backend, positive
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import (
     Busy,
-    Capabilities,
     Changed,
     Grant,
     Lease,
     LeaseKind,
     Stored,
-    positive,
 )
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.forks import renew_after_fork

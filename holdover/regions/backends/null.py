@@ -9,15 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 
-from holdover.regions.backends.base import (
-    Backend,
-    Busy,
-    Capabilities,
-    Grant,
-    Lease,
-    LeaseKind,
-    Stored,
-)
+from holdover.regions.backends.base import Backend
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import Busy, Grant, Lease, LeaseKind, Stored
 from holdover.regions.envelope import new_fence
 from holdover.regions.ticks import ClockState, Reach
 

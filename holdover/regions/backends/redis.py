@@ -13,7 +13,9 @@ from typing import Any
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import Backend, Capabilities, Stored, positive
+from holdover.regions.backends.base import Backend, positive
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
 from holdover.regions.backends.redis_leases import LeasesInRedis
 from holdover.regions.backends.redis_link import (

@@ -8,15 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import (
-    Backend,
+from holdover.regions.backends.base import Backend, translated
+from holdover.regions.backends.grants import (
     Busy,
     Changed,
     Grant,
     Lease,
     LeaseKind,
     Stored,
-    translated,
 )
 from holdover.regions.backends.redis_clock import epoch
 from holdover.regions.backends.redis_link import Link, a_list, a_number, accepted

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from holdover.regions.backends.base import Busy, LeaseKind, Stored
+from holdover.regions.backends.grants import Busy, LeaseKind, Stored
 from holdover.regions.ticks import ClockState, Mark, Reach, Scope
 
 T = TypeVar("T")

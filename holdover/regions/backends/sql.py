@@ -17,7 +17,9 @@ from dogpile.cache.api import DefaultSerialization
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.base import Capabilities, Stored, positive
+from holdover.regions.backends.base import positive
+from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
 from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
@@ -112,7 +114,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             most=None if most is None else positive(arguments, "max_connections", 1),
         )
         if is_sqlite:
-            self.capabilities = replace(self.capabilities, shared_by="host")  # type: ignore[misc] # of this one
+            self.capabilities = replace(self.capabilities, shared_by="host")
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from collections.abc import Collection
 from typing import Any
 
-from holdover.regions.backends.base import (
-    Backend,
+from holdover.regions.backends.base import Backend
+from holdover.regions.backends.grants import (
     Busy,
     Changed,
     Grant,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from holdover.regions.backends.base import LeaseKind, Stored
+from holdover.regions.backends.grants import LeaseKind, Stored
 from holdover.regions.ticks import ClockState, Mark, Reach, Scope
 
 T = TypeVar("T")
