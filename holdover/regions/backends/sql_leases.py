@@ -17,6 +17,7 @@ from holdover.regions.backends.grants import (
     Stored,
 )
 from holdover.regions.backends.sql_link import Link
+from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     KIND_NUMBERS,
     KINDS,
@@ -43,6 +44,7 @@ class LeasesInSql(Backend):
 
     _link: Link
     _words: Statements
+    _purger: Purger
 
     @abstractmethod
     def _checked(self, stored: Stored) -> bytes: ...
@@ -118,6 +120,7 @@ class LeasesInSql(Backend):
         self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
     ) -> int | None:
         """See `Backend.commit`."""
+        self._purger.count_writes(1)
         done = self._link.change(
             self._words.commit,
             id=value_id(lease.key),
