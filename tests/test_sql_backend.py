@@ -21,6 +21,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
+from holdover.regions.backends import sql_purging
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
@@ -676,8 +677,9 @@ def test_a_row_that_the_application_has_locked(postgres):
 # -- housekeeping ----------------------------------------------------------------
 
 
-def test_purging_many(backend, engine):
+def test_purging_many(backend, engine, monkeypatch):
     """All that is dead goes, in bounded batches; what is not stays."""
+    monkeypatch.setattr(sql_purging, "WRITES", 1_000_000)  # not by itself
     dead = {f"dead{n}": sealed(n, f"dead{n}") for n in range(1300)}
     backend.write_multi(dead, ttl=0.001)
     backend.write("alive", sealed(1, "alive"), ttl=60.0)
