@@ -148,6 +148,8 @@ class LeaseRecord:
 
 # -- region clocks -------------------------------------------------------------
 
+NO_TICK = b"none"  # lies in the place of a tick that is about to be written
+
 
 def tick_record(tick: int) -> bytes:
     """Write down a clock's tick."""
