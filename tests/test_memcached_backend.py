@@ -670,6 +670,21 @@ def test_a_clock_lost_while_time_goes_back(memcached_servers):
     assert cluster.clock(REGION).hard_floor > before.tick
 
 
+def test_a_server_that_comes(memcached_servers, own_memcached, cluster):
+    """It takes some clocks, which are made anew; what the others had is known."""
+    more, stayed = on(*memcached_servers, own_memcached), []
+    for number in range(100):
+        region = f"region{number}"
+        before = cluster.advance(region, hard=True)
+        after = more.clock(region)
+        moved = more._clocks._home(region) is more._servers.links[-1]
+        stayed.append(after == before)
+        assert stayed[-1] is not moved
+        assert {more.read(f"k{n}", region)[1] for n in range(5)} == {after.tick}
+        assert after.hard_floor >= before.tick
+    assert 50 < sum(stayed) < 100
+
+
 def test_an_invalidation_whose_process_died(memcached_servers, cluster):
     """What not all servers were told is told by who notices first."""
     old = cluster.advance(REGION, hard=True)
