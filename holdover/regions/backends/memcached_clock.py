@@ -20,6 +20,7 @@ shown to the next ones. Then the invalidation begins again with the new clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from holdover.regions.backends.memcached_link import Connection, Link
 from holdover.regions.backends.memcached_names import clock_name, tick_name
@@ -132,8 +133,14 @@ class MemcachedClocks:
 
     def _seeded(self, server: Connection, region: str) -> ClockState:
         """Make a clock that is later than the lost one, whatever the time of day."""
-        known = tick_of(server.gets(tick_name(region))[0]) or 0
-        return ClockState.seeded(max(self._time.wall(), (known + EPOCH_MASK + 1) / 1e6))
+        name, home = tick_name(region), self._home(region)
+        known = [tick_of(server.gets(name)[0]) or 0]
+        for link in self._servers.links:
+            if link is not home:
+                with suppress(BackendError):  # it can be told later
+                    known.append(tick_of(link.fetch([name]).get(name)) or 0)
+        least = (max(known) + EPOCH_MASK + 1) / 1e6
+        return ClockState.seeded(max(self._time.wall(), least))
 
     def _replace(
         self,
