@@ -67,14 +67,10 @@ class Process:
         self._before.pop(next(self._steps), lambda: None)()
 
     def run(self, work, before):
-        """Do *work*, with things *before* steps; say whether all of them came.
-
-        A process that dies does so quietly.
-        """
+        """Do *work*, with things *before* steps; who dies does so quietly."""
         self._before, self._steps = dict(before), itertools.count()
         with contextlib.suppress(Died):
             work()
-        return not self._before
 
     def steps_of(self, work):
         """Count the commands of *work*, left alone."""
