@@ -5,6 +5,7 @@ import redis
 import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from redis_family import rights_in_docs
 from servers import MEMCACHED_CLIENTS
 from sql_clock import AgingDatabase
 
@@ -54,12 +55,16 @@ class TestRedisBackend(BackendContract):
         return AgingServer(client)
 
     @pytest.fixture
-    def backend(self, url):
-        return RedisBackend({"url": url})
+    def arguments(self, url):
+        return {"url": url}
 
     @pytest.fixture
-    def peer(self, url):
-        return RedisBackend({"url": url})
+    def backend(self, arguments):
+        return RedisBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return RedisBackend(arguments)
 
     def test_ticks_grow_though_the_clock_goes_back(self, backend, client):
         """No two invalidations have the same tick, whatever the time of day."""
@@ -89,6 +94,37 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestRedisBackendBehindTLS(TestRedisBackend):
+    @pytest.fixture
+    def arguments(self, tls_server, certificate):
+        trust = {"ssl_ca_certs": certificate.path}
+        return {"url": tls_server.url, "connection_kwargs": trust}
+
+    @pytest.fixture
+    def client(self, tls_server):
+        with redis.Redis.from_url(tls_server.url, ssl_cert_reqs="none") as client:
+            yield client
+
+
+class TestRedisBackendWithFewRights(TestRedisBackend):
+    @pytest.fixture
+    def url(self, redis_server):
+        rights = ["on", ">secret", "~*", *rights_in_docs()]
+        redis_server.ask("ACL", "SETUSER", "few", "reset", *rights)
+        return redis_server.url.replace("//", "//few:secret@")
+
+
+class TestValkey(TestRedisBackend):
+    @pytest.fixture
+    def url(self, valkey_server):
+        return valkey_server.url
+
+    @pytest.fixture
+    def client(self, valkey_server):
+        with redis.Redis(port=valkey_server.port) as client:
+            yield client
 
 
 class TestMemcachedBackend(BackendContract):

@@ -15,6 +15,7 @@ programs() {
 chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
+openssl      openssl
 pg_ctlcluster postgresql
 redis-server redis-server
 valkey-server valkey-server

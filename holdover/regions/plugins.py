@@ -29,11 +29,14 @@ class Plugin:
     extra: str = ""
 
 
+_REDIS = Plugin("holdover.regions.backends.redis:RedisBackend", "redis")
+
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
-    "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.redis": _REDIS,
+    "holdover.valkey": _REDIS,
     "holdover.memcached": Plugin(
         "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
     ),
