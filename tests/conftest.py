@@ -9,6 +9,7 @@ import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
 from redis_family import Certificate, TLSServer, ValkeyServer
+from redis_sentinels import SentinelGroup
 from servers import MemcachedServer, RedisServer
 from sql_clock import AgingDatabase
 from sql_servers import MariaServer, PostgresServer
@@ -156,6 +157,21 @@ def tls_server(shared_tls):
     """Give the shared Redis server behind TLS, emptied."""
     shared_tls.ask("FLUSHALL")
     return shared_tls
+
+
+@pytest.fixture(scope="session")
+def shared_sentinels(tmp_path_factory):
+    """Start the master with a sentinel that tests share which do them no harm."""
+    folder = tmp_path_factory.mktemp("sentinels")
+    with SentinelGroup(folder, replicas=1, sentinels=1) as group:
+        yield group
+
+
+@pytest.fixture
+def sentinels(shared_sentinels):
+    """Give the shared master with its sentinel, emptied."""
+    shared_sentinels.master.ask("FLUSHALL")
+    return shared_sentinels
 
 
 @pytest.fixture(scope="session")

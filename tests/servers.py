@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import redis
+
 # What talks to memcached; pylibmc has no wheel for later Pythons.
 MEMCACHED_CLIENTS = ["pymemcache"]
 if sys.version_info < (3, 12):
@@ -101,6 +103,10 @@ class RedisServer:
         with self._connected() as link:
             link.sendall("\r\n".join([*request, ""]).encode())
             return link.recv(65_536).split(b"\r\n")[0].decode()
+
+    def client(self):
+        """Give a connection of redis-py's own."""
+        return redis.Redis(port=self.port, socket_timeout=5)
 
     def _connected(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=2)

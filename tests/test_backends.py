@@ -13,6 +13,7 @@ from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.redis_sentinel import RedisSentinelBackend
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id
@@ -125,6 +126,21 @@ class TestValkey(TestRedisBackend):
     def client(self, valkey_server):
         with redis.Redis(port=valkey_server.port) as client:
             yield client
+
+
+class TestRedisSentinelBackend(TestRedisBackend):
+    @pytest.fixture
+    def client(self, sentinels):
+        with sentinels.master.client() as client:
+            yield client
+
+    @pytest.fixture
+    def backend(self, sentinels):
+        return RedisSentinelBackend(sentinels.arguments)
+
+    @pytest.fixture
+    def peer(self, sentinels):
+        return RedisSentinelBackend(sentinels.arguments)
 
 
 class TestMemcachedBackend(BackendContract):

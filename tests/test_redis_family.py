@@ -88,7 +88,7 @@ def test_the_other_kind_of_server(scheme, redis_server, tls_server):
     asked = time.monotonic()
     with pytest.raises(BackendError, match="asking Redis"):
         backend.read("k", REGION)
-    assert time.monotonic() - asked < 2 * TIMEOUT + 0.2
+    assert time.monotonic() - asked < 2 * TIMEOUT + 1.0
 
 
 def test_a_frozen_server_behind_tls(tmp_path, certificate):
@@ -100,7 +100,7 @@ def test_a_frozen_server_behind_tls(tmp_path, certificate):
         asked = time.monotonic()
         with pytest.raises(BackendError, match=r"(?i)timed? ?out"):
             backend.read("k", REGION)
-        assert time.monotonic() - asked < 2 * TIMEOUT + 0.2
+        assert time.monotonic() - asked < 2 * TIMEOUT + 1.0
 
 
 def test_a_ca_that_is_not_there(tmp_path):

@@ -30,13 +30,18 @@ class Plugin:
 
 
 _REDIS = Plugin("holdover.regions.backends.redis:RedisBackend", "redis")
+_SENTINEL = Plugin(
+    "holdover.regions.backends.redis_sentinel:RedisSentinelBackend", "redis"
+)
 
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": _REDIS,
+    "holdover.redis_sentinel": _SENTINEL,
     "holdover.valkey": _REDIS,
+    "holdover.valkey_sentinel": _SENTINEL,
     "holdover.memcached": Plugin(
         "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
     ),

@@ -79,6 +79,8 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         bounded_by=("maxmemory",),
     )
     known_arguments = ARGUMENT_TYPES
+    _dogpiles: type[DogpileRedisBackend] = DogpileRedisBackend
+    _way: type[Link] = Link
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         Backend.__init__(self, arguments)
@@ -86,7 +88,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         self._default_ttl = default_ttl(arguments.get("redis_expiration_time"))
         bounded = with_bounds(arguments)
         with connected():
-            DogpileRedisBackend.__init__(self, bounded)  # type: ignore[no-untyped-call]
+            self._dogpiles.__init__(self, bounded)  # type: ignore[no-untyped-call]
             self._link = self._linked(has_limit(bounded))
         self._atomic = steps.Steps(self._link)
         self._clocks = RedisClocks(self._link, self._atomic)
@@ -95,9 +97,9 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
 
     def _linked(self, borrows: bool) -> Link:  # noqa: FBT001 - see Link
         """Make the way to the server, and see whether connections can be made."""
-        pool = self.reader_client.connection_pool
+        pool = self.writer_client.connection_pool
         pool.connection_class(**pool.connection_kwargs)  # refuses unknown arguments
-        return Link(pool, borrows=borrows, wait=self.socket_timeout)
+        return self._way(pool, borrows=borrows, wait=self.socket_timeout)
 
     # -- names in the store ----------------------------------------------------
 

@@ -87,9 +87,13 @@ class Link:
 
     def after_fork(self) -> None:
         """Leave the parent its connections; redis-py closes our ends of them."""
-        self._own = _Own()
+        self.forget()
         most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
         self._seats = seats(most)
+
+    def forget(self) -> None:
+        """Have every thread make a new connection for what it asks next."""
+        self._own = _Own()
 
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
@@ -172,12 +176,16 @@ class Link:
         elif _has_ended(connection):
             connection.disconnect()
         try:
-            connection.connect()  # does nothing if it is
+            self._connect(connection)
+            own = self._own  # which may be another, now that it is connected
             yield connection
         except BaseException:
             connection.disconnect()
             raise
         own.connection = connection
+
+    def _connect(self, connection: Any) -> None:
+        connection.connect()  # does nothing if it is
 
     @contextmanager
     def _borrowed(self) -> Iterator[Any]:

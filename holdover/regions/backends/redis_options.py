@@ -69,16 +69,12 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
     if arguments.get("url") is not None:
         bounded["url"] = _readable(str(arguments["url"]))
-    given = _mapping(bounded.get("connection_kwargs") or {})
+    given = bounded_kwargs(bounded.get("connection_kwargs"), "connection_kwargs")
     for name in _TIMEOUTS:
         wanted = bounded.get(name)
         if wanted is None:
             wanted = given.pop(name, None)
         bounded[name] = DEFAULT_TIMEOUT if wanted is None else seconds(wanted, name)
-    # redis-py's own way is ten more tries: on a frozen server, for many seconds.
-    given.setdefault("retry", Retry(NoBackoff(), 0))
-    # What version 3 adds is not used, and costs a round trip per connection.
-    given.setdefault("protocol", 2)
     if _is_verified(bounded, given):
         # Before redis-py 6, any host's certificate was good enough.
         given.setdefault("ssl_check_hostname", True)
@@ -107,11 +103,23 @@ def _is_verified(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> bool
     return bool(encrypted) and verified[0] not in {"none", None, ssl.CERT_NONE}
 
 
-def _mapping(given: object) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
+def bounded_kwargs(given: object, argument: str) -> dict[str, Any]:
+    """Give what the user tells redis-py's connections, with our defaults.
+
+    Raises:
+        ConfigurationError: It is no mapping.
+    """
+    if not isinstance(given, Mapping | None):
         kind = type(given).__name__
-        raise ConfigurationError(f"connection_kwargs must be a mapping, got {kind}")
-    return dict(given)
+        raise ConfigurationError(f"{argument} must be a mapping, got {kind}")
+    # redis-py's own way is ten more tries: on a frozen server, for many seconds.
+    # What version 3 adds is not used, and costs a round trip per connection.
+    return {"retry": Retry(NoBackoff(), 0), "protocol": 2, **(given or {})}
+
+
+def without(types: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Give the arguments that are left where some mean nothing."""
+    return {name: kind for name, kind in types.items() if name not in names}
 
 
 @contextmanager
