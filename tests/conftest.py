@@ -8,6 +8,7 @@ import redis
 import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from redis_clusters import Cluster
 from redis_family import Certificate, TLSServer, ValkeyServer
 from redis_sentinels import SentinelGroup
 from servers import MemcachedServer, RedisServer
@@ -172,6 +173,20 @@ def sentinels(shared_sentinels):
     """Give the shared master with its sentinel, emptied."""
     shared_sentinels.master.ask("FLUSHALL")
     return shared_sentinels
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory):
+    """Start the cluster that tests share which do it no harm."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """Give the shared cluster of three primaries, emptied."""
+    shared_cluster.empty()
+    return shared_cluster
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """All backends keep the port's promises."""
 
+import contextlib
+
 import pytest
 import redis
 import sqlalchemy
@@ -13,7 +15,9 @@ from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.redis_cluster import RedisClusterBackend
 from holdover.regions.backends.redis_sentinel import RedisSentinelBackend
+from holdover.regions.backends.redis_slots import home_names
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id
@@ -67,10 +71,14 @@ class TestRedisBackend(BackendContract):
     def peer(self, arguments):
         return RedisBackend(arguments)
 
-    def test_ticks_grow_though_the_clock_goes_back(self, backend, client):
+    @pytest.fixture
+    def clock_name(self):
+        return f"holdover:clock:{REGION}"
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, client, clock_name):
         """No two invalidations have the same tick, whatever the time of day."""
         tick = backend.clock(REGION).tick + 10**12  # as made by a clock days ahead
-        client.set(f"holdover:clock:{REGION}", f"{tick} {tick} {tick} 0")
+        client.set(clock_name, f"{tick} {tick} {tick} 0")
         assert backend.advance(REGION, hard=True).tick > tick
 
 
@@ -141,6 +149,64 @@ class TestRedisSentinelBackend(TestRedisBackend):
     @pytest.fixture
     def peer(self, sentinels):
         return RedisSentinelBackend(sentinels.arguments)
+
+
+class TestRedisClusterBackend(TestRedisBackend):
+    @pytest.fixture
+    def rights(self):
+        return {}
+
+    @pytest.fixture
+    def client(self, cluster):
+        with redis.RedisCluster("127.0.0.1", cluster.nodes[0].port) as client:
+            yield client
+
+    @pytest.fixture
+    def clock(self, cluster):
+        with contextlib.ExitStack() as stack:
+            yield AgingServer(
+                *(stack.enter_context(node.client()) for node in cluster.nodes)
+            )
+
+    @pytest.fixture
+    def arguments(self, cluster, rights):
+        return {**cluster.arguments, **rights}
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return RedisClusterBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return RedisClusterBackend(arguments)
+
+    @pytest.fixture
+    def clock_name(self):
+        return home_names(REGION)[0]
+
+
+class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self, cluster):
+        for node in cluster.nodes:
+            rights = ["on", ">secret", "~*", *rights_in_docs("cluster")]
+            node.ask("ACL", "SETUSER", "few", "reset", *rights)
+        return {"username": "few", "password": "secret"}
+
+
+class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self, cluster):
+        for node in cluster.nodes:
+            rights = ["on", ">secret", "~*", "&*", "+@all", "-@scripting"]
+            node.ask("ACL", "SETUSER", "scriptless", *rights)
+        return {"username": "scriptless", "password": "secret"}
+
+
+class TestRedisClusterBackendWithFewConnections(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self):
+        return {"connection_kwargs": {"max_connections": 2}}
 
 
 class TestMemcachedBackend(BackendContract):

@@ -33,6 +33,9 @@ _REDIS = Plugin("holdover.regions.backends.redis:RedisBackend", "redis")
 _SENTINEL = Plugin(
     "holdover.regions.backends.redis_sentinel:RedisSentinelBackend", "redis"
 )
+_CLUSTER = Plugin(
+    "holdover.regions.backends.redis_cluster:RedisClusterBackend", "redis"
+)
 
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
@@ -40,8 +43,10 @@ BACKENDS = {
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": _REDIS,
     "holdover.redis_sentinel": _SENTINEL,
+    "holdover.redis_cluster": _CLUSTER,
     "holdover.valkey": _REDIS,
     "holdover.valkey_sentinel": _SENTINEL,
+    "holdover.valkey_cluster": _CLUSTER,
     "holdover.memcached": Plugin(
         "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
     ),
