@@ -67,6 +67,11 @@ class RedisServer:
         """Its process, for those who send signals."""
         return self._process.pid
 
+    @property
+    def arguments(self):
+        """What a backend has to be told."""
+        return {"url": self.url}
+
     def start(self):
         """Start it, with nothing in it, and wait until it answers."""
         command = [program(self.program, self.package), *self._listening()]

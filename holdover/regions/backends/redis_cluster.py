@@ -30,7 +30,7 @@ from holdover.regions.backends.redis_options import (
     without,
 )
 from holdover.regions.backends.redis_places import Place, places
-from holdover.regions.backends.redis_records import NO_CLOCK, T, batches, tick_of
+from holdover.regions.backends.redis_records import T, batches
 from holdover.regions.backends.redis_routes import Routes, is_moving
 from holdover.regions.backends.redis_slots import (
     BUCKETS,
@@ -75,7 +75,6 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
         self._atomic = steps.Steps(self._routes)
         self._clocks = ClocksInCluster(self._routes, self._atomic)
         self._copy_words: dict[str, list[bytes]] = {}
-        self._known_clocks: dict[str, tuple[object, int]] = {}
 
     # -- connections -----------------------------------------------------------
 
@@ -152,7 +151,7 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
             copy, stored = a_list(self._routes.fetch(bucket, packed), 2)
         except BackendError:  # it may be elsewhere by now
             [(copy, stored)] = self._read_anew(region, [[key]])
-        return value_in(stored), self._tick_in(bucket, region, copy)
+        return value_in(stored), self._clocks.tick_beside(region, bucket, copy)
 
     def _remember_copies(self, region: str) -> list[bytes]:
         """Have the first name of every reading command packed already."""
@@ -171,7 +170,7 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
             shares = list(self._shares(batch, str))
             replies = self._read_anew(region, shares)
             for share, (copy, *values) in zip(shares, replies, strict=True):
-                ticks.append(self._tick_in(bucket_of(share[0]), region, copy))
+                ticks.append(self._tick_beside(share[0], region, copy))
                 found.update(zip(share, map(value_in, values), strict=True))
         tick = max(ticks) if ticks else self.clock(region).tick
         return [found[key] for key in keys], tick
@@ -196,18 +195,7 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
         return accepted([self._routes.ask(("GET", name))[0] for name in names])
 
     def _tick_beside(self, key: str, region: str, clock: Any) -> int:
-        return self._tick_in(bucket_of(key), region, clock)
-
-    def _tick_in(self, bucket: int, region: str, copy: Any) -> int:
-        """Read the tick of a bucket's copy of a clock."""
-        known, tick = self._known_clocks.get(region, NO_CLOCK)
-        if copy == known:  # as it is until the next invalidation
-            return tick
-        found = tick_of(copy)
-        tick = self._clocks.tick_beside(region, bucket, found)
-        if tick == found:
-            self._known_clocks[region] = copy, tick
-        return tick
+        return self._clocks.tick_beside(region, bucket_of(key), clock)
 
     # -- the region clock ------------------------------------------------------
 

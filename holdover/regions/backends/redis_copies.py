@@ -12,11 +12,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.redis_clock import RedisClocks
 from holdover.regions.backends.redis_link import Refused, accepted
-from holdover.regions.backends.redis_records import tick_of
+from holdover.regions.backends.redis_records import NO_CLOCK, copy_record, tick_of
 from holdover.regions.backends.redis_routes import Routes
 from holdover.regions.backends.redis_slots import BUCKETS, copy_name, home_names
 from holdover.regions.errors import BackendError
@@ -35,11 +36,12 @@ class ClocksInCluster:
         self._routes = routes
         self._atomic = atomic
         self._whole = RedisClocks(routes, atomic)
-        self._newest: dict[str, int] = {}  # the latest tick that we know of a region
+        # Of each region the latest tick that we know, and what copies of it look like.
+        self._newest: dict[str, tuple[object, int]] = {}
 
     def state(self, region: str, *, since: int) -> ClockState:
         """Read a clock, with its marks from after *since*."""
-        floor = self._newest.get(region, 0)
+        _, floor = self._newest.get(region, NO_CLOCK)
         state = self._whole.state(*home_names(region), since=since, floor=floor)
         self._learn(region, state.tick)
         return state
@@ -48,18 +50,20 @@ class ClocksInCluster:
         """Read no more of a clock than its tick."""
         name, _ = home_names(region)
         tick = tick_of(accepted(self._routes.ask(("GET", name)))[0])
-        if tick is None or tick < self._newest.get(region, 0):
+        if tick is None or tick < self._learn(region, tick):
             return self.state(region, since=0).tick
-        self._learn(region, tick)
         return tick
 
-    def tick_beside(self, region: str, bucket: int, tick: int | None) -> int:
-        """Judge the tick of a copy, mending the copy if it is behind or lost."""
+    def tick_beside(self, region: str, bucket: int, copy: Any) -> int:
+        """Read the tick of a copy, and mend a copy that is behind or lost."""
+        record, newest = self._newest.get(region, NO_CLOCK)
+        if copy == record:  # as it is until the next invalidation
+            return newest
+        tick = tick_of(copy)
         if tick is None:
             newest = self.state(region, since=0).tick
         else:
-            self._learn(region, tick)
-            newest = self._newest[region]
+            newest = self._learn(region, tick)
         if tick != newest:
             # If it cannot be mended, the next who reads it may have more luck.
             with suppress(BackendError):
@@ -74,7 +78,7 @@ class ClocksInCluster:
         Raises:
             BackendError: Not all buckets know of it; those whose node answers do.
         """
-        floor = self._newest.get(region, 0)
+        _, floor = self._newest.get(region, NO_CLOCK)
         state = self._whole.advance(
             *home_names(region), hard=hard, reaches=reaches, floor=floor
         )
@@ -87,12 +91,16 @@ class ClocksInCluster:
 
     # -- small steps -----------------------------------------------------------
 
-    def _learn(self, region: str, tick: int) -> None:
-        self._newest[region] = max(self._newest.get(region, 0), tick)
+    def _learn(self, region: str, tick: int) -> int:
+        """Take note of a tick; give the latest that we know."""
+        _, newest = self._newest.get(region, NO_CLOCK)
+        if tick > newest:
+            self._newest[region] = copy_record(tick), tick
+        return max(tick, newest)
 
     def _publish(self, region: str, tick: int, buckets: Sequence[int]) -> None:
-        record = (b"%d" % tick,)
-        calls = [((copy_name(region, bucket),), record) for bucket in buckets]
+        args = (copy_record(tick), b"%d" % tick)
+        calls = [((copy_name(region, bucket),), args) for bucket in buckets]
         try:
             self._atomic.run_many(steps.PUBLISH, calls)
         except Refused:

@@ -39,6 +39,7 @@ class Nodes:
         self._links: dict[Place, Link] = {}
         self._failed_at: dict[Link, float] = {}  # steady clock
         self._ways: list[Link | None] = [None] * BUCKETS
+        self._trouble = "its node has failed just now"
         self._ask_at = 0.0  # steady clock
         self._learning = ForkSafeLock()
 
@@ -91,9 +92,8 @@ class Nodes:
                 self._learn()
         way = self._ways[bucket]
         if way is None:
-            raise BackendError(
-                f"no node that answers is known to have slot {SLOT_OF_BUCKET[bucket]}"
-            )
+            slot = SLOT_OF_BUCKET[bucket]
+            raise BackendError(f"no node is known to have slot {slot}: {self._trouble}")
         return way
 
     def _learn(self) -> None:
@@ -102,7 +102,6 @@ class Nodes:
         Raises:
             BackendError: Nobody says.
         """
-        failure: BackendError | None = None
         for place in islice(self._candidates(), _MOST_ASKED):
             link = self.link_to(place)
             try:
@@ -110,10 +109,10 @@ class Nodes:
                 self._believe(_ranges(reply, place))
             except BackendError as error:
                 self._failed_at[link] = time.monotonic()
-                failure = error
+                self._trouble = str(error)
             else:
                 return
-        raise BackendError(f"no node says who has what: {failure}") from failure
+        raise BackendError(f"no node says who has what: {self._trouble}")
 
     def _candidates(self) -> list[Place]:
         """Give all nodes that are known, those that have failed last at the end."""

@@ -126,6 +126,11 @@ def clock_record(state: ClockState) -> bytes:
     return b"%d %d %d %d" % (state.tick, *floors, bool(state.marks))
 
 
+def copy_record(tick: int) -> bytes:
+    """Write down the tick of a clock that is elsewhere, as if it were a clock."""
+    return b"%d 0 0 0" % tick
+
+
 def state_of(clock: Any, has_marks: Any, marks: Any) -> ClockState | None:
     """Read a clock and its marks; None if any part is missing or damaged.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from holdover.regions.backends.redis_link import (
     Command,
@@ -26,6 +26,7 @@ from holdover.regions.backends.redis_nodes import Nodes
 from holdover.regions.backends.redis_slots import bucket_in
 from holdover.regions.errors import BackendError
 
+_WORDS = {MovedError: "MOVED ", AskError: "ASK ", TryAgainError: "TRYAGAIN "}
 _SCRIPTS = {"EVAL", "EVALSHA"}
 _MOST_HOPS = 3  # from one node that has moved something to the next
 
@@ -44,13 +45,11 @@ class _Job:
     commands: Sequence[Command]
     replies: list[Any] = field(default_factory=list)
 
-    def redirected(self, kind: str) -> str | None:
+    def redirected(self, kind: type[AskError]) -> str | None:
         """Give where a node says that this job belongs; None if it says nothing."""
         for reply in self.replies:
-            if isinstance(reply, ResponseError):
-                word, *rest = str(reply).split()
-                if word == kind and rest:
-                    return str(rest[-1])
+            if _is(reply, kind):
+                return str(reply).split()[-1]
         return None
 
 
@@ -179,11 +178,11 @@ class Routes:
 
     def _follow(self, job: _Job) -> bool:
         """Go where a node has sent us; say whether the job is to be sent once more."""
-        moved = job.redirected("MOVED")
+        moved = job.redirected(MovedError)
         if moved is not None:
             self._nodes.moved(job.bucket, moved)
             return True
-        asking = job.redirected("ASK")
+        asking = job.redirected(AskError)
         if asking is not None:  # this once, while the slot is on its way
             way = self._nodes.link_at(asking, job.bucket)
             job.replies = way.ask(("ASKING",), *job.commands)[1:]
@@ -192,7 +191,17 @@ class Routes:
 
 def is_moving(reply: Any) -> bool:
     """Say whether a node could not answer since it has a part of the names only."""
-    return isinstance(reply, ResponseError) and str(reply).startswith("TRYAGAIN")
+    return _is(reply, TryAgainError)
+
+
+def _is(reply: Any, kind: type[ResponseError]) -> bool:
+    """Say whether a reply is that error, which older redis-py's tell by its first word.
+
+    redis-py counts "MOVED" as a kind of "ASK".
+    """
+    if not isinstance(reply, ResponseError):
+        return False
+    return type(reply) is kind or str(reply).startswith(_WORDS[kind])
 
 
 def _bucket_of(command: Command) -> int:

@@ -148,12 +148,12 @@ SEED = f"""{_CLOCK}
 return whole_clock_at(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 """
 
-# KEYS copy; ARGV tick
-PUBLISH = """
+# KEYS copy; ARGV record tick
+PUBLISH = f"""{_CLOCK}
 local there = redis.pcall('GET', KEYS[1])
-local tick = type(there) == 'string' and string.match(there, '^(%d+) 0 0 0$')
-if not tick or #tick > 16 or tonumber(tick) < tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[1], ARGV[1] .. ' 0 0 0')
+local tick = type(there) == 'string' and string.match(there, CLOCK)
+if not tick or tonumber(tick) < tonumber(ARGV[2]) then
+  redis.call('SET', KEYS[1], ARGV[1])
 end
 return 1
 """

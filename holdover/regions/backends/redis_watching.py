@@ -200,10 +200,11 @@ def seed(conversation: Conversation, keys: Words, args: Words) -> Decision:
 
 def publish(conversation: Conversation, keys: Words, args: Words) -> Decision:
     """See `redis_scripts.PUBLISH`."""
+    record, tick = args
     there = tick_of(_one(conversation, "GET", keys[0]))
-    if there is not None and there >= int(args[0]):
+    if there is not None and there >= int(tick):
         return 1, []
-    return 1, [("SET", keys[0], args[0] + b" 0 0 0")]
+    return 1, [("SET", keys[0], record)]
 
 
 def advance(conversation: Conversation, keys: Words, args: Words) -> Decision:
