@@ -34,6 +34,8 @@ from holdover.regions.backends.redis_options import (
     with_bounds,
 )
 from holdover.regions.backends.redis_records import (
+    OURS,
+    VALUES,
     batches,
     expiry,
     packed_fence,
@@ -41,16 +43,16 @@ from holdover.regions.backends.redis_records import (
     to_bytes,
     weight,
 )
+from holdover.regions.backends.redis_tracking import PushedByRedis
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.ticks import ClockState, Reach
 
 DEFAULT_MAX_BYTES = 64 << 20
-_OURS = b"holdover:"
 _MOST_KEYS = 500  # in one MGET, which holds up the server's other clients
 _NO_CLOCK = (b"", 0)
 
 
-class RedisBackend(LeasesInRedis, DogpileRedisBackend):
+class RedisBackend(LeasesInRedis, PushedByRedis, DogpileRedisBackend):
     """Entries in a Redis or Valkey server.
 
     Arguments are those of ``dogpile.cache.redis``, with other defaults:
@@ -104,15 +106,15 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
     def _value_name(self, key: str) -> bytes:
         """Name a value: by its key, where dogpile.cache has it, too."""
         name = to_bytes(key)
-        return _OURS + b"value:" + name if name.startswith(_OURS) else name
+        return VALUES + name if name.startswith(OURS) else name
 
     def _lease_name(self, key: str) -> bytes:
-        return _OURS + b"lease:" + to_bytes(key)
+        return OURS + b"lease:" + to_bytes(key)
 
     def _clock_names(self, region: str) -> tuple[bytes, bytes]:
         """Name a region's clock, and the marks beside it."""
         name = to_bytes(region)
-        return _OURS + b"clock:" + name, _OURS + b"marks:" + name
+        return OURS + b"clock:" + name, OURS + b"marks:" + name
 
     def _names(self, key: str, region: str) -> tuple[bytes, bytes, bytes, bytes]:
         """Name all that a step about *key* may touch."""

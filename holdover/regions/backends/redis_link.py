@@ -91,6 +91,23 @@ class Link:
         most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
         self._seats = seats(most)
 
+    def opened(self, **changes: Any) -> Any:
+        """Open a connection that is the caller's alone, in no pool and of no thread.
+
+        Args:
+            **changes: What is other than with the pool's connections.
+
+        Raises:
+            BackendError: The server cannot be reached.
+        """
+        try:
+            given = {**self._pool.connection_kwargs, **changes}
+            connection = self._pool.connection_class(**given)
+            connection.connect()
+        except Exception as error:
+            raise BackendError(f"connecting to Redis: {error}") from error
+        return connection
+
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
 
