@@ -417,3 +417,76 @@ def test_sql_with_leases_that_lapse(oracle, database_url):
         )
 
     check(in_processes(8, run), 20_000)
+
+
+NEAR = {"near_ttl": 0.2, "near_entries": KEYS}
+FRESH = 5.0  # seconds: what is served near is fresh for longer than near_ttl
+
+
+def near_region(path, **settings):
+    """A region on files with a near cache."""
+    arguments = {"path": path}
+    return make_region("oracle").configure(
+        "holdover.file", FRESH, arguments, lease=terms(), **{**NEAR, **settings}
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "runner"), [(through, "thread"), (through_region_clock, None)]
+)
+def test_near_under_threads(oracle, tmp_path, runner, way):
+    """A near cache, 8 threads of one process: nothing old, by key or by region."""
+    region = near_region(tmp_path / "cache", runner=runner, near_ttl=60.0)
+    get, invalidate = way(region)
+    findings = in_threads(
+        8, lambda n: hammer(oracle, get, invalidate, calls=CALLS // 8, seed=n)
+    )
+    check(findings, CALLS)
+
+
+def near_in_processes(tmp_path, way, *, grace, configure=near_region, calls=CALLS):
+    """Hammer through near caches of 4 processes, 2 threads each."""
+    oracle = Oracle(str(tmp_path / "oracle"), KEYS, grace=grace)
+
+    def run(number):
+        get, invalidate = way(configure(tmp_path / "cache"))
+        return in_threads(
+            2,
+            lambda n: hammer(
+                oracle, get, invalidate, calls=calls // 8, seed=2 * number + n
+            ),
+        )
+
+    return in_processes(4, run)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_near_under_processes(tmp_path, way):
+    """Between processes nothing is older than near_ttl allows."""
+    check(near_in_processes(tmp_path, way, grace=NEAR["near_ttl"]), CALLS)
+
+
+def test_the_oracle_finds_what_is_older_than_a_bound(tmp_path):
+    """With less grace than near_ttl takes, the same run is full of old values."""
+    findings = near_in_processes(tmp_path, through, grace=0.001, calls=40_000)
+    assert findings.wrong > 0, findings
+
+
+@pytest.mark.slow
+def test_near_redis_under_processes(tmp_path, redis_server):
+    """Nor on a backend that pushes, by which it does not get worse."""
+
+    def configure(_):
+        return make_region("oracle").configure(
+            "holdover.redis",
+            FRESH,
+            {"url": redis_server.url},
+            lease=terms(),
+            unsigned_pickle=True,
+            **NEAR,
+        )
+
+    findings = near_in_processes(
+        tmp_path, through, grace=NEAR["near_ttl"], configure=configure
+    )
+    check(findings, CALLS)

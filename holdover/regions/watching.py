@@ -34,6 +34,9 @@ class Watch:
         prefix: What their keys begin with.
         near: The near cache.
         tell_lost: Called with the reason when no more is heard, once each time.
+
+    Attributes:
+        hears: Whether changes are heard right now; None if that was never tried.
     """
 
     def __init__(
@@ -49,12 +52,13 @@ class Watch:
         self._near = near
         self._tell_lost = tell_lost
         self._lock = ForkSafeLock()  # guards the start of the thread
-        self._is_told = False
+        self.hears: bool | None = None
         self._stop: _Stop | None = None  # None while nobody listens
         renew_after_fork(self)
 
     def after_fork(self) -> None:
         """Begin anew with the next read; the parent's thread is not here."""
+        self.hears = None
         self._stop = None
 
     def start(self) -> None:
@@ -67,7 +71,8 @@ class Watch:
             stop = _Stop()
             thread = threading.Thread(
                 target=_listen,
-                args=(weakref.ref(self), self._subscribe, stop),
+                # The end of the watch is that of a pause, too.
+                args=(weakref.ref(self, lambda _: stop.end()), self._subscribe, stop),
                 name="holdover-watch",
                 daemon=True,
             )
@@ -91,7 +96,7 @@ class Watch:
     def began(self) -> None:
         """All that happens from now on will be heard; what came before was not."""
         self._near.drop_all()
-        self._is_told = False
+        self.hears = True
 
     def hear(self, change: Change) -> None:
         """Drop what was changed."""
@@ -104,8 +109,8 @@ class Watch:
 
     def lost(self, reason: str) -> None:
         """Nothing is heard for a while: forget what may have changed meanwhile."""
-        if not self._is_told:
-            self._is_told = True
+        if self.hears is not False:
+            self.hears = False
             self._near.drop_all()
             self._tell_lost(reason)
 
