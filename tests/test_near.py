@@ -12,6 +12,7 @@ from standins import broken
 from waiting import wait_until
 
 from holdover import NO_VALUE, Cached, Registry, make_region
+from holdover.contrib_django import RegionCache
 from holdover.errors import BackendError, ConfigurationError
 from holdover.events import Hit
 from holdover.regions.backends.file import FileBackend
@@ -292,6 +293,20 @@ def test_several_keys_read_only_what_is_missing(region, other, backend):
     backend.reads.clear()
     assert region.get_or_create_multi(["a", "b", "c"], broken) == [1, 2, 3]
     assert backend.reads == []
+
+
+def test_django_s_caches_have_it_too(backend, clock, other, monkeypatch):
+    """A Django cache in a region with near_ttl is served near."""
+    caches = Registry()
+    for user in ("holdover.regions.registry", "holdover.contrib_django.kept"):
+        monkeypatch.setattr(f"{user}.registry", caches)
+    caches.configure({"site": {"backend": backend, "near_ttl": TTL}})
+    cache = RegionCache("region://site", {})
+    cache.set("key", 1)
+    assert cache.get("key") == cache.get("key") == 1
+    assert cache.get_many(["key"]) == {"key": 1}
+    assert len(backend.reads) == 1
+    assert cache.incr("key") == cache.get("key") == 2
 
 
 def test_a_strategy_of_the_user_s_is_asked(make, backend):

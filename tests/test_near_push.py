@@ -319,6 +319,21 @@ def test_without_the_right_to_listen(redis_server, heard):
     assert "permission" in told.reason
 
 
+def test_with_no_more_than_the_right_to_listen(redis_server):
+    """The rights that the documents name are enough."""
+    rights = ["-@connection", "-@pubsub", "+auth", "+ping", "resetchannels"]
+    rights += ["+client|id", "+client|tracking", "+subscribe", "&__redis__:invalidate"]
+    redis_server.ask("ACL", "SETUSER", "keen", "on", ">secret", "~*", "+@all", *rights)
+    store = OnRedis(redis_server)
+    other = make_on(store, near_ttl=None)
+    store.arguments["url"] = redis_server.url.replace("//", "//keen:secret@")
+    region = hearing(make_on(store))
+    other.set("key", 1)
+    near_with(region, "key", 1)
+    other.set("key", 2)
+    wait_until(lambda: region.get("key") == 2, patience=SOON)
+
+
 def test_answers_that_are_none(region, heard):
     """Whatever goes wrong in the thread ends no thread, and reaches no caller."""
     events = heard(region)
