@@ -217,7 +217,7 @@ class Link:
                 if wire is not None and not repeatable:
                     wire = self._alive(wire)
                 if wire is None:
-                    wire = self._opened()
+                    wire = self.opened()
                 result = use(wire)
             except BaseException as error:  # noqa: BLE001 - it is raised again
                 renewed = self._should_renew(wire, error) and repeatable and was_kept
@@ -258,7 +258,13 @@ class Link:
             raise error
         raise BackendError(f"asking the database: {error}") from error
 
-    def _opened(self) -> Wire:
+    def opened(self) -> Wire:
+        """Open a connection that is the caller's alone.
+
+        Raises:
+            BackendError: It took too long.
+            Exception: Whatever the driver raised.
+        """
         if self.is_local:
             return self._open()
         return _within(self._connect_timeout, self._open)
