@@ -30,8 +30,8 @@ from holdover.regions.backends.sql_options import (
     notify_of,
     span_of,
 )
+from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
-    MOST_ROWS,
     batches,
     clock_id,
     span,
@@ -84,7 +84,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         shared_by="fleet",
         durable=True,
         keeps_objects=False,
-        bounded_by=("purge",),
+        bounded_by=("nothing",),
     )
     known_arguments = ARGUMENT_TYPES
 
@@ -111,6 +111,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         )
         if is_sqlite:
             self.capabilities = replace(self.capabilities, shared_by="host")
+        self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
@@ -197,6 +198,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
             self.remove(key)
             raise
         self._link.change(self._words.write, **row)
+        self._purger.count_writes(1)
 
     def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
         """See `Backend.write_multi`."""
@@ -208,6 +210,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         rows.sort(key=lambda row: row["id"])  # one order for all: no deadlock
         for batch in batches(rows, size=lambda row: weight(row["envelope"])):
             self._link.change_many(self._words.write, batch)
+        self._purger.count_writes(len(rows))
 
     def remove(self, key: str) -> bool:
         """See `Backend.remove`."""
@@ -228,6 +231,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     ) -> bool:
         """See `Backend.compare_and_set`."""
         row = self._row(key, stored, ttl)
+        self._purger.count_writes(1)
         if seen is not None:
             return self._link.change(self._words.swap, seen=seen, **row) == 1
         # Twice: a lease may have begun between the two statements.
@@ -300,15 +304,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
 
     def purge(self) -> int:
         """See `Backend.purge`. A few hundred rows at a time, whatever their number."""
-        purged = 0
-        while True:
-            dead = self._words.dead
-            rows = self._link.fetch_all(dead.sql, (MOST_ROWS,))
-            if not rows:
-                return purged
-            ids = sorted(bytes(row[0]) for row in rows)
-            purged += self._link.execute(*self._words.remove_dead_values(ids))
-            self._link.execute(*self._words.remove_dead_rows(ids))
+        return self._purger.purge()
 
 
 def _ensured(engine: Engine, table: Any, *, create: bool) -> None:
