@@ -235,6 +235,17 @@ def test_what_is_pending_is_not_served(region, backend, monkeypatch, verb, chang
     assert region.get("k") is NO_VALUE
 
 
+def test_what_a_late_write_may_store_is_not_kept(region, other, backend, monkeypatch):
+    """While a write that failed may still be carried out, every read asks."""
+    with monkeypatch.context() as context:
+        context.setattr(backend, "write", broken)
+        assert region.set("k", "late").pending
+    other.set("k", "new")
+    for _ in range(3):
+        region.get("k")
+    assert len(region._tier.near) == 0
+
+
 def test_it_answers_while_the_backend_is_away(region, other, backend):
     """For as long as its values may be served, nobody notices an outage."""
     other.set("k", 1)

@@ -120,10 +120,15 @@ class NearTier(Tier):
         return found if is_fresh else None
 
     def _keep(self, key: str, found: Found, begun: Begun) -> None:
-        if found.freshness is _FRESH:
+        # What may have to be removed soon is looked at every time.
+        if found.freshness is _FRESH and not self._is_distrusted(key):
             self.near.fill(key, Found(_FRESH, found.entry, near=True), begun)
             if self._watch is not None:
                 self._watch.start()
+
+    def _is_distrusted(self, key: str) -> bool:
+        undelivered = self._guard.undelivered
+        return bool(undelivered) and bool(undelivered.concerning(key))
 
     def _answer(self, grant: Grant, key: str, lifetime: Lifetime) -> Answer:
         if isinstance(grant, Changed):  # so what is here may be older
