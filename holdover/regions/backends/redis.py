@@ -77,6 +77,10 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
         durable=False,
         keeps_objects=False,
         bounded_by=("maxmemory",),
+        clock="server",
+        expires_by_itself=True,
+        may_lose=("eviction", "restart", "failover"),
+        largest_value=DEFAULT_MAX_BYTES,
     )
     known_arguments = ARGUMENT_TYPES
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +17,6 @@ from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.base import positive
-from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
 from holdover.regions.backends.sql_leases import LeasesInSql
@@ -49,7 +47,6 @@ from holdover.regions.errors import (
 from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_MAX_BYTES = 64 << 20
 DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
 
@@ -72,12 +69,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         max_bytes: The largest value that is sent (default 64 MiB).
     """
 
-    capabilities = Capabilities(
-        shared_by="fleet",
-        durable=True,
-        keeps_objects=False,
-        bounded_by=("nothing",),
-    )
+    capabilities = drivers.declared("postgresql")
     known_arguments = MappingProxyType(
         {
             "url": str,
@@ -95,13 +87,14 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         super().__init__(arguments)
         timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
         connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        self._max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
         most = arguments.get("max_connections")
         engine = _engine(arguments, timeout, connect_timeout)
         is_sqlite = engine.dialect.name == "sqlite"
         create = _flag(arguments, "create_table", default=is_sqlite)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self._dialect = engine.dialect
+        self.capabilities = drivers.declared(self._dialect.name)
         self._name = self._dialect.identifier_preparer.format_table(table)
         self._words = Statements(
             self._dialect.name, self._dialect.paramstyle, self._name
@@ -113,8 +106,6 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             connect_timeout=connect_timeout,
             most=None if most is None else positive(arguments, "max_connections", 1),
         )
-        if is_sqlite:
-            self.capabilities = replace(self.capabilities, shared_by="host")
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
