@@ -83,6 +83,9 @@ LAYERS = {
         "regions.signatures",
         "regions.undelivered",
         "regions.uses",
+        "regions.backends.host_files",
+        "regions.backends.host_locks",
+        "regions.backends.host_records",
     },
     "ports": {
         "regions.backends.base",
@@ -119,6 +122,9 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.background",
     "regions.plugins",
     "regions.seats",
+    "regions.backends.host_files",
+    "regions.backends.host_locks",
+    "regions.backends.host_records",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {
