@@ -32,6 +32,7 @@ class Plugin:
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+    "holdover.dbm": Plugin("holdover.regions.backends.dbm:DbmBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
     "holdover.memcached": Plugin(
