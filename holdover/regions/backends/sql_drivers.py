@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -181,6 +182,26 @@ def _giving_up(
 
 
 _OVER = object()
+
+
+# -- SQLite's file -------------------------------------------------------------
+
+
+def path_of(url: URL) -> str | None:
+    """Give where SQLite's file is; None if it is not for us to know."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path.startswith("file:"):
+        return None
+    return os.path.abspath(path)  # the working directory may change
+
+
+def file_at(path: str) -> tuple[int, int] | None:
+    """Tell apart the file at *path* from others that may take its place."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 # -- what ails a connection ----------------------------------------------------
