@@ -761,7 +761,7 @@ def test_statements_are_counted(url, monkeypatch):
         return wire
 
     opened = backend._link._opened
-    monkeypatch.setattr(backend._link, "_opened", lambda: counting(opened()))
+    monkeypatch.setattr(backend._link, "_opened", lambda seat: counting(opened(seat)))
 
     def count(use):
         sent.clear()

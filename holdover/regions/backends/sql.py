@@ -14,19 +14,26 @@ from types import MappingProxyType
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.base import positive
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
+from holdover.regions.backends.sql_identity import Identity, mark
 from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
+from holdover.regions.backends.sql_options import (
+    DEFAULT_CONNECT_TIMEOUT,
+    DEFAULT_TIMEOUT,
+    options,
+)
 from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     batches,
     clock_id,
+    sound_tick,
+    sound_value,
     span,
     value_id,
     weight,
@@ -36,6 +43,7 @@ from holdover.regions.backends.sql_table import (
     DEFAULT_TABLE,
     ddl_of,
     ensure,
+    most_bytes,
     table_named,
 )
 from holdover.regions.backends.sql_within import CallersConnection
@@ -46,12 +54,9 @@ from holdover.regions.errors import (
     ConfigurationError,
     ValueTooLarge,
 )
-from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_MAX_BYTES = 64 << 20
-DEFAULT_TIMEOUT = 0.25  # seconds
-DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+_SOUND = (bytes, type(None))
 
 
 class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
@@ -93,32 +98,37 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
-        connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
-        most = arguments.get("max_connections")
-        engine = _engine(arguments, timeout, connect_timeout)
-        is_sqlite = engine.dialect.name == "sqlite"
-        create = _flag(arguments, "create_table", default=is_sqlite)
+        given = options(arguments)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
-        self._dialect = engine.dialect
-        self._name = self._dialect.identifier_preparer.format_table(table)
+        self.max_bytes: int = given.max_bytes
+        self._dialect = given.engine.dialect
         self._words = Statements(
-            self._dialect.name, self._dialect.paramstyle, self._name
+            self._dialect.name,
+            self._dialect.paramstyle,
+            self._dialect.identifier_preparer.format_table(table),
         )
         self._link = Link(
-            engine,
-            lambda engine: _ensured(engine, table, create=create),
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            most=None if most is None else positive(arguments, "max_connections", 1),
+            given.engine,
+            lambda engine: self._prepare(engine, table, create=given.create_table),
+            timeout=given.operation_timeout,
+            connect_timeout=given.connect_timeout,
+            most=given.max_connections,
         )
-        if is_sqlite:
+        if given.is_sqlite:
             self.capabilities = replace(self.capabilities, shared_by="host")
+        self._identity = Identity(self._link, self._words)
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
+
+    def _prepare(self, engine: Engine, table: Table, *, create: bool) -> None:
+        with engine.connect() as connection:
+            ensure(connection, table, create=create)
+            mark(connection, self._words.table)
+            self.max_bytes = min(
+                self.max_bytes, most_bytes(connection) or self.max_bytes
+            )
 
     def _see_table(self) -> None:
         """Tell at once of a table that is missing or foreign; not of a server away."""
@@ -153,10 +163,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         """See `Backend.read`."""
         clock = self._clock_ids.get(region) or self._clock_id(region)
         row = self._link.fetch(self._read_sql, (value_id(key), clock))
-        if row is None:  # there is no clock yet
-            [stored], tick = self.read_multi([key], region)
-        else:
+        if row is not None:
             stored, tick = row
+            if type(tick) is int and tick > 0 and type(stored) in _SOUND:
+                return stored, tick
+        # There is no clock yet, or somebody else has written into our table.
+        [stored], tick = self.read_multi([key], region)
         return stored, tick
 
     def _clock_id(self, region: str) -> bytes:
@@ -166,7 +178,8 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
     def _tick(self, region: str) -> int:
         """Read the tick of a region's clock, making the clock if it is not there."""
         row = self._link.ask(self._words.tick, clock=self._clock_id(region))
-        return self.clock(region).tick if row is None else int(row[0])
+        tick = row and sound_tick(row[0])
+        return tick or self.clock(region).tick
 
     def read_multi(
         self, keys: Sequence[str], region: str
@@ -180,13 +193,14 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             for row_id, stored, at in self._link.fetch_all(
                 *self._words.read_many(batch, clock)
             ):
-                if at is not None:  # of the first batch: no later than any value
-                    tick = at if tick is None else tick
-                elif stored is not None:
-                    found[bytes(row_id)] = stored
+                if bytes(row_id) == clock:
+                    # That of the first batch: no later than any value.
+                    tick = tick or sound_tick(at)
+                elif (sound := sound_value(stored)) is not None:
+                    found[bytes(row_id)] = sound
         return (
             [found.get(one) for one in ids],
-            self.clock(region).tick if tick is None else tick,
+            tick or self.clock(region).tick,
         )
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
@@ -249,9 +263,9 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         """Give what is to be stored, unless the database would choke on it."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self._max_bytes:
+        if len(stored) > self.max_bytes:
             raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
             )
         return stored
 
@@ -297,46 +311,13 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
 
     def _callers(self, connection: Any) -> CallersConnection:
-        return CallersConnection(connection, self._dialect.name, self._name)
+        callers = CallersConnection(connection, self._dialect.name, self._words.table)
+        callers.refuse_autocommit()
+        self._identity.require(callers)
+        return callers
 
     # -- housekeeping ----------------------------------------------------------
 
     def purge(self) -> int:
         """See `Backend.purge`. A few hundred rows at a time, whatever their number."""
         return self._purger.purge()
-
-
-def _engine(
-    arguments: Mapping[str, Any], timeout: float, connect_timeout: float
-) -> Engine:
-    url, engine = arguments.get("url"), arguments.get("engine")
-    if (url is None) == (engine is None):
-        raise ConfigurationError("holdover.sql needs either url or engine")
-    if engine is None:
-        read = drivers.parsed(url)
-        drivers.refuse_memory(read)
-        return drivers.engine_for(
-            read, timeout=timeout, connect_timeout=connect_timeout
-        )
-    if not isinstance(engine, Engine):
-        raise ConfigurationError(
-            f"engine must be a SQLAlchemy Engine, got {type(engine).__name__}"
-        )
-    drivers.refuse_memory(engine.url)
-    return engine
-
-
-def _ensured(engine: Engine, table: Any, *, create: bool) -> None:
-    with engine.connect() as connection:
-        ensure(connection, table, create=create)
-
-
-def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:
-    return seconds(arguments.get(name, default), name)
-
-
-def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = arguments.get(name, default)
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}")
-    return value

@@ -8,6 +8,7 @@ would cost the parent its locks. So statements end first, and idle connections c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Protocol
 from holdover.regions.backends.sql_seats import Use, Wire
 
 _POLL = 0.0005  # seconds between two looks whether the last statement has ended
+_LONGEST = 10.0  # seconds that a fork waits for another thread's
 
 
 class Holdable(Protocol):
@@ -94,7 +96,7 @@ _forking = threading.Lock()  # held from before a fork until after it
 
 
 def _before_fork() -> None:
-    _forking.acquire()
+    _forking.acquire(timeout=_LONGEST)
     for pause in list(_pauses):
         pause.begin()
 
@@ -102,7 +104,8 @@ def _before_fork() -> None:
 def _after_in_parent() -> None:
     for pause in list(_pauses):
         pause.end()
-    _forking.release()
+    with contextlib.suppress(RuntimeError):  # another fork did not end
+        _forking.release()
 
 
 def _after_in_child() -> None:

@@ -23,6 +23,8 @@ from holdover.regions.backends.sql_records import (
     KINDS,
     clock_id,
     reason_bytes,
+    sound_tick,
+    sound_value,
     span,
     to_bytes,
     value_id,
@@ -63,10 +65,11 @@ class LeasesInSql(Backend):
         overtaking: Collection[LeaseKind] = (),
     ) -> Grant:
         """See `Backend.acquire`."""
+        row_id = value_id(key)
         token, fence = secrets.token_hex(16), new_fence()
         kind = LeaseKind.QUEUED if queued else LeaseKind.HELD
         given = {
-            "id": value_id(key),
+            "id": row_id,
             "token": token.encode(),
             "kind": KIND_NUMBERS[kind],
             "fence": fence,
@@ -85,10 +88,12 @@ class LeasesInSql(Backend):
             grant = row and _grant(row, asked, seen, self._tick_in(row, region))
             if grant:
                 return grant
+            if row and _is_damaged(row, seen):
+                self._link.execute(*self._words.remove_rows([row_id]))
         raise BackendError(f"the lease of {key!r:.80} keeps changing")
 
     def _tick_in(self, row: Any, region: str) -> int:
-        return self._tick(region) if row[-1] is None else int(row[-1])
+        return sound_tick(row[-1]) or self._tick(region)
 
     def renew(self, lease: Lease, *, ttl: float) -> bool:
         """See `Backend.renew`."""
@@ -165,7 +170,7 @@ def _overtaken(kind: LeaseKind, overtaking: Collection[LeaseKind]) -> int:
 def _grant(row: Any, asked: Lease, seen: int | None, tick: int) -> Grant | None:
     """Read what came of asking for a lease; None if it is to be asked again."""
     fence, envelope, token, kind, left, reason, _ = row
-    if token is not None and bytes(token) == asked.token.encode():
+    if sound_value(token) == asked.token.encode():
         return Lease(
             key=asked.key,
             token=asked.token,
@@ -174,12 +179,19 @@ def _grant(row: Any, asked: Lease, seen: int | None, tick: int) -> Grant | None:
             ttl=asked.ttl,
         )
     if fence is not None and fence != seen:
-        return Changed(bytes(envelope), tick)
+        stored = sound_value(envelope)
+        return None if stored is None else Changed(stored, tick)
     return _busy(kind, left, reason)
+
+
+def _is_damaged(row: Any, seen: int | None) -> bool:
+    """Say whether there is no value where the fence is that of one."""
+    fence, envelope = row[:2]
+    return fence is not None and fence != seen and sound_value(envelope) is None
 
 
 def _busy(kind: Any, left: Any, reason: Any) -> Busy | None:
     if kind not in KINDS or left is None or left <= 0:
         return None
-    why = bytes(reason).decode("utf-8", "replace") if reason is not None else ""
+    why = (sound_value(reason) or b"").decode("utf-8", "replace")
     return Busy(float(left), KINDS[kind], why)

@@ -96,6 +96,9 @@ class Statements:
         paramstyle: How the driver writes parameters (PEP 249).
         table: The table's name, quoted.
 
+    Attributes:
+        table: The same.
+
     Raises:
         ConfigurationError: Nobody knows how to talk to that database or driver.
     """
@@ -107,7 +110,7 @@ class Statements:
             raise ConfigurationError(unknown("parameter style", paramstyle, _SIGNS))
         self._flavor = FLAVORS[dialect]
         self._sign = _SIGNS[paramstyle]
-        self._table = table
+        self.table = table
         self._many = lru_cache(maxsize=64)(self._built_for_many)
         self._make_values()
         self._make_leases()
@@ -207,6 +210,9 @@ class Statements:
             f"{begin} INTO {{t}} (id, envelope, fence) "
             f"VALUES (:clock, :record, :tick) {end}"
         )
+        self.lose_clock = make(
+            "DELETE FROM {t} WHERE id = :clock AND (fence = :before OR fence IS NULL)"
+        )
         self.move_clock = make(
             "UPDATE {t} SET fence = :tick, envelope = :record "
             "WHERE id = :clock AND fence = :before"
@@ -259,7 +265,7 @@ class Statements:
     # -- small steps -----------------------------------------------------------
 
     def _make(self, words: str) -> Statement:
-        whole = words.format(t=self._table, now=self._flavor.now).strip()
+        whole = words.format(t=self.table, now=self._flavor.now).strip()
         names = tuple(_PARAMETER.findall(whole))
         return Statement(_PARAMETER.sub(lambda _: self._sign, whole), names)
 

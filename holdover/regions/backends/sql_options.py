@@ -1,0 +1,101 @@
+"""What `holdover.sql` is given: checked, with its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from holdover.regions.backends import sql_drivers as drivers
+from holdover.regions.backends.base import positive
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.lifetime import seconds
+
+DEFAULT_MAX_BYTES = 64 << 20
+DEFAULT_TIMEOUT = 0.25  # seconds
+DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The arguments of the backend, but for its table.
+
+    Attributes:
+        engine: Makes connections.
+        create_table: Whether to make the table if it is missing.
+        operation_timeout: Seconds that a statement may take.
+        connect_timeout: Seconds that a connection may take.
+        max_connections: How many there may be; None for one per thread.
+        max_bytes: The largest value that is sent.
+    """
+
+    engine: Engine
+    create_table: bool
+    operation_timeout: float
+    connect_timeout: float
+    max_connections: int | None
+    max_bytes: int
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this host."""
+        return self.engine.dialect.name == "sqlite"
+
+
+def options(arguments: Mapping[str, Any]) -> Options:
+    """Check the arguments.
+
+    Raises:
+        ConfigurationError: One of them is wrong.
+        MissingDependency: The database's driver is not installed.
+    """
+    timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
+    connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
+    max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+    most = arguments.get("max_connections")
+    engine = _engine(arguments, timeout, connect_timeout)
+    return Options(
+        engine=engine,
+        create_table=_flag(
+            arguments, "create_table", default=engine.dialect.name == "sqlite"
+        ),
+        operation_timeout=timeout,
+        connect_timeout=connect_timeout,
+        max_connections=(
+            None if most is None else positive(arguments, "max_connections", 1)
+        ),
+        max_bytes=max_bytes,
+    )
+
+
+def _engine(
+    arguments: Mapping[str, Any], timeout: float, connect_timeout: float
+) -> Engine:
+    url, engine = arguments.get("url"), arguments.get("engine")
+    if (url is None) == (engine is None):
+        raise ConfigurationError("holdover.sql needs either url or engine")
+    if engine is None:
+        read = drivers.parsed(url)
+        drivers.refuse_memory(read)
+        return drivers.engine_for(
+            read, timeout=timeout, connect_timeout=connect_timeout
+        )
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            f"engine must be a SQLAlchemy Engine, got {type(engine).__name__}"
+        )
+    drivers.refuse_memory(engine.url)
+    return engine
+
+
+def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:
+    return seconds(arguments.get(name, default), name)
+
+
+def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = arguments.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}")
+    return value
