@@ -15,6 +15,7 @@ programs() {
 chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
+pgbouncer    pgbouncer
 pg_ctlcluster postgresql
 redis-server redis-server
 TABLE
