@@ -212,6 +212,19 @@ def test_a_file_that_is_removed_under_way(file, monkeypatch):
         assert peer.read("l", REGION)[0] == sealed("new")
 
 
+def test_a_file_is_its_owner_s(tmp_path):
+    """What Holdover makes nobody else may read; what is there is left as it is."""
+    for name, mode in (("made", 0o600), ("found", 0o644)):
+        file = tmp_path / name
+        if name == "found":
+            file.touch()
+            file.chmod(mode)
+        backend = SqlBackend({"url": f"sqlite:///{file}"})
+        backend.write("k", sealed(1), ttl=None)
+        modes = {one.stat().st_mode & 0o777 for one in tmp_path.glob(f"{name}*")}
+        assert modes == {mode}
+
+
 def test_a_full_disk(file):
     """Callers are served, and there is a place for what comes after."""
     region = region_in(f"sqlite:///{file}")
@@ -407,6 +420,7 @@ def test_processes_that_make_the_table_at_once(url):
         ({"url": "nonsense://x"}, "nonsense"),
         ({"url": "oracle+cx_oracle://x"}, "cx_Oracle|flavor of SQL"),
         ({"engine": "sqlite:///x"}, "must be a SQLAlchemy Engine"),
+        ({"url": "sqlite:////no/such/folder/x"}, "no folder '/no/such/folder'"),
         ({"url": "sqlite:///x", "table": "a; DROP TABLE b"}, "schema.name"),
         ({"url": "sqlite:///x", "table": 7}, "schema.name"),
         ({"url": "sqlite:///x", "create_table": "yes"}, "create_table"),

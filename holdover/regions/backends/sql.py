@@ -109,7 +109,9 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         )
         self._link = Link(
             given.engine,
-            lambda engine: self._prepare(engine, table, create=given.create_table),
+            lambda engine: self._prepare(
+                engine, table, create=given.create_table, private=given.own_file
+            ),
             timeout=given.operation_timeout,
             connect_timeout=given.connect_timeout,
             most=given.max_connections,
@@ -122,7 +124,11 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
 
-    def _prepare(self, engine: Engine, table: Table, *, create: bool) -> None:
+    def _prepare(
+        self, engine: Engine, table: Table, *, create: bool, private: str | None
+    ) -> None:
+        if private is not None:
+            drivers.make_private(private)
         with engine.connect() as connection:
             ensure(connection, table, create=create)
             mark(connection, self._words.table)
@@ -140,7 +146,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
 
     @staticmethod
     def ddl(url: str, *, table: str = DEFAULT_TABLE) -> str:
-        """Print the statements that make the table, for those who may run them.
+        """Give the statements that make the table, for those who may run them.
 
         Args:
             url: The database, or its kind alone, such as ``postgresql://``.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +198,12 @@ def path_of(url: URL) -> str | None:
     if url.get_backend_name() != "sqlite" or not path or path.startswith("file:"):
         return None
     return str(Path(path).absolute())  # the working directory may change
+
+
+def make_private(path: str) -> None:
+    """Make SQLite's file, if it is missing, so that nobody else may read it."""
+    with suppress(OSError):  # it is there; or SQLite will say what ails it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def file_at(path: str) -> tuple[int, int] | None:

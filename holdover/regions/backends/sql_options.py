@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -24,6 +25,7 @@ class Options:
 
     Attributes:
         engine: Makes connections.
+        own_file: SQLite's file, if it is not that of an engine of the application's.
         create_table: Whether to make the table if it is missing.
         operation_timeout: Seconds that a statement may take.
         connect_timeout: Seconds that a connection may take.
@@ -32,6 +34,7 @@ class Options:
     """
 
     engine: Engine
+    own_file: str | None
     create_table: bool
     operation_timeout: float
     connect_timeout: float
@@ -56,8 +59,12 @@ def options(arguments: Mapping[str, Any]) -> Options:
     max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
     most = arguments.get("max_connections")
     engine = _engine(arguments, timeout, connect_timeout)
+    path = drivers.path_of(engine.url)
+    if path is not None:
+        _require_folder(path)
     return Options(
         engine=engine,
+        own_file=None if "engine" in arguments else path,
         create_table=_flag(
             arguments, "create_table", default=engine.dialect.name == "sqlite"
         ),
@@ -88,6 +95,14 @@ def _engine(
         )
     drivers.refuse_memory(engine.url)
     return engine
+
+
+def _require_folder(path: str) -> None:
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"there is no folder {str(folder)!r} to keep the database {path!r} in"
+        )
 
 
 def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:

@@ -67,7 +67,7 @@ def _binary(length: int) -> Any:
 
 
 def ddl_of(table: Table, dialect: Any) -> str:
-    """Print the statements that make *table*."""
+    """Give the statements that make *table*."""
     made: list[DDLElement] = [CreateTable(table)]
     made += [CreateIndex(index) for index in table.indexes]
     parts = [str(one.compile(dialect=dialect)).strip() for one in made]
@@ -175,9 +175,10 @@ def _spelled(kind: Any, dialect: Any, *, nullable: bool | None) -> str:
 
 def _missing(connection: Connection, table: Table) -> str:
     url = connection.engine.url.render_as_string(hide_password=True)
-    call = f"SqlBackend.ddl({url!r}, table={table.fullname!r})"
+    kind = f"{connection.dialect.name}://"
     return (
-        f"there is no table {table.fullname!r} in {url}. Give "
-        "create_table=True, or have these statements run, which also "
-        f"{call} prints:\n{ddl_of(table, connection.dialect)}"
+        f"there is no table {table.fullname!r} in {url}. Give create_table=True, or "
+        "have these statements run, which holdover.regions.backends.sql also gives as "
+        f"SqlBackend.ddl({kind!r}, table={table.fullname!r}):\n"
+        f"{ddl_of(table, connection.dialect)}"
     )
