@@ -12,6 +12,7 @@ import time
 import pytest
 import sqlalchemy
 from servers import MEMCACHED_CLIENTS
+from sql_servers import MariaServer, PostgresServer
 
 from holdover import LeaseTerms, make_region
 from holdover.regions.backends.sql_drivers import parsed
@@ -250,6 +251,55 @@ def test_redis_without_scripts(oracle, redis_server):
     check(in_processes(8, run), 40_000)
 
 
+FAMILY = {
+    "holdover.redis_sentinel": "sentinels",
+    "holdover.redis_cluster": "cluster",
+    "holdover.valkey": "valkey_server",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+@pytest.mark.parametrize("name", FAMILY)
+def test_redis_family_under_processes(oracle, request, name, way):
+    """Sentinel, Cluster and Valkey, 8 processes: nothing old, by key or by region."""
+    servers = request.getfixturevalue(FAMILY[name])
+
+    def run(number):
+        region = make_region("oracle").configure(
+            name, SHORT, servers.arguments, lease=terms(), unsigned_pickle=True
+        )
+        get, invalidate = way(region)
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_a_cluster_that_forgets(oracle, cluster, way):
+    """Even if the nodes lose everything all the time, nothing old is returned."""
+
+    def run(number):
+        region = make_region("oracle").configure(
+            "holdover.redis_cluster",
+            SHORT,
+            cluster.arguments,
+            lease=terms(),
+            unsigned_pickle=True,
+        )
+        get, invalidate = way(region)
+        findings = Findings()
+        for part in range(10):
+            cluster.primaries[part % 3].ask("FLUSHALL")
+            findings += hammer(
+                oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
+            )
+        return findings
+
+    check(in_processes(8, run), 20_000)
+
+
 def memcached_region(servers, client="pymemcache", **changes):
     """A region on memcached servers."""
     return make_region("oracle").configure(
@@ -293,15 +343,17 @@ def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
     check(in_processes(8, run), 40_000)
 
 
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("way", [through, through_region_clock])
-def test_memcached_that_forgets(oracle, memcached_servers, way):
+def test_memcached_that_forgets(oracle, memcached_servers, way, count):
     """Even if the servers lose everything all the time, nothing old is returned."""
+    servers = memcached_servers[:count]
 
     def run(number):
-        get, invalidate = way(memcached_region(memcached_servers))
+        get, invalidate = way(memcached_region(servers))
         findings = Findings()
         for part in range(20):
-            memcached_servers[part % 3].ask("flush_all")
+            servers[part % count].ask("flush_all")
             findings += hammer(
                 oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
             )
@@ -486,3 +538,45 @@ def test_sql_within_transactions(tmp_path, database_url):
         )
 
     check(in_processes(8, run), 2_400)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", [PostgresServer, MariaServer])
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_sql_that_dies_and_freezes(oracle, kind, way):
+    """Ended, restarted and frozen under load: no error, and nothing old."""
+    over = threading.Event()
+
+    def trouble():
+        while not over.wait(0.7):
+            server.freeze()
+            time.sleep(0.4)
+            server.thaw()
+            time.sleep(0.5)
+            server.stop()
+            time.sleep(0.2)
+            server.start()
+
+    def run(number):
+        arguments = {"url": server.url, "create_table": True}
+        region = make_region("oracle").configure(
+            "holdover.sql", SHORT, arguments, lease=terms(), unsigned_pickle=True
+        )
+        get, invalidate = way(region)
+        findings, until = Findings(), time.monotonic() + 20
+        while time.monotonic() < until:
+            findings += hammer(
+                oracle, get, invalidate, calls=50, seed=number, invalidate_every=20
+            )
+        return findings
+
+    with kind() as server:
+        sql_region(server.url)
+        troublemaker = threading.Thread(target=trouble)
+        troublemaker.start()
+        try:
+            check(in_processes(8, run), 1_000)
+        finally:
+            over.set()
+            troublemaker.join()

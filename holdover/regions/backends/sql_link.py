@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
+from holdover.regions.backends.sql_connecting import within
 from holdover.regions.backends.sql_forks import ForkPause
 from holdover.regions.backends.sql_seats import (
     HeldSeats,
@@ -184,6 +185,43 @@ class Link:
 
         self.run(use, repeatable=False)
 
+    def change_each(
+        self, statement: Statement, given: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Run a statement with each of several sets of parameters, as `change` does.
+
+        Returns:
+            How many rows each has changed.
+        """
+        if len(given) == 1:
+            return [self.change(statement, **given[0])]
+        parameters = [statement.parameters(one) for one in given]
+
+        def use(wire: Wire) -> list[int]:
+            if self.is_local:  # one transaction, so that the lock is waited for once
+                wire.execute("BEGIN IMMEDIATE", ())
+            changed = drivers.run_each(
+                self._dialect, wire, statement.sql, parameters, _rowcount
+            )
+            if self.is_local:
+                wire.execute("COMMIT", ())
+            return changed
+
+        return self.run(use, repeatable=False)
+
+    def ask_each(
+        self, statement: Statement, given: Sequence[Mapping[str, Any]]
+    ) -> list[Any]:
+        """Run a query with each of several sets of parameters, as `ask` does."""
+        parameters = [statement.parameters(one) for one in given]
+
+        def use(wire: Wire) -> list[Any]:
+            return drivers.run_each(
+                self._dialect, wire, statement.sql, parameters, _only_row
+            )
+
+        return self.run(use, repeatable=True)
+
     def run(self, use: Callable[[Wire], T], *, repeatable: bool) -> T:
         """Have *use* use a connection.
 
@@ -272,7 +310,7 @@ class Link:
         if self._pause is not None:
             wire = self._pause.opening(self._open)
         else:
-            wire = _within(self._connect_timeout, self._open)
+            wire = within(self._connect_timeout, self._open)
         wire.seat = seat
         return wire
 
@@ -294,33 +332,9 @@ class Link:
         return wire
 
 
-class _Errand(threading.Thread):
-    """Opens a connection while somebody waits for it, or no longer."""
-
-    def __init__(self, make: Callable[[], Wire]) -> None:
-        super().__init__(name="holdover-connecting", daemon=True)
-        self._make = make
-        self.wire: Wire | None = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.wire = self._make()
-        except BaseException as error:  # noqa: BLE001 - the one who waits raises it
-            self.error = error
+def _rowcount(cursor: Any) -> int:
+    return int(cursor.rowcount)
 
 
-def _within(seconds: float, make: Callable[[], Wire]) -> Wire:
-    """Make a connection; drivers count their patience in whole seconds, or not at all.
-
-    Raises:
-        BackendError: It took too long; once made, it is closed.
-    """
-    errand = _Errand(make)
-    errand.start()
-    errand.join(seconds)
-    if errand.error is not None:
-        raise errand.error
-    if errand.wire is None:
-        raise BackendError(f"no connection to the database within {seconds:g} s")
-    return errand.wire
+def _only_row(cursor: Any) -> Any:
+    return cursor.fetchone()
