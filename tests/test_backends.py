@@ -117,6 +117,7 @@ class TestRedisBackendBehindTLS(TestRedisBackend):
             yield client
 
 
+@pytest.mark.slow
 class TestRedisBackendWithFewRights(TestRedisBackend):
     @pytest.fixture
     def url(self, redis_server):
@@ -194,6 +195,7 @@ class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
         return {"username": "few", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self, cluster):
@@ -203,6 +205,7 @@ class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
         return {"username": "scriptless", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithFewConnections(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self):
