@@ -310,3 +310,9 @@ class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
     @pytest.fixture
     def arguments(self, engine):
         return {"engine": engine, "create_table": True, **PATIENT}
+
+
+class TestSqlBackendThatNotifies(TestSqlBackendOnPostgreSQL):
+    @pytest.fixture
+    def arguments(self, url):
+        return {"url": url, "create_table": True, "notify": True, **PATIENT}

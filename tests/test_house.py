@@ -58,6 +58,9 @@ LAYERS = {
     "mechanics": {
         "regions.calls",
         "regions.legacy",
+        "regions.nearby",
+        "regions.near",
+        "regions.watching",
         "regions.tier",
         "regions.entries",
         "regions.guard",
@@ -78,6 +81,7 @@ LAYERS = {
         "regions.crowds",
         "regions.latch",
         "regions.seats",
+        "regions.slots",
         "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
@@ -88,6 +92,7 @@ LAYERS = {
         "regions.backends.base",
         "regions.backends.capabilities",
         "regions.backends.grants",
+        "regions.backends.pushing",
         "regions.backends.transactional",
         "regions.refresh.base",
     },
@@ -119,6 +124,7 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.background",
     "regions.plugins",
     "regions.seats",
+    "regions.slots",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy
 from sql_servers import PostgresServer
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from waiting import wait_until
 
 from holdover import events, invalidate_after_commit, make_region
 from holdover.errors import (
@@ -20,9 +21,11 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
+from holdover.regions.backends import sql_purging
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
+from holdover.regions.backends.sql_purging import WRITES
 from holdover.regions.backends.sql_records import value_id
 from holdover.regions.backends.sql_table import table_named
 from holdover.testing.contract_leases import REGION, sealed, won
@@ -443,6 +446,32 @@ def test_invalidation_after_a_commit(engine, prices, make):
     session.close()
 
 
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+def test_a_savepoint_is_no_commit(engine, prices, ends):
+    """Its end neither invalidates, nor forgets what is to be invalidated."""
+    region = make_region().configure("holdover.memory", 60)
+    region.set("k", "old")
+    with Session(engine) as session:
+        session.execute(sqlalchemy.text(RAISE))
+        invalidate_after_commit(session, region.delete, "k")
+        getattr(session.begin_nested(), ends)()
+        assert region.get("k") == "old"
+        session.commit()
+    assert not region.get("k")
+
+
+def test_each_is_invalidated_though_one_raises(engine, prices):
+    """What one of them raises reaches the caller, and the others are carried out."""
+    done = []
+    with Session(engine) as session:
+        session.execute(sqlalchemy.text(RAISE))
+        for call in (lambda: done.append(1), lambda: 1 // 0, lambda: done.append(2)):
+            invalidate_after_commit(session, call)
+        with pytest.raises(ZeroDivisionError):
+            session.commit()
+    assert done == [1, 2]
+
+
 def test_what_cannot_be_invalidated_after_a_commit(engine):
     """No session, or nothing to call."""
     with (
@@ -648,8 +677,9 @@ def test_a_row_that_the_application_has_locked(postgres):
 # -- housekeeping ----------------------------------------------------------------
 
 
-def test_purging_many(backend, engine):
+def test_purging_many(backend, engine, monkeypatch):
     """All that is dead goes, in bounded batches; what is not stays."""
+    monkeypatch.setattr(sql_purging, "WRITES", 1_000_000)  # not by itself
     dead = {f"dead{n}": sealed(n, f"dead{n}") for n in range(1300)}
     backend.write_multi(dead, ttl=0.001)
     backend.write("alive", sealed(1, "alive"), ttl=60.0)
@@ -662,6 +692,35 @@ def test_purging_many(backend, engine):
     with engine.connect() as connection:
         count = "SELECT count(*) FROM holdover_cache WHERE expires_at < 10000000000"
         assert connection.exec_driver_sql(count).scalar() == 2
+
+
+def test_many_writes_purge(backend, engine):
+    """Whoever writes a lot has what is past its ttl removed, behind him."""
+    backend.write_multi({f"k{n}": sealed(n) for n in range(WRITES)}, ttl=0.001)
+    time.sleep(0.01)
+    backend.write_multi({f"k{n}": sealed(n) for n in range(300)}, ttl=60.0)
+    for _ in range(WRITES):
+        backend.commit(won(backend, "k", seen=1), sealed(1), REGION, ttl=60.0)
+
+    def only_the_living():
+        count = "SELECT count(*) FROM holdover_cache WHERE expires_at IS NOT NULL"
+        with engine.connect() as connection:
+            return connection.exec_driver_sql(count).scalar() == 301
+
+    wait_until(only_the_living)
+
+
+def test_a_purge_that_fails_hurts_no_writer(backend, engine, caplog):
+    """It is logged, and tried again after as many writes."""
+    drop = "DROP TABLE holdover_cache"
+    purger = backend._purger
+    with engine.begin() as connection:
+        connection.exec_driver_sql(drop)
+    for _ in range(2):
+        caplog.clear()
+        purger.count_writes(WRITES)
+        wait_until(lambda: not purger._at_work.locked())
+        assert "purging: " in caplog.text
 
 
 def test_a_damaged_clock_begins_anew(backend, engine):
@@ -701,8 +760,8 @@ def test_statements_are_counted(url, monkeypatch):
         wire.execute = lambda *given: (sent.append(given[0]), execute(*given))
         return wire
 
-    opened = backend._link._opened
-    monkeypatch.setattr(backend._link, "_opened", lambda: counting(opened()))
+    opened = backend._link.opened
+    monkeypatch.setattr(backend._link, "opened", lambda: counting(opened()))
 
     def count(use):
         sent.clear()

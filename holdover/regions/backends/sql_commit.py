@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from holdover.regions.errors import InvalidArgument
@@ -17,7 +18,8 @@ def invalidate_after_commit(
 
     For a cache that is not in the session's database:
     ``invalidate_after_commit(session, region.delete, "k")``. It is called right after
-    the commit, in the same thread, and forgotten if the transaction is rolled back. A
+    the commit, in the same thread, and forgotten if the transaction is rolled back. The
+    outermost transaction counts: the end of a savepoint neither calls nor forgets. A
     process that dies between the two has not invalidated; where that matters, keep the
     cache in the same database and give ``connection=`` to `Region.delete` or
     `Region.invalidate`.
@@ -54,10 +56,14 @@ def _listen(session: Any) -> None:
 
 
 def _carry_out(session: Any) -> None:
+    if session.in_nested_transaction():  # a savepoint: nobody else sees its data yet
+        return
     pending, session.info[_PENDING] = session.info[_PENDING], []
-    for invalidate in pending:
-        invalidate()
+    with ExitStack() as each:  # one that raises must not keep the others from theirs
+        for invalidate in reversed(pending):
+            each.callback(invalidate)
 
 
 def _forget(session: Any) -> None:
-    session.info[_PENDING] = []
+    if not session.in_nested_transaction():
+        session.info[_PENDING] = []
