@@ -5,7 +5,9 @@ never fails proves nothing.
 """
 
 import concurrent.futures
+import contextlib
 import multiprocessing
+import pickle
 import threading
 import time
 
@@ -66,7 +68,7 @@ def in_threads(count, run):
         return sum(pool.map(run, range(count)), start=Findings())
 
 
-def in_processes(count, run):
+def in_processes(count, run, patience=110):
     """Add up the findings of *run(number)* in *count* forked processes."""
     results = FORK.Queue()
 
@@ -80,7 +82,7 @@ def in_processes(count, run):
     processes = [FORK.Process(target=report, args=(n,)) for n in range(count)]
     for process in processes:
         process.start()
-    answers = [results.get(timeout=110) for _ in processes]
+    answers = [results.get(timeout=patience) for _ in processes]
     for process in processes:
         process.join()
     assert [] == [answer for answer in answers if isinstance(answer, str)]
@@ -176,6 +178,71 @@ def test_file_with_leases_that_lapse(oracle, tmp_path):
         )
 
     check(in_processes(8, run), 40_000)
+
+
+def dbm_region(path, **changes):
+    """A region on a database file; so many who want it at once must wait longer."""
+    arguments = {"filename": path, "lock_timeout": 10.0}
+    return make_region("oracle").configure(
+        "holdover.dbm", SHORT, arguments, lease=terms(**changes)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_under_processes(oracle, tmp_path, way):
+    """A dbm file, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run, patience=280), CALLS)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_whose_processes_are_killed(oracle, tmp_path, way):
+    """Though one after the other is killed, wherever it is, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        for part in range(1_000_000):
+            seed = 1_000_000 * number + part
+            findings = hammer(
+                oracle, get, invalidate, calls=20, seed=seed, invalidate_every=8
+            )
+            with (tmp_path / f"findings-{number}").open("ab") as file:
+                file.write(pickle.dumps(findings))
+
+    killed, processes = 0, []
+    deadline = time.monotonic() + 100
+    try:
+        while killed < 40 or findings_in(tmp_path).invalidations < 100:
+            assert time.monotonic() < deadline, findings_in(tmp_path)
+            while len(processes) < 6:
+                number = killed + len(processes)
+                processes.append(FORK.Process(target=run, args=(number,)))
+                processes[-1].start()
+            time.sleep(0.2)
+            processes.pop(0).kill()
+            killed += 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    check(findings_in(tmp_path), 500)
+
+
+def findings_in(folder):
+    """Add up what processes have noted before they were killed."""
+    total = Findings()
+    for path in folder.glob("findings-*"):
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.PickleError):
+            while True:
+                total += pickle.load(file)
+    return total
 
 
 def redis_region(server, **changes):

@@ -49,9 +49,12 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 def _of_that_surname(name: object, known: list[str]) -> list[str]:
-    """Find what is called so within something: "holdover.redis" for "redis"."""
+    """Find what is called *name* within something: "holdover.redis" for "redis"."""
     surname = str(name).rpartition(".")[2]
-    return sorted((one for one in known if one.endswith(f".{surname}")), key=len)
+    return sorted(
+        (one for one in known if "." in one and one.rpartition(".")[2] == surname),
+        key=len,
+    )
 
 
 class HoldoverError(dogpile.DogpileCacheException):

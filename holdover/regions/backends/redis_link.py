@@ -112,6 +112,10 @@ class Link:
         most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
         self._seats = seats(most)
 
+    def forget(self) -> None:
+        """Have every thread make a new connection for what it asks next."""
+        self._own = _Own()
+
     def opened(self, **changes: Any) -> Any:
         """Open a connection that is the caller's alone, in no pool and of no thread.
 
@@ -128,10 +132,6 @@ class Link:
         except Exception as error:
             raise BackendError(f"connecting to Redis: {error}") from error
         return connection
-
-    def forget(self) -> None:
-        """Have every thread make a new connection for what it asks next."""
-        self._own = _Own()
 
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
