@@ -68,7 +68,12 @@ class FileBackend(DefaultSerialization, Backend):
     """
 
     capabilities = Capabilities(
-        shared_by="host", durable=True, keeps_objects=False, bounded_by=("max_bytes",)
+        shared_by="host",
+        durable=True,
+        keeps_objects=False,
+        bounded_by=("max_bytes",),
+        may_lose=("eviction",),
+        largest_value=DEFAULT_MAX_BYTES,
     )
     known_arguments = MappingProxyType(
         {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
@@ -17,7 +16,6 @@ from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.base import positive
-from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
 from holdover.regions.backends.sql_leases import LeasesInSql
@@ -55,7 +53,6 @@ from holdover.regions.errors import (
 )
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_MAX_BYTES = 64 << 20
 DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
 
@@ -80,25 +77,21 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
             only; default False).
     """
 
-    capabilities = Capabilities(
-        shared_by="fleet",
-        durable=True,
-        keeps_objects=False,
-        bounded_by=("nothing",),
-    )
+    capabilities = drivers.declared("postgresql")
     known_arguments = ARGUMENT_TYPES
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
         timeout = span_of(arguments, "operation_timeout", DEFAULT_TIMEOUT)
         connect_timeout = span_of(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        self._max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
         most = arguments.get("max_connections")
         engine = engine_of(arguments, timeout, connect_timeout)
         is_sqlite = engine.dialect.name == "sqlite"
         create = flag_of(arguments, "create_table", default=is_sqlite)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self._dialect = engine.dialect
+        self.capabilities = drivers.declared(self._dialect.name)
         self._name = self._dialect.identifier_preparer.format_table(table)
         self._notifies = notify_of(arguments, engine)
         self._words = self._words_for(self._dialect)
@@ -109,8 +102,6 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
             connect_timeout=connect_timeout,
             most=None if most is None else positive(arguments, "max_connections", 1),
         )
-        if is_sqlite:
-            self.capabilities = replace(self.capabilities, shared_by="host")
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
