@@ -87,6 +87,9 @@ LAYERS = {
         "regions.signatures",
         "regions.undelivered",
         "regions.uses",
+        "regions.backends.host_files",
+        "regions.backends.host_locks",
+        "regions.backends.host_records",
     },
     "ports": {
         "regions.backends.base",
@@ -125,6 +128,9 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.plugins",
     "regions.seats",
     "regions.slots",
+    "regions.backends.host_files",
+    "regions.backends.host_locks",
+    "regions.backends.host_records",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {
