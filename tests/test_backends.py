@@ -11,6 +11,7 @@ from redis_family import rights_in_docs
 from servers import MEMCACHED_CLIENTS
 from sql_clock import AgingDatabase
 
+from holdover.regions.backends.dbm import DbmBackend
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
@@ -41,6 +42,16 @@ class TestFileBackend(BackendContract):
     @pytest.fixture
     def peer(self, tmp_path, clock):
         return FileBackend({"path": tmp_path / "cache", "time_source": clock})
+
+
+class TestDbmBackend(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+
+    @pytest.fixture
+    def peer(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
 
 
 class TestRedisBackend(BackendContract):

@@ -5,7 +5,9 @@ never fails proves nothing.
 """
 
 import concurrent.futures
+import contextlib
 import multiprocessing
+import pickle
 import threading
 import time
 
@@ -176,6 +178,68 @@ def test_file_with_leases_that_lapse(oracle, tmp_path):
         )
 
     check(in_processes(8, run), 40_000)
+
+
+def dbm_region(path, **changes):
+    """A region on a database file; so many who want it at once must wait longer."""
+    arguments = {"filename": path, "lock_timeout": 10.0}
+    return make_region("oracle").configure(
+        "holdover.dbm", SHORT, arguments, lease=terms(**changes)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_under_processes(oracle, tmp_path, way):
+    """A dbm file, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_whose_processes_are_killed(oracle, tmp_path, way):
+    """Though one is killed every 50 ms, wherever it is, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        for part in range(1_000_000):
+            seed = 1_000_000 * number + part
+            findings = hammer(
+                oracle, get, invalidate, calls=20, seed=seed, invalidate_every=8
+            )
+            with (tmp_path / f"findings-{number}").open("ab") as file:
+                file.write(pickle.dumps(findings))
+
+    processes = [FORK.Process(target=run, args=(n,)) for n in range(4)]
+    for process in processes:
+        process.start()
+    deadline, count = time.monotonic() + 6, len(processes)
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        processes.pop(0).kill()
+        processes.append(FORK.Process(target=run, args=(count,)))
+        processes[-1].start()
+        count += 1
+    for process in processes:
+        process.kill()
+        process.join()
+    check(findings_in(tmp_path), 500)
+
+
+def findings_in(folder):
+    """Add up what processes have noted before they were killed."""
+    total = Findings()
+    for path in folder.glob("findings-*"):
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.PickleError):
+            while True:
+                total += pickle.load(file)
+    return total
 
 
 def redis_region(server, **changes):
