@@ -68,7 +68,7 @@ def in_threads(count, run):
         return sum(pool.map(run, range(count)), start=Findings())
 
 
-def in_processes(count, run):
+def in_processes(count, run, patience=110):
     """Add up the findings of *run(number)* in *count* forked processes."""
     results = FORK.Queue()
 
@@ -82,7 +82,7 @@ def in_processes(count, run):
     processes = [FORK.Process(target=report, args=(n,)) for n in range(count)]
     for process in processes:
         process.start()
-    answers = [results.get(timeout=110) for _ in processes]
+    answers = [results.get(timeout=patience) for _ in processes]
     for process in processes:
         process.join()
     assert [] == [answer for answer in answers if isinstance(answer, str)]
@@ -198,7 +198,7 @@ def test_dbm_under_processes(oracle, tmp_path, way):
         get, invalidate = way(dbm_region(tmp_path / "dbm"))
         return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
 
-    check(in_processes(8, run), CALLS)
+    check(in_processes(8, run, patience=280), CALLS)
 
 
 @pytest.mark.chaos
@@ -216,16 +216,17 @@ def test_dbm_whose_processes_are_killed(oracle, tmp_path, way):
             with (tmp_path / f"findings-{number}").open("ab") as file:
                 file.write(pickle.dumps(findings))
 
-    processes = [FORK.Process(target=run, args=(n,)) for n in range(4)]
-    for process in processes:
-        process.start()
-    deadline, count = time.monotonic() + 6, len(processes)
-    while time.monotonic() < deadline:
+    killed, processes = 0, []
+    deadline = time.monotonic() + 60
+    while killed < 80 or findings_in(tmp_path).invalidations < 100:
+        assert time.monotonic() < deadline, findings_in(tmp_path)
+        while len(processes) < 6:
+            number = killed + len(processes)
+            processes.append(FORK.Process(target=run, args=(number,)))
+            processes[-1].start()
         time.sleep(0.05)
         processes.pop(0).kill()
-        processes.append(FORK.Process(target=run, args=(count,)))
-        processes[-1].start()
-        count += 1
+        killed += 1
     for process in processes:
         process.kill()
         process.join()

@@ -24,6 +24,7 @@ from holdover.testing.contract_leases import (
     together,
     won,
 )
+from holdover.testing.contract_processes import ProcessContract
 
 HOSTILE_KEYS = [
     "plain",
@@ -40,7 +41,7 @@ HOSTILE_KEYS = [
 ]
 
 
-class BackendContract(LeaseContract):
+class BackendContract(LeaseContract, ProcessContract):
     """What `Backend` promises, whatever the store.
 
     Attributes:
