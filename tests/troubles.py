@@ -7,6 +7,7 @@ import resource
 import shutil
 from pathlib import Path
 
+import psycopg
 import pymysql
 import redis
 import sqlalchemy
@@ -218,9 +219,11 @@ class PostgresTroubles(DatabaseTroubles):
         try:
             yield
         finally:
-            self._server.run(
-                f"SET default_transaction_read_only = off; {switch.format('off')}"
-            )
+            options = "-c default_transaction_read_only=off"
+            with psycopg.connect(
+                self._server.url, autocommit=True, options=options
+            ) as connection:
+                connection.execute(switch.format("off"))
             self._server.run(end)
 
 
