@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 
 import capability_table
+import contract_matrix
 
 from holdover import NO_VALUE, Registry
 from holdover.contrib_django import RegionCache
@@ -21,6 +22,21 @@ def test_the_backends_tables_are_what_they_declare():
     assert text == capability_table.rewritten(text), "run tools/capability_table.py"
     sections = re.findall(r"^``(holdover\.\w+)``\n-", text, re.MULTILINE)
     assert set(plugins.BACKENDS) == set(sections)
+
+
+def test_the_contract_s_page_is_of_these_tests():
+    """Every promise and backend is in the matrix, and every class has a column."""
+    text = contract_matrix.PAGE.read_text()
+    assert text.startswith(contract_matrix.HEAD)
+    _, head, _, *rows, _ = text.removeprefix(contract_matrix.HEAD).splitlines()
+    assert head.split() == ["Promise", *contract_matrix.BACKENDS]
+    promises = {re.split(r"  +", row)[0] for row in rows}
+    assert promises == set(contract_matrix.PROMISES)
+    for path in ("test_backends.py", "test_backends_in_trouble.py"):
+        code = (ROOT / "tests" / path).read_text()
+        classes = re.findall(r"^class (Test\w+)", code, re.MULTILINE)
+        assert classes
+        assert [one for one in classes if not contract_matrix.backend_of(one)] == []
 
 
 def test_every_codec_is_in_the_table():
