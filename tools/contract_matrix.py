@@ -67,9 +67,9 @@ The contract
 
 How many tests have proved each promise of ``holdover.testing.BackendContract`` on each
 backend, in real servers and files (in memory, eight threads race). A dash: it cannot
-happen to that store, or a test cannot bring it about (a full disk ends PostgreSQL and
-MariaDB, which then are down; who has a SQLite file open goes on, whatever becomes of its
-name and its rights).
+happen to that store, or a test cannot bring it about. (A full disk ends PostgreSQL and
+MariaDB, which then are down; who has a SQLite file open goes on, whatever becomes of
+its name and its rights.)
 
 ``tools/contract_matrix.py`` writes this page from a run; ``tests/test_docs.py`` sees to
 it that no promise and no backend is missing.
