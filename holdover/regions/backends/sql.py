@@ -91,9 +91,11 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         create = flag_of(arguments, "create_table", default=is_sqlite)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self._dialect = engine.dialect
-        self.capabilities = drivers.declared(self._dialect.name)
         self._name = self._dialect.identifier_preparer.format_table(table)
         self._notifies = notify_of(arguments, engine)
+        self.capabilities = drivers.declared(
+            self._dialect.name, notifies=self._notifies
+        )
         self._words = self._words_for(self._dialect)
         self._link = Link(
             engine,

@@ -32,8 +32,13 @@ class TookTooLong(Exception):
     """The client gave up; the connection is of no more use."""
 
 
-def declared(dialect: str) -> Capabilities:
-    """Tell what `holdover.sql` can do in a database of that kind."""
+def declared(dialect: str, *, notifies: bool = False) -> Capabilities:
+    """Tell what `holdover.sql` can do in a database of that kind.
+
+    Args:
+        dialect: SQLAlchemy's name for it.
+        notifies: Whether it is asked to tell of changes.
+    """
     is_server = dialect != "sqlite"
     return Capabilities(
         shared_by="fleet" if is_server else "host",
@@ -45,6 +50,7 @@ def declared(dialect: str) -> Capabilities:
         may_lose=("failover",) if is_server else (),
         largest_value=DEFAULT_MAX_BYTES,
         transactional=True,
+        pushes=notifies,
     )
 
 
