@@ -219,6 +219,7 @@ def test_dbm_whose_processes_are_killed(oracle, tmp_path, way):
             with (tmp_path / f"findings-{number}").open("ab") as file:
                 file.write(pickle.dumps(findings))
 
+    dbm_region(tmp_path / "dbm")  # here, so that no child spends its life importing
     killed, processes = 0, []
     deadline = time.monotonic() + 100
     try:
