@@ -4,10 +4,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import redis
 import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from redis_clusters import Cluster
+from redis_family import ValkeyServer
+from redis_sentinels import SentinelGroup
 from servers import MemcachedServer
 from sql_clock import AgingDatabase
 from sql_servers import MariaServer, PostgresServer
@@ -27,6 +29,8 @@ from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.redis_cluster import RedisClusterBackend
+from holdover.regions.backends.redis_sentinel import RedisSentinelBackend
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.testing.contract_troubles import TroubleContract
@@ -90,17 +94,62 @@ class TestRedisInTrouble(TroubleContract):
     cannot = frozenset()
 
     @pytest.fixture
-    def clock(self, own_redis):
-        with redis.Redis.from_url(own_redis.url) as client:
+    def server(self, own_redis):
+        return own_redis
+
+    @pytest.fixture
+    def clock(self, server):
+        with server.client() as client:
             yield AgingServer(client)
 
     @pytest.fixture
-    def backend(self, own_redis):
-        return RedisBackend({"url": own_redis.url})
+    def backend(self, server):
+        return RedisBackend({"url": server.url})
 
     @pytest.fixture
-    def troubles(self, own_redis):
-        return RedisTroubles(own_redis)
+    def troubles(self, server):
+        return RedisTroubles(server)
+
+
+class TestValkeyInTrouble(TestRedisInTrouble):
+    @pytest.fixture
+    def server(self, tmp_path):
+        with ValkeyServer(tmp_path) as server:
+            yield server
+
+
+class TestSentinelInTrouble(TestRedisInTrouble):
+    # Without a replica: what comes of one that takes over is another test's.
+
+    @pytest.fixture
+    def group(self, tmp_path):
+        with SentinelGroup(tmp_path, replicas=0, sentinels=1) as group:
+            yield group
+
+    @pytest.fixture
+    def server(self, group):
+        return group.master
+
+    @pytest.fixture
+    def backend(self, group):
+        return RedisSentinelBackend(group.arguments)
+
+
+class TestClusterInTrouble(TestRedisInTrouble):
+    cannot = frozenset({"readonly"})  # a primary becomes a replica by failover only
+
+    @pytest.fixture
+    def cluster(self, tmp_path):
+        with Cluster(tmp_path, primaries=1) as cluster:
+            yield cluster
+
+    @pytest.fixture
+    def server(self, cluster):
+        return cluster.primaries[0]
+
+    @pytest.fixture
+    def backend(self, cluster):
+        return RedisClusterBackend(cluster.arguments)
 
 
 class TestMemcachedInTrouble(TroubleContract):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psycopg
 import pymysql
-import redis
 import sqlalchemy
 
 from holdover.testing import Troubles
@@ -147,7 +146,7 @@ class RedisTroubles(ServerTroubles):
     @contextlib.contextmanager
     def full(self):
         """Have no memory to spare."""
-        with redis.Redis.from_url(self._server.url) as client:
+        with self._server.client() as client:
             used = client.info("memory")["used_memory"]
             client.config_set("maxmemory", max(1, used - 1_000_000))
             try:
