@@ -35,7 +35,7 @@ from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.testing.contract_troubles import TroubleContract
 
-IMPATIENT = {"operation_timeout": 0.3, "connect_timeout": 0.5}
+IMPATIENT = {"operation_timeout": 0.5, "connect_timeout": 2.0}
 
 
 @pytest.fixture
@@ -177,6 +177,7 @@ class TestMemcachedInTrouble(TroubleContract):
 class TestSqliteInTrouble(TroubleContract):
     # Who has the file open goes on, whatever becomes of its name and its rights.
     cannot = frozenset({"down", "readonly"})
+    patience = 6.0  # a connection and then a statement, on a busy machine
 
     @pytest.fixture
     def url(self, folder):

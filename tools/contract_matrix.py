@@ -5,6 +5,8 @@ First run them all, then this with the environment's Python::
     pytest tests/test_backends.py tests/test_backends_in_trouble.py --junitxml=run.xml
     python tools/contract_matrix.py run.xml
 
+Of several files, what a later one says of a test holds.
+
 A cell says how many tests have proved a promise; a dash, that there is nothing to prove
 or no way to bring it about. The script refuses to write of a run in which one failed.
 """
@@ -96,20 +98,30 @@ def backend_of(class_name: str) -> str:
     return first_fitting(class_name, patterns)
 
 
-def proved(run: Path) -> Counter[tuple[str, str]]:
-    """Count the tests of a run by promise and backend.
+def results(runs: Iterable[str]) -> dict[tuple[str, str], bool]:
+    """Say of each test, by class and name, whether it passed the last time."""
+    return {
+        (case.get("classname", "").rpartition(".")[2], case.get("name", "")): not any(
+            case.find(problem) is not None for problem in PROBLEMS
+        )
+        for run in runs
+        for case in ET.parse(run).iter("testcase")  # noqa: S314 - our own run
+    }
+
+
+def proved(runs: Iterable[str]) -> Counter[tuple[str, str]]:
+    """Count the tests of some runs by promise and backend.
 
     Raises:
         SystemExit: One of them did not pass.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    for case in ET.parse(run).iter("testcase"):  # noqa: S314 - our own run
-        if any(case.find(problem) is not None for problem in PROBLEMS):
-            raise SystemExit(f"{case.get('classname')}::{case.get('name')} has failed")
-        backend = backend_of(case.get("classname", "").rpartition(".")[2])
+    for (class_name, name), has_passed in results(runs).items():
+        if not has_passed:
+            raise SystemExit(f"{class_name}::{name} has failed")
+        backend = backend_of(class_name)
         if backend:
-            promise = first_fitting(case.get("name", ""), PROMISES.items())
-            counts[promise, backend] += 1
+            counts[first_fitting(name, PROMISES.items()), backend] += 1
     return counts
 
 
@@ -123,4 +135,4 @@ def page(counts: Counter[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(proved(Path(sys.argv[1]))))
+    PAGE.write_text(page(proved(sys.argv[1:])))
