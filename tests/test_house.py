@@ -58,6 +58,9 @@ LAYERS = {
     "mechanics": {
         "regions.calls",
         "regions.legacy",
+        "regions.nearby",
+        "regions.near",
+        "regions.watching",
         "regions.tier",
         "regions.entries",
         "regions.guard",
@@ -78,16 +81,21 @@ LAYERS = {
         "regions.crowds",
         "regions.latch",
         "regions.seats",
+        "regions.slots",
         "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
         "regions.undelivered",
         "regions.uses",
+        "regions.backends.host_files",
+        "regions.backends.host_locks",
+        "regions.backends.host_records",
     },
     "ports": {
         "regions.backends.base",
         "regions.backends.capabilities",
         "regions.backends.grants",
+        "regions.backends.pushing",
         "regions.backends.transactional",
         "regions.refresh.base",
     },
@@ -119,6 +127,10 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.background",
     "regions.plugins",
     "regions.seats",
+    "regions.slots",
+    "regions.backends.host_files",
+    "regions.backends.host_locks",
+    "regions.backends.host_records",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {

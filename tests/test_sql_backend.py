@@ -471,7 +471,7 @@ def test_what_is_too_large_among_others(url):
 def test_what_mariadb_would_not_take(mariadb):
     """What breaks the connection is refused before it is sent."""
     [(packet,)] = mariadb.run("SELECT @@max_allowed_packet")
-    region = region_in(mariadb.url)
+    region = region_in(mariadb.url, **PATIENT)
     region.set("k", "old")
     assert not region.set("k", b"\0" * (packet // 2)).pending
     assert not region.get("k")
@@ -1046,8 +1046,8 @@ def test_statements_are_counted(url, monkeypatch):
         wire.execute = lambda *given: (sent.append(given[0]), execute(*given))
         return wire
 
-    opened = backend._link._opened
-    monkeypatch.setattr(backend._link, "_opened", lambda seat: counting(opened(seat)))
+    opened = backend._link.opened
+    monkeypatch.setattr(backend._link, "opened", lambda seat: counting(opened(seat)))
 
     def count(use):
         sent.clear()

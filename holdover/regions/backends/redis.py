@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
@@ -29,18 +30,20 @@ from holdover.regions.backends.redis_options import (
 )
 from holdover.regions.backends.redis_records import (
     NO_CLOCK,
+    OURS,
+    VALUES,
     batches,
     tick_of,
     to_bytes,
 )
+from holdover.regions.backends.redis_tracking import PushedByRedis
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
 from holdover.regions.ticks import ClockState, Reach
 
-_OURS = b"holdover:"
 _MOST_KEYS = 500  # in one MGET, which holds up the server's other clients
 
 
-class RedisBackend(ValuesInRedis, DogpileRedisBackend):
+class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
     """Entries in a Redis or Valkey server.
 
     Arguments are those of ``dogpile.cache.redis``, with other defaults:
@@ -62,6 +65,7 @@ class RedisBackend(ValuesInRedis, DogpileRedisBackend):
             something to ``get_mutex``; a region uses leases instead.
     """
 
+    capabilities = replace(ValuesInRedis.capabilities, pushes=True)
     known_arguments = ARGUMENT_TYPES
     _dogpiles: type[DogpileRedisBackend] = DogpileRedisBackend
     _way: type[Link] = Link
@@ -89,15 +93,15 @@ class RedisBackend(ValuesInRedis, DogpileRedisBackend):
     def _value_name(self, key: str) -> bytes:
         """Name a value: by its key, where dogpile.cache has it, too."""
         name = to_bytes(key)
-        return _OURS + b"value:" + name if name.startswith(_OURS) else name
+        return VALUES + name if name.startswith(OURS) else name
 
     def _lease_name(self, key: str) -> bytes:
-        return _OURS + b"lease:" + to_bytes(key)
+        return OURS + b"lease:" + to_bytes(key)
 
     def _clock_names(self, region: str) -> tuple[bytes, bytes]:
         """Name a region's clock, and the marks beside it."""
         name = to_bytes(region)
-        return _OURS + b"clock:" + name, _OURS + b"marks:" + name
+        return OURS + b"clock:" + name, OURS + b"marks:" + name
 
     def _names(self, key: str, region: str) -> tuple[bytes, bytes, bytes, bytes]:
         """Name all that a step about *key* may touch."""

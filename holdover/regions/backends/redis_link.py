@@ -116,6 +116,23 @@ class Link:
         """Have every thread make a new connection for what it asks next."""
         self._own = _Own()
 
+    def opened(self, **changes: Any) -> Any:
+        """Open a connection that is the caller's alone, in no pool and of no thread.
+
+        Args:
+            **changes: What is other than with the pool's connections.
+
+        Raises:
+            BackendError: The server cannot be reached.
+        """
+        try:
+            given = {**self._pool.connection_kwargs, **changes}
+            connection = self._pool.connection_class(**given)
+            self._connect(connection)
+        except Exception as error:
+            raise BackendError(f"connecting to Redis: {error}") from error
+        return connection
+
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
 

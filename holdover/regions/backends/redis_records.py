@@ -12,6 +12,12 @@ from holdover.regions.ticks import EPOCH_MASK, ClockState, Mark, Reach, Scope
 
 T = TypeVar("T")
 
+OURS = b"holdover:"
+"""What the names begin with of all that is not a value."""
+
+VALUES = OURS + b"value:"
+"""And those of values whose keys begin like that."""
+
 MOST_COMMANDS = 100
 _MOST_BYTES = 1 << 20
 _LONGEST_TTL = 1e15  # milliseconds; the server adds it to the time of day

@@ -10,14 +10,13 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Iterator
 
-from holdover.regions.backends.redis_records import to_bytes
+from holdover.regions.backends.redis_records import OURS, to_bytes
 
 BUCKETS = 64
 """How many: so many copies has every clock, and so many primaries can be of use."""
 
 SLOTS = 1 << 14  # of a Redis Cluster
 _SLOTS_PER_BUCKET = SLOTS // BUCKETS
-_OURS = b"holdover:"
 
 
 def slot_of(text: bytes) -> int:
@@ -65,15 +64,15 @@ def value_name(key: str) -> bytes:
 
 def lease_name(key: str) -> bytes:
     """Name the lease beside it."""
-    return _OURS + b"lease:" + value_name(key)
+    return OURS + b"lease:" + value_name(key)
 
 
 def copy_name(region: str, bucket: int) -> bytes:
     """Name a bucket's copy of the tick of a region's clock."""
-    return _OURS + b"clock:" + _BRACED[bucket] + to_bytes(region)
+    return OURS + b"clock:" + _BRACED[bucket] + to_bytes(region)
 
 
 def home_names(region: str) -> tuple[bytes, bytes]:
     """Name a region's whole clock, and the marks beside it."""
     name = value_name(region)
-    return _OURS + b"whole:" + name, _OURS + b"marks:" + name
+    return OURS + b"whole:" + name, OURS + b"marks:" + name

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
 from sqlalchemy import Engine, Table
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
 from holdover.regions.backends.sql_identity import Identity, mark
 from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
+from holdover.regions.backends.sql_listening import PushedBySql, hears
 from holdover.regions.backends.sql_options import (
+    ARGUMENT_TYPES,
     DEFAULT_CONNECT_TIMEOUT,
     DEFAULT_TIMEOUT,
     options,
@@ -59,7 +58,7 @@ from holdover.regions.ticks import ClockState, Reach
 _SOUND = (bytes, type(None))
 
 
-class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
+class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
 
     Arguments:
@@ -75,26 +74,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         max_connections: How many connections this process keeps at most; None, the
             default, is one per thread.
         max_bytes: The largest value that is sent (default 64 MiB).
+        notify: Whether writes tell the near caches of other processes (PostgreSQL
+            only; default False).
     """
 
-    capabilities = Capabilities(
-        shared_by="fleet",
-        durable=True,
-        keeps_objects=False,
-        bounded_by=("nothing",),
-    )
-    known_arguments = MappingProxyType(
-        {
-            "url": str,
-            "engine": Engine,
-            "table": str,
-            "create_table": bool,
-            "operation_timeout": float,
-            "connect_timeout": float,
-            "max_connections": int,
-            "max_bytes": int,
-        }
-    )
+    capabilities = drivers.declared("postgresql")
+    known_arguments = ARGUMENT_TYPES
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
@@ -102,11 +87,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self.max_bytes: int = given.max_bytes
         self._dialect = given.engine.dialect
-        self._words = Statements(
-            self._dialect.name,
-            self._dialect.paramstyle,
-            self._dialect.identifier_preparer.format_table(table),
+        self._name = self._dialect.identifier_preparer.format_table(table)
+        self._notifies = given.notify
+        self.capabilities = drivers.declared(
+            self._dialect.name, pushes=given.notify and hears(self._dialect)
         )
+        self._words = self._words_for(self._dialect)
         self._link = Link(
             given.engine,
             lambda engine: self._prepare(
@@ -116,13 +102,16 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             connect_timeout=given.connect_timeout,
             most=given.max_connections,
         )
-        if given.is_sqlite:
-            self.capabilities = replace(self.capabilities, shared_by="host")
         self._identity = Identity(self._link, self._words)
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
+
+    def _words_for(self, dialect: Any) -> Statements:
+        return Statements(
+            dialect.name, dialect.paramstyle, self._name, notify=self._notifies
+        )
 
     def _prepare(
         self, engine: Engine, table: Table, *, create: bool, private: str | None
@@ -131,7 +120,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             drivers.make_private(private)
         with engine.connect() as connection:
             ensure(connection, table, create=create)
-            mark(connection, self._words.table)
+            mark(connection, self._callers_words(connection))
             self.max_bytes = min(
                 self.max_bytes, most_bytes(connection) or self.max_bytes
             )
@@ -317,10 +306,13 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
 
     def _callers(self, connection: Any) -> CallersConnection:
-        callers = CallersConnection(connection, self._dialect.name, self._words.table)
+        callers = self._callers_words(connection)
         callers.refuse_autocommit()
         self._identity.require(callers)
         return callers
+
+    def _callers_words(self, connection: Any) -> CallersConnection:
+        return CallersConnection(connection, self._dialect.name, self._words_for)
 
     # -- housekeeping ----------------------------------------------------------
 

@@ -14,9 +14,11 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.errors import ConfigurationError, MissingDependency
 
 T = TypeVar("T")
+DEFAULT_MAX_BYTES = 64 << 20
 
 _PREFERRED = {
     "postgresql": "postgresql+psycopg",
@@ -31,6 +33,23 @@ _FROZEN = "the server has not answered for {:g} s"
 
 class TookTooLong(Exception):
     """The client gave up; the connection is of no more use."""
+
+
+def declared(dialect: str, *, pushes: bool = False) -> Capabilities:
+    """Tell what `holdover.sql` can do in a database of that kind."""
+    is_server = dialect != "sqlite"
+    return Capabilities(
+        shared_by="fleet" if is_server else "host",
+        durable=True,
+        keeps_objects=False,
+        bounded_by=("nothing",),
+        clock="server" if is_server else "host",
+        expires_by_itself=True,
+        may_lose=("failover",) if is_server else (),
+        largest_value=DEFAULT_MAX_BYTES,
+        transactional=True,
+        pushes=pushes,
+    )
 
 
 def parsed(url: object) -> URL:

@@ -21,10 +21,9 @@ from holdover.regions.errors import BackendError, InvalidArgument
 _ROW = b"!identity"  # no key and no clock begins like that
 
 
-def mark(connection: Connection, table: str) -> None:
+def mark(connection: Connection, callers: CallersConnection) -> None:
     """Give a table its number, unless it has one, or we may not write."""
     with suppress(DBAPIError), connection.begin():
-        callers = CallersConnection(connection, connection.dialect.name, table)
         if _number(callers, callers.words) is None:
             callers.change(
                 callers.words.begin_clock, clock=_ROW, record=b"", tick=new_fence()

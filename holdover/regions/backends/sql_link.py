@@ -262,13 +262,13 @@ class Link:
     def _usable(self, taken: Wire | Seat | None, *, repeatable: bool) -> Wire:
         """Give an open connection: what was taken, unless it is known to have ended."""
         if not isinstance(taken, Wire):
-            return self._opened(taken)
+            return self.opened(taken)
         if self._has_moved(taken):
             self._is_prepared = False  # as for a new database: it may be one
         elif repeatable or not drivers.has_ended(self._dialect, taken.raw):
             return taken
         taken.close()
-        return self._opened(taken.seat)
+        return self.opened(taken.seat)
 
     def _has_moved(self, wire: Wire) -> bool:
         """Say whether the file that is open is no longer where others look for it.
@@ -306,7 +306,13 @@ class Link:
             raise error
         raise BackendError(f"asking the database: {error}") from error
 
-    def _opened(self, seat: Seat | None) -> Wire:
+    def opened(self, seat: Seat | None = None) -> Wire:
+        """Open a connection; without a *seat* it is the caller's alone.
+
+        Raises:
+            BackendError: It took too long.
+            Exception: Whatever the driver raised.
+        """
         if self._pause is not None:
             wire = self._pause.opening(self._open)
         else:

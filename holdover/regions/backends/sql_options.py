@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine
@@ -14,9 +15,22 @@ from holdover.regions.backends.base import positive
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.lifetime import seconds
 
-DEFAULT_MAX_BYTES = 64 << 20
 DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+ARGUMENT_TYPES = MappingProxyType(
+    {
+        "url": str,
+        "engine": Engine,
+        "table": str,
+        "create_table": bool,
+        "operation_timeout": float,
+        "connect_timeout": float,
+        "max_connections": int,
+        "max_bytes": int,
+        "notify": bool,
+    }
+)
+"""What each argument of the backend is, by which texts are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +45,7 @@ class Options:
         connect_timeout: Seconds that a connection may take.
         max_connections: How many there may be; None for one per thread.
         max_bytes: The largest value that is sent.
+        notify: Whether writes notify those who listen.
     """
 
     engine: Engine
@@ -40,6 +55,7 @@ class Options:
     connect_timeout: float
     max_connections: int | None
     max_bytes: int
+    notify: bool
 
     @property
     def is_sqlite(self) -> bool:
@@ -56,7 +72,7 @@ def options(arguments: Mapping[str, Any]) -> Options:
     """
     timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
     connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-    max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+    max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
     most = arguments.get("max_connections")
     engine = _engine(arguments, timeout, connect_timeout)
     path = drivers.path_of(engine.url)
@@ -74,6 +90,7 @@ def options(arguments: Mapping[str, Any]) -> Options:
             None if most is None else positive(arguments, "max_connections", 1)
         ),
         max_bytes=max_bytes,
+        notify=_notify(arguments, engine),
     )
 
 
@@ -114,3 +131,13 @@ def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}")
     return value
+
+
+def _notify(arguments: Mapping[str, Any], engine: Engine) -> bool:
+    notify = _flag(arguments, "notify", default=False)
+    if notify and engine.dialect.name != "postgresql":
+        raise ConfigurationError(
+            "notify=True needs PostgreSQL, whose NOTIFY it uses, and this is "
+            f"{engine.dialect.name}"
+        )
+    return notify
