@@ -703,7 +703,7 @@ def test_sql_that_dies_and_freezes(oracle, kind, way):
     over = threading.Event()
 
     def trouble():
-        while not over.wait(0.7):
+        while not over.wait(1.5):
             server.freeze()
             time.sleep(0.4)
             server.thaw()
