@@ -1,5 +1,6 @@
 """What is particular to `holdover.memcached`: its servers, connections and trouble."""
 
+import gc
 import itertools
 import math
 import multiprocessing
@@ -8,6 +9,7 @@ import ssl
 import sys
 import threading
 import time
+import weakref
 from urllib.parse import quote
 
 import proxies
@@ -1026,6 +1028,20 @@ def test_a_thread_that_ends_closes_its_connection(own_memcached, client):
         thread.start()
         thread.join()
     wait_until(lambda: count() <= before)
+
+
+def test_a_backend_that_is_let_go_closes_its_connections(memcached_server, client):
+    """At once: left to the garbage collector, they would be closed in any order."""
+    backend = on(memcached_server, client=client)
+    backend.read("k", REGION)
+    connection = weakref.ref(backend._servers.links[0]._own.connection)
+    assert connection() is not None
+    gc.disable()
+    try:
+        del backend
+        assert connection() is None
+    finally:
+        gc.enable()
 
 
 def test_swapped_replies_are_no_values(proxy):
