@@ -676,9 +676,11 @@ def test_a_clock_lost_while_time_goes_back(memcached_servers, lost):
     assert cluster.clock(REGION).hard_floor > before.tick
 
 
-def test_a_server_that_comes(memcached_servers, own_memcached, cluster):
+def test_a_server_that_comes(memcached_servers, own_memcached):
     """It takes some clocks, which are made anew; what the others had is known."""
-    more, stayed = on(*memcached_servers, own_memcached), []
+    cluster = on(*memcached_servers, socket_timeout=5.0)
+    more = on(*memcached_servers, own_memcached, socket_timeout=5.0)
+    stayed = []
     for number in range(100):
         region = f"region{number}"
         before = cluster.advance(region, hard=True)
