@@ -93,6 +93,7 @@ class TestRedisBackend(BackendContract):
         assert backend.advance(REGION, hard=True).tick > tick
 
 
+@pytest.mark.slow  # another way to the same store
 class TestRedisBackendWithoutScripts(TestRedisBackend):
     @pytest.fixture
     def url(self, redis_server):
@@ -108,6 +109,7 @@ class TestRedisBackendWithoutScripts(TestRedisBackend):
         assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 0
 
 
+@pytest.mark.slow  # another way to the same store
 class TestRedisBackendWithAPool(TestRedisBackend):
     @pytest.fixture
     def backend(self, url):
@@ -116,6 +118,7 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool.disconnect()
 
 
+@pytest.mark.slow  # another way to the same store
 class TestRedisBackendBehindTLS(TestRedisBackend):
     @pytest.fixture
     def arguments(self, tls_server, certificate):
@@ -197,6 +200,7 @@ class TestRedisClusterBackend(TestRedisBackend):
         return home_names(REGION)[0]
 
 
+@pytest.mark.slow  # another way to the same store
 class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self, cluster):
@@ -256,6 +260,7 @@ class TestMemcachedBackend(BackendContract):
         return MemcachedBackend(arguments)
 
 
+@pytest.mark.slow  # another way to the same store
 class TestSeveralMemcachedServers(TestMemcachedBackend):
     @pytest.fixture
     def servers(self, memcached_servers):
@@ -311,18 +316,21 @@ class TestSqlBackendOnMariaDB(TestSqlBackendOnSQLite):
         return mariadb.url
 
 
+@pytest.mark.slow  # another way to the same store
 class TestSqlBackendWithFewConnections(TestSqlBackendOnSQLite):
     @pytest.fixture
     def arguments(self, url):
         return {"url": url, "create_table": True, "max_connections": 2, **PATIENT}
 
 
+@pytest.mark.slow  # another way to the same store
 class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
     @pytest.fixture
     def arguments(self, engine):
         return {"engine": engine, "create_table": True, **PATIENT}
 
 
+@pytest.mark.slow  # another way to the same store
 class TestSqlBackendThatNotifies(TestSqlBackendOnPostgreSQL):
     @pytest.fixture
     def arguments(self, url):

@@ -423,7 +423,7 @@ def test_lazy_values_are_refused(make):
 @pytest.mark.parametrize(
     "value",
     [None, [], (), {}, {1: 2}.items(), range(3), "text", b"bytes", object(), print],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_finished_values_pass(value):
     """A container may be read again and again: it is not lazy."""

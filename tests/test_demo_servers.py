@@ -67,7 +67,7 @@ def kept(redis_server):
     [
         (["--backend", "redis"], "file, memory, or a URL"),
         (["--backend", "filez"], "redis://localhost:6379/0"),
-        (["--backend", "nonsense://x"], "no kind of URL 'nonsense'. Known: file"),
+        (["--backend", "nonsense://x"], "no kind of URL 'nonsense'. Known: dbm, file"),
         (["--backend", "redis://h:x/0"], "a port that is no number"),
         (["--backend", "redis://h/0?secret=abc"], "secret is given twice"),
         (["--backend", "redis://h/0?nonsense=1"], "nonsense"),

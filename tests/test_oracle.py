@@ -382,9 +382,11 @@ def memcached_region(servers, client="pymemcache", **changes):
 @pytest.mark.parametrize(
     ("way", "count", "client"),
     [
-        (through, 1, MEMCACHED_CLIENTS[0]),
+        pytest.param(through, 1, MEMCACHED_CLIENTS[0], marks=pytest.mark.slow),
         (through, 3, MEMCACHED_CLIENTS[-1]),
-        (through_region_clock, 1, MEMCACHED_CLIENTS[-1]),
+        pytest.param(
+            through_region_clock, 1, MEMCACHED_CLIENTS[-1], marks=pytest.mark.slow
+        ),
         (through_region_clock, 3, MEMCACHED_CLIENTS[0]),
     ],
 )
@@ -411,7 +413,7 @@ def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
     check(in_processes(8, run), 40_000)
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_memcached_that_forgets(oracle, memcached_servers, way, count):
     """Even if the servers lose everything all the time, nothing old is returned."""

@@ -170,14 +170,16 @@ def test_cold_processes_get_one_creation(shared_region):
 
 
 def test_a_stale_herd_of_processes_is_refreshed_once(shared_region):
-    """Eight processes with an old value: one creates, seven are served at once."""
-    runs = FORK.Value("i", 0)
+    """Eight processes with an old value: one creates, seven are served meanwhile."""
+    runs, served = FORK.Value("i", 0), FORK.Semaphore(0)
 
     def create():
         with runs.get_lock():
             runs.value += 1
             mine = runs.value
-        time.sleep(0.2)
+        if mine == 2:
+            for _ in range(PROCESSES - 1):
+                served.acquire(timeout=10)
         return mine
 
     shared = shared_region()
@@ -185,7 +187,9 @@ def test_a_stale_herd_of_processes_is_refreshed_once(shared_region):
     shared.invalidate(hard=False)
 
     def ask():
-        return shared_region().get_or_create("k", create)
+        answer = shared_region().get_or_create("k", create)
+        served.release()
+        return answer
 
     assert sorted(in_processes(ask)) == [1] * (PROCESSES - 1) + [2]
     assert runs.value == 2
