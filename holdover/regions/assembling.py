@@ -177,7 +177,9 @@ def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
         return backend
     if not isinstance(arguments, Mapping):
         raise ConfigurationError(f"arguments must be a mapping, got {arguments!r}")
-    return backend_maker(backend)(dict(arguments))
+    make = backend_maker(backend)
+    with plugins.advising(f"the backend {backend!r}"):  # dogpile.cache's import so late
+        return make(dict(arguments))
 
 
 def backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
