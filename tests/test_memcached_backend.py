@@ -1,5 +1,6 @@
 """What is particular to `holdover.memcached`: its servers, connections and trouble."""
 
+import gc
 import itertools
 import math
 import multiprocessing
@@ -8,6 +9,7 @@ import ssl
 import sys
 import threading
 import time
+import weakref
 from urllib.parse import quote
 
 import proxies
@@ -682,9 +684,11 @@ def test_a_clock_lost_while_time_goes_back(memcached_servers, lost):
     assert cluster.clock(REGION).hard_floor > before.tick
 
 
-def test_a_server_that_comes(memcached_servers, own_memcached, cluster):
+def test_a_server_that_comes(memcached_servers, own_memcached):
     """It takes some clocks, which are made anew; what the others had is known."""
-    more, stayed = on(*memcached_servers, own_memcached), []
+    cluster = on(*memcached_servers, socket_timeout=5.0)
+    more = on(*memcached_servers, own_memcached, socket_timeout=5.0)
+    stayed = []
     for number in range(100):
         region = f"region{number}"
         before = cluster.advance(region, hard=True)
@@ -1034,6 +1038,20 @@ def test_a_thread_that_ends_closes_its_connection(own_memcached, client):
         thread.start()
         thread.join()
     wait_until(lambda: count() <= before)
+
+
+def test_a_backend_that_is_let_go_closes_its_connections(memcached_server, client):
+    """At once: left to the garbage collector, they would be closed in any order."""
+    backend = on(memcached_server, client=client)
+    backend.read("k", REGION)
+    connection = weakref.ref(backend._servers.links[0]._own.connection)
+    assert connection() is not None
+    gc.disable()
+    try:
+        del backend
+        assert connection() is None
+    finally:
+        gc.enable()
 
 
 def test_swapped_replies_are_no_values(proxy):

@@ -46,6 +46,12 @@ class Stepped:
         return stepped
 
 
+def on(servers):
+    """Make a backend on servers that is patient, since thousands of commands come."""
+    urls = [server.url for server in servers]
+    return MemcachedBackend({"url": urls, "socket_timeout": 5.0})
+
+
 class Process:
     """A backend of its own, of which each command can be preceded by something.
 
@@ -54,7 +60,7 @@ class Process:
     """
 
     def __init__(self, servers):
-        self.backend = MemcachedBackend({"url": [one.url for one in servers]})
+        self.backend = on(servers)
         self._before = {}
         self._steps = itertools.count()
         for link in self.backend._servers.links:
@@ -93,7 +99,7 @@ def two(memcached_servers):
 @pytest.fixture
 def backend(memcached_servers):
     """Somebody who reads in the end."""
-    return MemcachedBackend({"url": [one.url for one in memcached_servers]})
+    return on(memcached_servers)
 
 
 @pytest.fixture

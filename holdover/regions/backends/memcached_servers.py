@@ -22,19 +22,17 @@ class Servers:
     Args:
         options: Which servers, and how long to wait for them.
         connector: Gives what makes connections to one of them.
-
-    Attributes:
-        links: The way to each, in the order in which they were named.
-        link_for: Gives the way to whatever goes by this value's or clock's name.
     """
 
     def __init__(self, options: Options, connector: Connector) -> None:
         self.links = [Link(connector(one, options), one) for one in options.servers]
-        self._ring = Ring(options.servers)
-        self.link_for = functools.lru_cache(maxsize=REMEMBERED)(self._link_for)
+        # Not of a method of ours: connections in a circle are not closed in order.
+        ring = Ring(options.servers)
+        self._number_for = functools.lru_cache(maxsize=REMEMBERED)(ring.number_for)
 
-    def _link_for(self, name: bytes) -> Link:
-        return self.links[self._ring.number_for(name)]
+    def link_for(self, name: bytes) -> Link:
+        """Give the way to whatever goes by this value's or clock's name."""
+        return self.links[self._number_for(name)]
 
     def shared_out(
         self,
@@ -51,7 +49,7 @@ class Servers:
         """
         shares: list[list[T]] = [[] for _ in self.links]
         for item in items:
-            shares[self._ring.number_for(name(item))].append(item)
+            shares[self._number_for(name(item))].append(item)
         for link, share in zip(self.links, shares, strict=True):
             for batch in batches(share, size=size):
                 yield link, batch
