@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from holdover import LeaseTerms, Lifetime, Region, Registry, errors, make_region
 from holdover.regions import plugins
 from holdover.regions.backends.memory import MemoryBackend
-from holdover.regions.options import Written, blamed_on, setting_types
+from holdover.regions.blaming import blamed_on
+from holdover.regions.options import Written, setting_types
 from holdover.regions.texts import masked, read_text
 
 PASSWORD = "hunter2"
@@ -184,6 +185,16 @@ class TestOptions:
         with said, blamed_on(options):
             raise errors.UnknownName("no 'jsn'")
 
+    def test_are_blamed_by_their_whole_name(self):
+        """An argument's part is found in an error, and no other that it lists."""
+        options = {
+            "arguments.url": Written("a.arguments.url", "x", is_text=True),
+            "arguments.b.ssl": Written("a.arguments.b.ssl", "x", is_text=True),
+        }
+        said = pytest.raises(errors.ConfigurationError, match=r"^a\.arguments\.b\.ssl:")
+        with said, blamed_on(options):
+            raise errors.ConfigurationError("there is no 'b.ssl'. Known: ssl, url")
+
 
 class TestURLs:
     def test_name_backend_arguments_and_settings(self):
@@ -236,6 +247,30 @@ class TestURLs:
         assert by_url(f"{place}&codec=json").backend.arguments == {"url": place}
         assert by_url("sqlite:///x.db").backend.arguments == {"url": "sqlite:///x.db"}
 
+    @pytest.mark.parametrize("family", ["redis", "valkey"])
+    def test_of_groups_of_servers(self, family):
+        """Hosts are a list; who asks, and what for, stands where URLs have it."""
+        url = f"{family}-sentinel://me:p%40ss@one:1,two/prices?db=2&codec=json"
+        held = by_url(url).backend
+        assert held.sentinels == [("one", 1), ("two", 26379)]
+        assert (held.service_name, held.db) == ("prices", 2)
+        assert (held.username, held.password) == ("me", "p@ss")
+        assert by_url(f"{family}-sentinel://one?codec=json").backend.service_name
+        held = by_url(f"{family}-cluster://one:1,two?codec=json&socket_timeout=2")
+        assert held.backend.startup_nodes == ["one:1", "two"]
+        assert held.backend.socket_timeout == 2.0
+
+    def test_give_the_parts_of_a_mapping(self):
+        """What only redis-py's connections know can be said in a URL, too."""
+        held = by_url(
+            "redis-sentinel://one?codec=json&ssl=true"
+            "&connection_kwargs.ssl_ca_certs=/ca.pem"
+            "&connection_kwargs.health_check_interval=5"
+        )
+        told = held.backend.connection_kwargs
+        assert told["ssl_ca_certs"] == "/ca.pem"
+        assert told["health_check_interval"] == 5
+
     def test_settings_may_stand_beside(self):
         """What the URL leaves open, the call says."""
         region = by_url(
@@ -270,6 +305,15 @@ class TestURLs:
             ("memory://?replace_existing_backend=1", ["'replace_existing_backend'"]),
             ("file://var/cache", ["three slashes"]),
             ("file:///", ["names no directory"]),
+            ("null://place", ["names a place", "write 'null://'"]),
+            ("file:///a?path=/b", ["arguments.path is given twice"]),
+            ("redis+sentinel://one/a", ["'redis+sentinel'", "'redis-sentinel'"]),
+            ("redis-sentinel:///cache", ["names no host"]),
+            ("redis-sentinel://one:port/cache", ["sentinels: a server must be"]),
+            (f"redis-sentinel://me:{PASSWORD}/a@one/x", ["%2F"]),
+            ("redis-cluster://one/2", ["hosts only, as 'redis-cluster://one"]),
+            ("redis-cluster://one?expiration_tim=5", ["'expiration_time'?"]),
+            ("redis-cluster://one?ssl.x=5", ["'ssl.x'"]),
             ("dbm:///", ["names no file"]),
             ("dbm://host/x", ["'dbm:///"]),
             ("file:///a#b", ["%23"]),
@@ -280,6 +324,7 @@ class TestURLs:
         """The error names the parameter and the nearest right one."""
         message = told(by_url, url)
         assert all(word in message for word in words), message
+        assert PASSWORD not in message
 
     @pytest.mark.parametrize(
         "url",
@@ -397,6 +442,25 @@ class TestOneRegion:
         assert region._rules.lease.ttl == 7
         assert region._rules.runner == ["thread", "inline"]
 
+    def test_takes_the_parts_of_a_mapping(self):
+        """Each is read by what it looks like; a password stays what it is."""
+        region = make_region("x")
+        region.configure_from_config(
+            {
+                "a.backend": "holdover.redis_sentinel",
+                "a.codec": "json",
+                "a.arguments.sentinels": "one, two:2",
+                "a.arguments.connection_kwargs.health_check_interval": "5",
+                "a.arguments.sentinel_kwargs.ssl": "true",
+                "a.arguments.sentinel_kwargs.password": "007",
+            },
+            "a.",
+        )
+        held = region.backend
+        assert held.sentinels == [("one", 26379), ("two", 2)]
+        assert held.connection_kwargs["health_check_interval"] == 5
+        assert held.sentinel_kwargs == {"ssl": True, "password": "007"}
+
     def test_takes_a_url(self):
         """As the backend, or under the name "url"."""
         for name in ("backend", "url"):
@@ -430,6 +494,13 @@ class TestOneRegion:
              ["Did you mean 'a.arguments.max_entries'?"]),
             ({"backend": "holdover.memory", "arguments.max_entries": "x"},
              ["a.arguments.max_entries must be a whole number"]),
+            ({"backend": "holdover.redis", "arguments.port.x": "5"},
+             ["a.arguments.port.x: there is no argument", "'port.x'"]),
+            ({"backend": "holdover.redis", "arguments.connection_kwargs": {"x": 1},
+              "arguments.connection_kwargs.y": "2"},
+             ["a.arguments.connection_kwargs.y", "as a whole and in parts"]),
+            ({"backend": "holdover.memory", "compress.level": "2", "compress": "zlib"},
+             ["a.compress.level", "as a whole and in parts"]),
         ],
     )  # fmt: skip
     def test_names_the_key_that_is_wrong(self, options, words):
@@ -667,7 +738,7 @@ class TestBeaker:
         """A region that is not enabled keeps nothing."""
         made = flat({"cache.regions": "a, b", "cache.enabled": off, "cache.expire": "9",
                      "cache.type": "memory", "cache.b.enabled": "true"})  # fmt: skip
-        made["a"].set("k", 1)
+        made["a"].set("k", 1, tags=["t"])
         assert not made["a"].get("k")
         made["b"].set("k", 1)
         assert made["b"].get("k") == 1
@@ -677,6 +748,8 @@ class TestBeaker:
         [
             ({"lock_dir": "/x"}, ["'cache.lock_dir' is not supported", "leases"]),
             ({"a.key_length": "9"}, ["'cache.a.key_length' is not supported"]),
+            ({"table_name": "x"}, ["'cache.table_name' is", "arguments.table"]),
+            ({"memcache_module": "pylibmc"}, ["arguments.client"]),
             ({"sa.pool_size": "9"}, ["'cache.sa.pool_size' is not supported"]),
             ({"type": "ext:mongodb"}, ["cache.type", "'ext:mongodb'", "ext:redis"]),
             ({"type": "file"}, ["'cache.data_dir' is not given"]),

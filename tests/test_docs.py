@@ -40,6 +40,18 @@ def test_the_contract_s_page_is_of_these_tests():
         assert [one for one in classes if not contract_matrix.backend_of(one)] == []
 
 
+def test_the_tables_are_well_formed():
+    """No text runs from one column into the next: readers would see an error."""
+    ruled = re.compile(r"^(=+(?:  =+)+)\n(.+\n)\1\n((?:.+\n)+?)\1$", re.MULTILINE)
+    pages = [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")]
+    tables = [found for page in pages for found in ruled.findall(page.read_text())]
+    assert len(tables) > len(pages)
+    for rule, head, rows in tables:
+        margins = [place.start() for place in re.finditer("  ", rule)]
+        for row in f"{head}{rows}".splitlines():
+            assert not [row for at in margins if row[at : at + 2].strip()], row
+
+
 def test_every_codec_is_in_the_table():
     """The table of codecs names those that there are, with their extras."""
     text = (ROOT / "docs" / "codecs.rst").read_text()
@@ -84,9 +96,20 @@ def test_the_examples_of_configuration_run(tmp_path, monkeypatch):
         assert made["prices"].expiration_time == 300
 
 
+def test_the_example_with_parts_of_a_mapping_is_read(tmp_path):
+    """Every word of it reaches the backend."""
+    (tmp_path / "shop.ini").write_text(examples("ini")[1])
+    caches = Registry()
+    caches.configure_from_ini(tmp_path / "shop.ini")
+    held = caches["prices"].backend
+    assert held.sentinels == [("one", 26379), ("two", 26379), ("three", 26379)]
+    assert held.ssl
+    assert held.connection_kwargs["ssl_ca_certs"] == "/etc/ssl/our-ca.pem"
+
+
 def test_the_example_in_beaker_s_spelling_is_read(tmp_path):
     """Beaker's file is one that we read."""
-    (tmp_path / "shop.ini").write_text(examples("ini")[1])
+    (tmp_path / "shop.ini").write_text(examples("ini")[2])
     caches = Registry()
     caches.configure_from_ini(tmp_path / "shop.ini", "app:main")
     spans = {name: caches[name].expiration_time for name in caches}
@@ -96,11 +119,11 @@ def test_the_example_in_beaker_s_spelling_is_read(tmp_path):
 def test_every_scheme_is_in_the_table():
     """The table names the schemes that there are, and the backends behind them."""
     text = (ROOT / "docs" / "configuration.rst").read_text()
-    rows = re.findall(r"^(``\w+://.*``) +``(holdover\.\w+)``", text, re.MULTILINE)
+    rows = re.findall(r"^(``[\w-]+://.*``) +``(holdover\.\w+)``", text, re.MULTILINE)
     found = {
         scheme: backend
         for shown, backend in rows
-        for scheme in re.findall(r"``(\w+)://", shown)
+        for scheme in re.findall(r"``([\w-]+)://", shown)
     }
     assert found == {name: scheme.backend for name, scheme in urls.SCHEMES.items()}
 

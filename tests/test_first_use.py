@@ -62,6 +62,23 @@ class TestRedisInAFile:
         assert "shop.codec" in told(Registry().configure_from_ini, path)
 
 
+class TestMisplacedArguments:
+    @pytest.mark.parametrize(
+        "name", ["redis", "memcached", "sql", "redis_cluster", "valkey"]
+    )
+    def test_an_argument_beside_the_others(self, name):
+        """Who writes url= learns where it belongs."""
+        message = told(make_region().configure, f"holdover.{name}", 5, url="x")
+        assert "Did you mean 'arguments.url'?" in message
+
+    def test_a_url_in_the_second_place(self):
+        """It is taken for the expiration time, and its password is not shown."""
+        url = "redis://me:hunter2@host/0"
+        message = told(make_region().configure, "holdover.redis", url)
+        assert "expiration_time must be seconds, got 'redis://***@host/0'" in message
+        assert "hunter2" not in message
+
+
 class TestRedisInPython:
     @pytest.mark.parametrize("name", ["port", "db"])
     def test_numbers_are_numbers(self, name):

@@ -36,6 +36,7 @@ LAYERS = {
         "regions.inline",
         "regions.assembling",
         "regions.configurable",
+        "regions.blaming",
         "regions.options",
         "regions.urls",
         "regions.guarding",

@@ -139,6 +139,7 @@ def test_how_a_server_is_written(written, place):
         ({"url": ""}, "must be 'host'"),
         ({"url": "redis://h"}, "must be 'host'"),
         ({"url": "h:port"}, "must be 'host'"),
+        ({"url": "one,two"}, "several a list"),
         ({"url": "h:0"}, "must be 'host'"),
         ({"url": "h:65536"}, "must be 'host'"),
         ({"url": "h:²"}, "must be 'host'"),
@@ -181,6 +182,13 @@ def test_a_client_that_is_not_installed(monkeypatch, library, wanted):
     with pytest.raises(MissingDependency) as caught:
         MemcachedBackend({"url": "h", "client": library})
     assert wanted in str(caught.value)
+
+
+def test_options_of_dogpile_s_lock_do_no_harm():
+    """A program that moves from dogpile.cache keeps its arguments."""
+    locks = {"distributed_lock": True, "lock_timeout": 30}
+    options = MemcachedBackend({"url": "h", "memcached_expire_time": 60, **locks})
+    assert options.get_mutex("k") is None
 
 
 def test_a_url(memcached_servers):

@@ -94,6 +94,19 @@ def test_no_problem_is_told(region, heard):
     assert not [event for event in told if isinstance(event, events.Problem)]
 
 
+def test_what_other_backends_are_told_does_no_harm(counter):
+    """Caching is switched off by one word, whatever else the application says."""
+    region = make_region("off").configure(
+        "holdover.null", 60, near_ttl=5, secret="s" * 16, compress="zlib"
+    )
+    transaction = object()
+    assert region.get_or_create("k", counter) == 1
+    assert not region.delete("k", connection=transaction).pending
+    assert not region.delete_multi(["k"], connection=transaction).pending
+    assert not region.invalidate(tags=["t"], connection=transaction).pending
+    assert region.get_or_create("k", counter) == 2
+
+
 def test_it_takes_no_arguments():
     """And says so."""
     with pytest.raises(ConfigurationError, match="NullBackend"):

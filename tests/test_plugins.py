@@ -14,7 +14,7 @@ from dogpile.cache.api import NO_VALUE as THEIR_NO_VALUE
 from dogpile.cache.api import CacheBackend
 
 from holdover import NO_VALUE, make_region
-from holdover.errors import ConfigurationError
+from holdover.errors import ConfigurationError, MissingDependency
 from holdover.events import TierDropped
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +124,26 @@ class PocketBackend(CacheBackend):
         """Drop several."""
         for key in keys:
             self.delete(key)
+
+
+@pytest.mark.parametrize("name", ["redis", "bmemcached", "pylibmc"])
+def test_a_library_of_dogpile_s_that_is_missing(monkeypatch, name):
+    """It is told of as one of Holdover's is, with the backend that needs it."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingDependency) as caught:
+        make_region().configure(f"dogpile.cache.{name}", arguments={"url": "x"})
+    assert f"'dogpile.cache.{name}' needs '{name}'" in str(caught.value)
+
+
+def test_a_library_of_a_plugin_that_is_missing(site, tmp_path):
+    """The same, while the plug-in is imported."""
+    code = (
+        "import sys; sys.modules['sqlite3'] = None\n"
+        "from holdover import make_region, errors\n"
+        "try: make_region().configure('shelf')\n"
+        "except errors.MissingDependency as error: print(error)"
+    )
+    assert "'shelf' needs 'sqlite3'" in run(site, "-c", code, cwd=tmp_path)
 
 
 def by_name(pocket):

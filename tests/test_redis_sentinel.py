@@ -141,6 +141,24 @@ def test_an_unknown_service(sentinels):
         backend.read("k", REGION)
 
 
+def test_sentinels_that_refuse_us(sentinels):
+    """The error says why they did not answer, and no password."""
+    wrong = {"sentinel_kwargs": {"password": "hunter2"}}
+    backend = RedisSentinelBackend({**sentinels.arguments, **wrong})
+    with pytest.raises(BackendError, match=r"is up \(.*AuthenticationError") as caught:
+        backend.read("k", REGION)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_names_the_group(sentinels):
+    """A region can be configured by one URL that names all sentinels."""
+    places = ",".join(sentinels.arguments["sentinels"])
+    url = f"redis-sentinel://{places}/{SERVICE}?expiration_time=60&codec=json"
+    region = make_region("shop").configure(url)
+    region.set("k", "value", strict=True)
+    assert region.get("k", strict=True) == "value"
+
+
 def test_a_replica_is_not_read(sentinels, tmp_path):
     """A server that a sentinel takes for the master is asked itself."""
     with SentinelServer(tmp_path, sentinels.replicas[0], 1) as mistaken:

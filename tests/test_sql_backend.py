@@ -414,10 +414,18 @@ def test_processes_that_make_the_table_at_once(url):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "either url or engine"),
+        ({}, "got neither"),
+        ({"url": "sqlite:///x", "engine": "sqlite:///x"}, "got both"),
         ({"url": 5}, "url must be a str"),
-        ({"url": "no url, and a secret"}, "no database URL"),
+        ({"url": "no url, and a secret"}, "url must be a database's, as"),
         ({"url": "nonsense://x"}, "nonsense"),
+        ({"url": "postgres://x/y"}, "Did you mean 'postgresql'"),
+        ({"url": "sqlite:///x?expiraton_time=5"}, "'expiraton_time'.* pysqlite"),
+        (
+            {"url": "postgresql://x/y?sslmod=no"},
+            "'sslmod'.*psycopg: did you mean 'sslmode'",
+        ),
+        ({"url": "mariadb://x/y?charsett=utf8"}, "'charsett'.*pymysql: .* 'charset'"),
         ({"url": "oracle+cx_oracle://x"}, "cx_Oracle|flavor of SQL"),
         ({"engine": "sqlite:///x"}, "must be a SQLAlchemy Engine"),
         ({"url": "sqlite:////no/such/folder/x"}, "no folder '/no/such/folder'"),
@@ -932,6 +940,28 @@ def test_a_restarted_postgres(own_postgres):
     assert isinstance(backend.acquire("l", REGION, ttl=5.0, seen=None), Busy)
     stored = sealed(2, "l", fence=lease.fence)
     assert backend.commit(lease, stored, REGION, ttl=None) is not None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///{}/x?timeout=1&check_same_thread=false",
+        "sqlite:///file:{}/x?uri=true&cache=private",
+        "postgresql://127.0.0.1:1/x?sslmode=disable&application_name=shop&autocommit=1",
+        "mariadb://127.0.0.1:1/x?charset=utf8mb4&ssl_ca=/ca.pem&ssl_check_hostname=1",
+    ],
+)
+def test_what_a_driver_knows_may_stand_in_the_url(url, tmp_path):
+    """It is handed on; nothing connects yet to servers that are away."""
+    assert SqlBackend({"url": url.format(tmp_path)})
+
+
+def test_a_failure_is_told_in_one_line(file):
+    """With what the driver said, and without SQLAlchemy's advice for programmers."""
+    file.write_bytes(b"no database" * 100)
+    backend = SqlBackend({"url": f"sqlite:///{file}"})
+    with pytest.raises(BackendError, match=r"database: file is not a database$"):
+        backend.read("k", REGION)
 
 
 def test_a_server_that_is_away_when_configured(own_postgres):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -140,8 +141,15 @@ class Settings:
         return NearTerms(self.near_ttl, self.near_entries)
 
     @classmethod
-    def of(cls, expiration_time: object, given: Mapping[str, Any]) -> Settings:
+    def of(
+        cls, expiration_time: object, given: Mapping[str, Any], backend: object = None
+    ) -> Settings:
         """Read the keyword arguments of ``configure()``.
+
+        Args:
+            expiration_time: Seconds, a ``timedelta``, or None.
+            given: All others.
+            backend: What was named as the backend, whose arguments are none of these.
 
         Raises:
             ConfigurationError: One is unknown or wrong.
@@ -150,6 +158,7 @@ class Settings:
         known.discard("lifetime")
         for name in given:
             if name not in known:
+                known.update(_misplaced(name, backend))
                 raise ConfigurationError(unknown("option", name, known))
         rest = dict(given)
         spans = {name: rest.pop(name) for name in _LIFETIME_NAMES if name in rest}
@@ -177,7 +186,9 @@ def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
         return backend
     if not isinstance(arguments, Mapping):
         raise ConfigurationError(f"arguments must be a mapping, got {arguments!r}")
-    return backend_maker(backend)(dict(arguments))
+    make = backend_maker(backend)
+    with plugins.advising(f"the backend {backend!r}"):  # dogpile.cache's import so late
+        return make(dict(arguments))
 
 
 def backend_maker(name: str) -> Callable[[dict[str, Any]], Any]:
@@ -251,6 +262,15 @@ def _runner(wanted: object) -> Runner:
     if not hasattr(wanted, "submit"):
         raise ConfigurationError(f"runner must be a name or a runner, got {wanted!r}")
     return cast("Runner", wanted)
+
+
+def _misplaced(name: str, backend: object) -> list[str]:
+    """Say where an unknown option belongs, if it is an argument of the backend."""
+    known: Collection[str] = ()
+    if isinstance(backend, str):
+        with suppress(ConfigurationError):  # which will be raised where it matters
+            known = getattr(backend_maker(backend), "known_arguments", ())
+    return [f"arguments.{name}"] if name in known else []
 
 
 def _lease_terms(given: Mapping[str, Any]) -> LeaseTerms:

@@ -32,12 +32,12 @@ UNSUPPORTED = {
     "key_length": "long keys are shortened where the backend needs it",
     "lock_dir": "leases need no lock files",
     "log_file": "listen to the region's events, or to the logger 'holdover'",
-    "memcache_module": "there is one client",
+    "memcache_module": "choose with arguments.client",
     "protocol": "choose with codec",
     "sa": "give url",
     "sa_opts": "give url",
-    "schema_name": "the table is Holdover's own",
-    "table_name": "the table is Holdover's own",
+    "schema_name": "name Holdover's own table with arguments.table",
+    "table_name": "name Holdover's own table with arguments.table",
 }
 _IN_FILES = ("dbm", "file")
 _BACKENDS = {
@@ -136,7 +136,7 @@ def _is_true(enabled: Written) -> bool:
 
 
 def _null(enabled: Written) -> Written:
-    return Written(enabled.key, "dogpile.cache.null", is_text=False)
+    return Written(enabled.key, "holdover.null", is_text=False)
 
 
 def _backend_for(kind: Written) -> str:

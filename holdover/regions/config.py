@@ -10,17 +10,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from holdover.regions.blaming import blamed_on, saying
 from holdover.regions.configurable import Configurable, unchanged_on_error
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.options import (
     ARGUMENTS,
     Written,
-    blamed_on,
     flat,
     layered,
     nested,
     option_types,
-    saying,
 )
 from holdover.regions.spelling import DEFAULTS, Layers, read_flat
 from holdover.regions.texts import is_readable, masked

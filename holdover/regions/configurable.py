@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 
 from dogpile.cache.region import CacheRegion
 
+from holdover.regions.blaming import blamed_on
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.options import (
     ARGUMENTS,
     Options,
     Written,
     argument_names,
-    blamed_on,
     check_known,
     flat,
     is_known,

@@ -154,7 +154,7 @@ class ConfiguredRegion(Configurable):
             settings |= {"replace_existing_backend": replace_existing_backend}
             return self._configure_by_url(backend, expiration_time, arguments, settings)
         given = {**self.defaults.settings, **settings}
-        rules = Settings.of(self._span(expiration_time), given)
+        rules = Settings.of(self._span(expiration_time), given, backend)
         made = build_backend(backend, arguments or {})
         refuse_unkept(rules, made)
         refuse_near(rules, made)

@@ -108,7 +108,8 @@ def refuse_near(rules: Settings, backend: Any) -> None:
             "near_ttl needs a backend of Holdover, without proxies: nobody would tell "
             f"the near cache of what {kind} changes"
         )
-    if backend.capabilities.shared_by == "process":
+    keeps_nothing = backend.capabilities.clock == "none"  # caching is switched off
+    if backend.capabilities.shared_by == "process" and not keeps_nothing:
         raise ConfigurationError(
             "near_ttl is for backends outside of this process, and what "
             f"{kind} keeps is in it already: leave near_ttl out"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from holdover.regions.errors import InvalidLifetime
+from holdover.regions.texts import masked
 
 DAY = 86_400.0
 _LONGEST_TERM = 30 * DAY
@@ -30,7 +31,7 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidLifetime(
-            f"{name} must be seconds, got {value!r}: "
+            f"{name} must be seconds, got {masked(repr(value))}: "
             f"{name} is not a number or timedelta."
         )
     if not _is_finite(value):

@@ -7,9 +7,8 @@ A flat name is what stands in a file: ``expiration_time``, ``lease.ttl``,
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_type_hints
@@ -19,7 +18,7 @@ from dogpile.cache.util import coerce_string_conf
 from holdover.regions.assembling import Settings, backend_maker
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.texts import is_readable, masked, read_text, shown
+from holdover.regions.texts import is_readable, is_secret, read_text
 
 ARGUMENTS = "arguments."
 NEVER = "never"
@@ -128,20 +127,16 @@ def nested(options: Options) -> dict[str, Any]:
         ConfigurationError: A text is not what its option wants, or an option is given
             as a whole and in parts.
     """
+    _refuse_both(options)
     wanted = option_types()
     types = argument_types(options["backend"].value) if "backend" in options else None
     found: dict[str, Any] = {}
     for name, written in options.items():
         if is_argument(name):
-            value = _argument(written, name.removeprefix(ARGUMENTS), types)
-            found.setdefault("arguments", {})[name.removeprefix(ARGUMENTS)] = value
+            arguments = found.setdefault("arguments", {})
+            _put_argument(arguments, name.removeprefix(ARGUMENTS), written, types)
             continue
-        value = _setting(written, name, wanted)
-        whole, _, part = name.partition(".")
-        if part:
-            _put_part(found, whole, part, value, written.key)
-        else:
-            _put_whole(found, name, value, written.key)
+        _put(found, name, _setting(written, name, wanted))
     return _joined(found)
 
 
@@ -155,6 +150,17 @@ def argument_types(backend: object) -> Mapping[str, Any] | None:
         return None
     known = getattr(backend_maker(backend.strip()), "known_arguments", None)
     return known if isinstance(known, Mapping) else None
+
+
+def is_part(argument: str, types: Collection[str]) -> bool:
+    """Say whether an argument's name is that of a part of one that is a mapping.
+
+    Args:
+        argument: Its name, "connection_kwargs.ssl_ca_certs".
+        types: The backend's arguments; without their types, none of them is one.
+    """
+    whole, dot, _ = argument.partition(".")
+    return bool(dot) and isinstance(types, Mapping) and types.get(whole) is Mapping
 
 
 def argument_names(options: Options, backend: str = "backend") -> list[str]:
@@ -190,40 +196,6 @@ def check_known(
     if not is_known(name):
         spelled = map(spell, [*option_types(), *arguments])
         raise ConfigurationError(unknown("option", written.key, spelled))
-
-
-@contextmanager
-def blamed_on(options: Options) -> Iterator[None]:
-    """Let errors say which of *options* is wrong, as it was written, and no secrets."""
-    try:
-        yield
-    except ConfigurationError as error:
-        said = str(error)
-        key = _culprit(said, options)
-        told = masked(_without_secrets(said, options))
-        told = told if key is None or key in told else f"{key}: {told}"
-        reword(error, told)
-        if told != said and masked(said) != said:
-            raise error from None  # the cause would tell what this does not
-        raise
-
-
-@contextmanager
-def saying(where: str) -> Iterator[None]:
-    """Let errors begin by saying *where*, unless they do say it."""
-    try:
-        yield
-    except ConfigurationError as error:
-        if where not in str(error):
-            reword(error, f"{where}: {error}")
-        raise
-
-
-def reword(error: Exception, message: str) -> None:
-    """Let *error* say something else, and be what it is."""
-    error.args = (message,)
-    if isinstance(error, ImportError):  # which keeps its message here as well
-        error.msg = message
 
 
 # -- small steps ---------------------------------------------------------------
@@ -272,54 +244,43 @@ def _setting(written: Written, name: str, wanted: Mapping[str, Any]) -> Any:
 def _argument(written: Written, name: str, types: Mapping[str, Any] | None) -> Any:
     if not (written.is_text and isinstance(written.value, str)):
         return written.value
-    if types is None:  # as dogpile.cache does for its own
-        return coerce_string_conf({name: written.value})[name]  # type: ignore[no-untyped-call]
+    if types is None or is_part(name, types):
+        return _guessed(written)
     if name not in types:
         return written.value  # the backend says what it knows
     return read_text(written.value, types[name], written.key)
 
 
-def _put_part(
-    found: dict[str, Any], whole: str, part: str, value: Any, key: str
+def _guessed(written: Written) -> Any:
+    """Read what has no type by what it looks like, as dogpile.cache does."""
+    if is_secret(written.key):
+        return written.value  # "007" is another password than 7
+    return coerce_string_conf({"value": written.value})["value"]  # type: ignore[no-untyped-call]
+
+
+def _put_argument(
+    found: dict[str, Any], name: str, written: Written, types: Mapping[str, Any] | None
 ) -> None:
-    parts = found.setdefault(whole, {})
-    if not isinstance(parts, dict):
-        raise ConfigurationError(
-            f"{key}: {whole} is given as a whole, {shown(whole, parts)}, and in parts"
-        )
-    parts[part] = value
+    value = _argument(written, name, types)
+    if types is not None and is_part(name, types):
+        _put(found, name, value)
+    else:
+        found[name] = value
 
 
-def _put_whole(found: dict[str, Any], name: str, value: Any, key: str) -> None:
-    if name in found:
-        raise ConfigurationError(f"{key}: {name} is given as a whole and in parts")
-    found[name] = value
+def _put(found: dict[str, Any], name: str, value: Any) -> None:
+    """Put a value where its name says, below the name of its whole if it is a part."""
+    whole, _, part = name.partition(".")
+    if part:
+        found.setdefault(whole, {})[part] = value
+    else:
+        found[name] = value
 
 
-def _culprit(message: str, options: Options) -> str | None:
-    """Find the option that an error speaks of: the first that it names, or shows.
-
-    What checks a value knows its name only, "ttl", not that it was written
-    "cache.prices.lease.ttl"; and it is checked with all the others at once, since
-    some are wrong only together.
-    """
-    places = []
+def _refuse_both(options: Options) -> None:
     for name, written in options.items():
-        last = name.removeprefix(ARGUMENTS).rpartition(".")[2]
-        place = re.search(rf"(?<![\w.]){re.escape(last)}(?!\w)", message)
-        if place is not None:
-            places.append((place.start(), -len(name), written.key))
-    if places:
-        return min(places)[2]
-    told = (
-        written.key for written in options.values() if repr(written.value) in message
-    )
-    return next(told, None)
-
-
-def _without_secrets(message: str, options: Options) -> str:
-    for written in options.values():
-        value = written.value
-        if isinstance(value, str) and value and shown(written.key, value) == "'***'":
-            message = message.replace(repr(value), "'***'")
-    return message
+        whole = name.rpartition(".")[0]
+        if whole in options:
+            raise ConfigurationError(
+                f"{written.key}: {whole} is given as a whole and in parts"
+            )

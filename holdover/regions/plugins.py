@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -85,8 +86,26 @@ def load(kind: str, name: str, *, also_known: Iterable[str] = ()) -> Any:
         return _load(kind, name, built_in[name])
     outside = {found.name: found for found in entry_points(group=f"holdover.{kind}s")}
     if name in outside:
-        return outside[name].load()
+        with advising(f"the {kind} {name!r}"):
+            return outside[name].load()
     raise UnknownName(unknown(kind, name, {*built_in, *outside, *also_known}))
+
+
+@contextmanager
+def advising(what: str) -> Iterator[None]:
+    """Say who needs a library that is missing, if importing one fails.
+
+    Raises:
+        MissingDependency: It names *what* needs it.
+    """
+    try:
+        yield
+    except MissingDependency:
+        raise
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"{what} needs {error.name!r}, which is not installed"
+        ) from error
 
 
 def check_choice(option: str, value: object, choices: Iterable[str]) -> None:

@@ -82,9 +82,14 @@ def listed(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
+def is_secret(key: str) -> bool:
+    """Say whether what is called so is a secret."""
+    return _SECRET.search(key) is not None
+
+
 def shown(key: str, value: object) -> str:
     """Show *value* in an error, unless it is or holds a secret."""
-    return repr(_HIDDEN) if _SECRET.search(key) else masked(repr(value))
+    return repr(_HIDDEN) if is_secret(key) else masked(repr(value))
 
 
 def masked(text: str) -> str:

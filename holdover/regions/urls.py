@@ -13,12 +13,14 @@ from typing import Any, TypeGuard
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from holdover.regions.assembling import backend_maker
+from holdover.regions.blaming import saying
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.options import (
     ARGUMENTS,
     Options,
     Written,
-    saying,
+    is_part,
+    put_once,
     setting_types,
 )
 from holdover.regions.texts import is_readable, listed, masked
@@ -71,8 +73,8 @@ class Scheme:
 def _nothing(address: Address) -> dict[str, Any]:
     if address.host or address.path.strip("/"):
         raise address.refused(
-            "names a place, and memory has none: write 'memory://', with the backend's "
-            "arguments in the query"
+            f"names a place, where there is none: write '{address.scheme}://', with "
+            "arguments and settings in the query"
         )
     return {}
 
@@ -123,6 +125,35 @@ def _hosts(address: Address) -> dict[str, Any]:
     return {"url": hosts}
 
 
+def _nodes(address: Address) -> dict[str, Any]:
+    if address.path.strip("/"):
+        raise address.refused(
+            f"must be hosts only, as '{address.scheme}://one:6379,two:6379'"
+        )
+    return {"startup_nodes": _members(address), **_account(address)}
+
+
+def _sentinels(address: Address) -> dict[str, Any]:
+    service = unquote(address.path).strip("/")
+    found = {"sentinels": _members(address), **_account(address)}
+    return {**found, "service_name": service} if service else found
+
+
+def _members(address: Address) -> list[str]:
+    hosts = listed(address.host.rpartition("@")[2])
+    if "@" in address.path:
+        raise address.refused(_ENCODING)
+    if not hosts:
+        raise address.refused("names no host")
+    return hosts
+
+
+def _account(address: Address) -> dict[str, Any]:
+    user, _, password = address.host.rpartition("@")[0].partition(":")
+    given = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in given.items() if value}
+
+
 # redis.readthedocs.io, "Connecting to Redis": what from_url() reads of a query.
 _REDIS_PARAMETERS = frozenset(
     listed(
@@ -147,6 +178,10 @@ SCHEMES = {
     "unix": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),
     "valkey": Scheme("holdover.valkey", _server, _REDIS_PARAMETERS),
     "valkeys": Scheme("holdover.valkey", _server, _REDIS_PARAMETERS),
+    "redis-sentinel": Scheme("holdover.redis_sentinel", _sentinels),
+    "valkey-sentinel": Scheme("holdover.valkey_sentinel", _sentinels),
+    "redis-cluster": Scheme("holdover.redis_cluster", _nodes),
+    "valkey-cluster": Scheme("holdover.valkey_cluster", _nodes),
     "memcached": Scheme("holdover.memcached", _hosts),
     "sqlite": Scheme("holdover.sql", _url, _ANY),
     "postgresql": Scheme("holdover.sql", _url, _ANY),
@@ -191,7 +226,7 @@ def read_url(url: str, where: str = "the URL") -> dict[str, Written]:
             found[key] = Written(f"{name} in {where}", value, is_text=True)
     for name, value in scheme.read(address).items():
         held = "?".join([value, "&".join(kept)]) if kept else value
-        found[ARGUMENTS + name] = Written(where, held, is_text=False)
+        put_once(found, ARGUMENTS + name, Written(where, held, is_text=False))
     return found
 
 
@@ -232,10 +267,11 @@ def _address(start: str, url: str) -> Address:
 
 
 def _scheme(address: Address) -> Scheme:
-    name = address.scheme.partition("+")[0]
-    if name not in SCHEMES:
-        raise UnknownName(unknown("kind of URL", name, SCHEMES))
-    return SCHEMES[name]
+    name, _, driver = address.scheme.partition("+")
+    found = SCHEMES.get(name)
+    if found is None or (driver and found.parameters != _ANY):
+        raise UnknownName(unknown("kind of URL", address.scheme, SCHEMES))
+    return found
 
 
 def _parameters(address: Address, query: str) -> Query:
@@ -252,6 +288,8 @@ def _parameters(address: Address, query: str) -> Query:
 def _stays_in_url(name: str, maker: object, scheme: Scheme, where: str) -> bool:
     """Say whether a parameter is for the client; refuse one that nobody knows."""
     arguments = getattr(maker, "known_arguments", None)
+    if is_part(name, arguments or ()):
+        return False
     # dogpile.cache ignores its arguments of these names where there is a URL.
     is_place = scheme.parameters is not None and name in _PLACE
     if name in (arguments or ()) and not is_place:

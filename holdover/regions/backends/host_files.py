@@ -42,9 +42,14 @@ def check_private(path: str) -> bool:
             f"({os.geteuid()}): give the cache a directory of its own"
         )
     if found.st_mode & _OTHERS_MAY_WRITE:
+        advice = "chmod 700 it"
+        if (
+            found.st_mode & stat.S_ISVTX
+        ):  # it is everybody's, as /tmp, and has to stay so
+            advice = "give the cache a directory of its own in it"
         raise InsecureDirectory(
             f"{path} can be written by other users (mode "
-            f"{stat.S_IMODE(found.st_mode):o}): chmod 700 it"
+            f"{stat.S_IMODE(found.st_mode):o}): {advice}"
         )
     return True
 

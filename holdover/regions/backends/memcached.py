@@ -54,6 +54,8 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
         memcached_expire_time: Seconds for which values are kept that have no ttl of
             their own (default 0: without end).
         tls_context: An ``ssl.SSLContext`` for encrypted connections (pymemcache only).
+        distributed_lock, lock_timeout: dogpile.cache's, without effect: leases take
+            its lock's place.
         time_source: The clocks to go by, other than for ttls; for tests.
     """
 

@@ -29,6 +29,8 @@ KNOWN_ARGUMENTS = MappingProxyType(
         "max_bytes": int,
         "memcached_expire_time": float,
         "tls_context": ssl.SSLContext,
+        "distributed_lock": bool,
+        "lock_timeout": float,
         "time_source": TimeSource,
     }
 )
@@ -118,10 +120,10 @@ def _server(given: object) -> str:
     if not colon or text.endswith("]"):
         host, port = text, str(_DEFAULT_PORT)
     bare = host.startswith("[") or ":" not in host
-    if not host or "/" in host or not bare or not _is_port(port):
+    if not host or set("/, ") & set(host) or not bare or not _is_port(port):
         raise ConfigurationError(
             "a server of memcached must be 'host', 'host:port', '[IPv6]:port' or the "
-            f"path of its socket, got {given!r:.80}"
+            f"path of its socket, and several a list of them, got {given!r:.80}"
         )
     return f"{host}:{int(port)}"
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from holdover.regions.backends.base import Backend
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Busy, Grant, Lease, LeaseKind, Stored
+from holdover.regions.backends.transactional import Transactional
 from holdover.regions.envelope import new_fence
 from holdover.regions.ticks import ClockState, Reach
 
 _CLOCK = ClockState(tick=1, hard_floor=1, soft_floor=0)
 
 
-class NullBackend(Backend):
+class NullBackend(Backend, Transactional):
     """A backend without entries. It takes no arguments."""
 
     capabilities = Capabilities(
@@ -28,6 +30,7 @@ class NullBackend(Backend):
         bounded_by=("nothing",),
         clock="none",
         expires_by_itself=True,
+        transactional=True,
     )
     known_arguments = frozenset[str]()
 
@@ -102,6 +105,20 @@ class NullBackend(Backend):
     ) -> ClockState:
         """See `Backend.advance`. There is nothing to invalidate."""
         return _CLOCK
+
+    def remove_within(self, connection: Any, keys: Sequence[str]) -> bool:
+        """See `Transactional.remove_within`. The transaction is left alone."""
+        return False
+
+    def advance_within(
+        self,
+        connection: Any,
+        region: str,
+        *,
+        hard: bool,
+        reaches: Sequence[Reach] = (),
+    ) -> None:
+        """See `Transactional.advance_within`. There is nothing to invalidate."""
 
     def purge(self) -> int:
         """See `Backend.purge`."""

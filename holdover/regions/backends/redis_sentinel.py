@@ -148,8 +148,10 @@ class _Sentinels(Sentinel):
             found: Place = find(mine, service_name)
         except MasterNotFoundError as error:
             count = len(mine.sentinels)
+            _, dash, why = str(error).rpartition(" - ")  # of the last that failed
             raise ClosedConnection(
                 f"none of {count} sentinels knows a master {service_name!r} that is up"
+                f"{dash and f' ({why})'}"
             ) from error
         self.sentinels = mine.sentinels
         return found

@@ -15,7 +15,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from holdover.regions.backends.capabilities import Capabilities
-from holdover.regions.errors import ConfigurationError, MissingDependency
+from holdover.regions.backends.sql_parameters import refuse_unknown
+from holdover.regions.errors import ConfigurationError, MissingDependency, unknown
 
 T = TypeVar("T")
 DEFAULT_MAX_BYTES = 64 << 20
@@ -63,7 +64,10 @@ def parsed(url: object) -> URL:
     try:
         found = make_url(url)
     except (ArgumentError, ValueError):  # its message may hold a password
-        raise ConfigurationError("url is no database URL of SQLAlchemy's") from None
+        raise ConfigurationError(
+            "url must be a database's, as SQLAlchemy writes it, such as "
+            "'sqlite:////var/cache/shop.db' or 'postgresql://user@host/shop'"
+        ) from None
     return found.set(drivername=_PREFERRED.get(found.drivername, found.drivername))
 
 
@@ -75,6 +79,7 @@ def engine_for(url: URL, *, timeout: float, connect_timeout: float) -> Engine:
         MissingDependency: The driver is not installed.
     """
     try:
+        refuse_unknown(url)
         arguments = _connect_arguments(url, timeout, connect_timeout)
         return create_engine(url, poolclass=NullPool, connect_args=arguments)
     except ModuleNotFoundError as error:
@@ -82,7 +87,12 @@ def engine_for(url: URL, *, timeout: float, connect_timeout: float) -> Engine:
         raise MissingDependency(
             f"{url.drivername!r} needs {error.name!r}: pip install {package!r}"
         ) from error
-    except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
+    except NoSuchModuleError as error:
+        said = unknown("database", url.drivername, ("sqlite", *_PREFERRED))
+        raise ConfigurationError(f"holdover.sql: {said}") from error
+    except ConfigurationError:
+        raise
+    except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigurationError(f"holdover.sql: {error}") from error
 
 
@@ -266,6 +276,11 @@ def file_at(path: str) -> tuple[int, int] | None:
 
 
 # -- what ails a connection ----------------------------------------------------
+
+
+def said(error: Exception) -> str:
+    """Give what a driver said, in one line, without what SQLAlchemy adds."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def has_ended(dialect: Any, connection: Any) -> bool:

@@ -304,7 +304,7 @@ class Link:
     def _fail(self, error: BaseException) -> NoReturn:
         if isinstance(error, BackendError) or not isinstance(error, Exception):
             raise error
-        raise BackendError(f"asking the database: {error}") from error
+        raise BackendError(f"asking the database: {drivers.said(error)}") from error
 
     def opened(self, seat: Seat | None = None) -> Wire:
         """Open a connection; without a *seat* it is the caller's alone.

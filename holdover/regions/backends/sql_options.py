@@ -99,7 +99,10 @@ def _engine(
 ) -> Engine:
     url, engine = arguments.get("url"), arguments.get("engine")
     if (url is None) == (engine is None):
-        raise ConfigurationError("holdover.sql needs either url or engine")
+        raise ConfigurationError(
+            "holdover.sql needs a url, such as 'sqlite:////var/cache/shop.db', or an "
+            f"engine; got {'neither' if url is None else 'both'}"
+        )
     if engine is None:
         read = drivers.parsed(url)
         drivers.refuse_memory(read)
