@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import os
+import resource
 
 import pytest
 import redis
@@ -34,6 +36,18 @@ def clock(request):
         case "holdover.sql":
             return request.getfixturevalue("aging_database")
     return FakeClock()
+
+
+@pytest.fixture
+def many_open_files():
+    """More open files than select() knows, so that whatever is opened next is above."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2048), limits[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1024)]
+    yield
+    for one in held:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.fixture

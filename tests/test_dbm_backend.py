@@ -95,6 +95,54 @@ def test_what_appears_meanwhile_is_refused(filename, backend):
     assert filename.read_bytes() == b"theirs"
 
 
+@pytest.fixture
+def lock(tmp_path):
+    """A lock file of a name of its own."""
+    return tmp_path / "precious"
+
+
+def test_a_lock_file_that_is_none(lock, new_backend):
+    """Whatever else goes by its name is not overwritten, found early or late."""
+    late = new_backend(rw_lockfile=lock)
+    lock.write_text("theirs")
+    with pytest.raises(ConfigurationError, match=r"precious is not the lock file of"):
+        new_backend(rw_lockfile=lock)
+    with pytest.raises(BackendError, match=r"precious is not the lock file of"):
+        late.write("k", b"v", ttl=None)
+    assert lock.read_text() == "theirs"
+
+
+def test_a_lock_file_for_two_databases(lock, tmp_path, dogpiles, new_backend):
+    """It tells of one whether it is whole, and whose it is: not of the other."""
+    late = new_backend(filename=tmp_path / "two", rw_lockfile=lock)
+    new_backend(rw_lockfile=lock).write("k", b"v", ttl=None)
+    with pytest.raises(BackendError, match="is not the lock file of"):
+        late.write("k", b"v", ttl=None)
+    before = {one: one.read_bytes() for one in databases(tmp_path) if one.is_file()}
+    with pytest.raises(ConfigurationError, match="is not the lock file of"):
+        new_backend(filename=dogpiles, rw_lockfile=lock)
+    assert before == {one: one.read_bytes() for one in before}
+    assert new_backend(rw_lockfile=lock).read("k", REGION)[0] == b"v"
+
+
+def test_a_lock_file_that_a_power_cut_has_emptied(filename, backend):
+    """What was never written to the disk is nobody's."""
+    backend.write("k", b"v", ttl=None)
+    for one in databases(filename.parent):
+        one.unlink()
+    lock = filename.with_name("shop.dbm.rw.lock")
+    lock.write_bytes(bytes(len(lock.read_bytes())))
+    backend.write("k", b"w", ttl=None)
+    assert backend.read("k", REGION)[0] == b"w"
+
+
+def test_a_cache_that_was_moved(filename, backend, new_backend):
+    """A database and its lock file may be moved together."""
+    backend.write("k", b"v", ttl=None)
+    moved = filename.parent.rename(filename.parent.with_name("moved"))
+    assert new_backend(filename=moved / filename.name).read("k", REGION)[0] == b"v"
+
+
 def test_making_a_backend_touches_nothing(filename, backend):
     """Files are made by what is first stored, for this user alone."""
     assert not filename.parent.exists()

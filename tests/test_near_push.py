@@ -208,6 +208,31 @@ def test_without_a_prefix(store, other):
     wait_until(lambda: region.get("key") is NO_VALUE, patience=SOON)
 
 
+def test_others_names_that_are_no_text(redis_server, heard):
+    """Without a prefix it hears of all names, and understands those that are ours."""
+    region = hearing(make_on(OnRedis(redis_server), made_by=dogpile_region))
+    other = make_on(OnRedis(redis_server), made_by=dogpile_region, near_ttl=None)
+    events = heard(region)
+    other.set("key", "old")
+    near_with(region, "key", "old")
+    redis_server.client().set(b"\xff\xfe", "theirs")
+    other.set("key", "new")
+    wait_until(lambda: region.get("key") == "new", patience=SOON)
+    assert events == []
+
+
+def test_many_open_files(postgres, many_open_files, heard):
+    """A connection of a high number is heard like any other."""
+    region = hearing(make_on(OnPostgres(postgres)))
+    other = make_on(OnPostgres(postgres), near_ttl=None)
+    events = heard(region)
+    other.set("key", "old")
+    near_with(region, "key", "old")
+    other.set("key", "new")
+    wait_until(lambda: region.get("key") == "new", patience=SOON)
+    assert events == []
+
+
 def test_another_process_s_changes(store, region, other):
     """So it is between processes."""
     other.set("key", "old")

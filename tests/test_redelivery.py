@@ -137,6 +137,14 @@ class Frozen(Outage):
         self._refuse()
         super().write_multi(stored, ttl=ttl)
 
+    def compare_and_set(self, key, stored, *, seen, ttl):
+        """See `Backend.compare_and_set`."""
+        if self.is_down:
+            assert seen is None  # what is to be replaced is there only once
+            self.late.append((key, stored, ttl))
+        self._refuse()
+        return super().compare_and_set(key, stored, seen=seen, ttl=ttl)
+
     def go_on(self):
         """Carry it out."""
         for key, stored, ttl in self.late:
@@ -166,6 +174,53 @@ def test_a_write_that_comes_after_its_removal_is_removed(verb):
         clock.advance(2)
         assert region.get_multi(["k", "j"]) == [NO_VALUE] * 2
     assert not region._tier._guard.undelivered
+
+
+def test_what_was_to_be_added_is_removed_too():
+    """An `add` that failed may come after the removal that was to follow it."""
+    backend, clock = Frozen(), FakeClock()
+    region = make_region("late", time_source=clock).configure(backend, 60)
+    backend.is_down = True
+    with pytest.raises(BackendError):
+        region.add("k", "old")
+    backend.is_down = False
+    clock.advance(5)
+    assert not region.delete("k").pending
+    backend.go_on()
+    assert region.get("k") is NO_VALUE
+    assert backend.read("k", "late")[0] is None
+
+
+@pytest.mark.parametrize("ask", ["get", "get_or_create"])
+def test_a_write_that_comes_right_after_it_was_looked_for(ask, monkeypatch):
+    """What is known to be late is not served, whenever it comes."""
+    backend, clock = Frozen(), FakeClock()
+    region = make_region("late", time_source=clock).configure(backend, 60)
+    backend.is_down = True
+    assert region.set("k", "old").pending
+    backend.is_down = False
+    clock.advance(5)
+    assert not region.set("k", "new").pending
+    reads, read, acquire = [], backend.read, backend.acquire
+
+    def read_late(*args):
+        reads.append(args)
+        if len(reads) == 2:
+            backend.go_on()
+        return read(*args)
+
+    def acquire_late(*args, **kwargs):
+        backend.go_on()
+        return acquire(*args, **kwargs)
+
+    monkeypatch.setattr(backend, "read", read_late)
+    monkeypatch.setattr(backend, "acquire", acquire_late)
+    if ask == "get":
+        assert region.get("k") is NO_VALUE
+    else:
+        assert region.get_or_create("k", lambda: "newer") == "newer"
+        assert region.get("k") == "newer"
+    assert len(reads) > 1
 
 
 def test_what_is_set_again_is_kept():

@@ -890,6 +890,18 @@ def test_a_terminated_connection_is_renewed(postgres):
     assert isinstance(backend.acquire("k", REGION, ttl=5.0, seen=1), Lease)
 
 
+def test_many_open_files(postgres, many_open_files):
+    """A connection of a high number is not taken for one that has ended."""
+    url = f"{postgres.url}?application_name=many"
+    backend = SqlBackend({"url": url, "create_table": True, **PATIENT})
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'many'"
+    backend.write("k", sealed(1), ttl=None)
+    before = postgres.run(query)
+    backend.write("k", sealed(2), ttl=None)
+    assert len(before) == 1
+    assert postgres.run(query) == before
+
+
 def test_a_killed_mariadb_connection_is_renewed(mariadb):
     """The same on the other server."""
     backend = SqlBackend({"url": mariadb.url, "create_table": True})

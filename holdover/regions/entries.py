@@ -21,6 +21,7 @@ from holdover.regions.envelope import (
     Entry,
     Unreadable,
     fence_of,
+    fence_seen,
     new_fence,
 )
 from holdover.regions.errors import BackendError, ValueTooLarge
@@ -73,6 +74,7 @@ class Entries:
         self.also_invalid: Callable[[float], Standing] | None = None
         self._guard = Guard(region, listeners, time_source)
         self._guard.redeliver_by(self._deliver_all)
+        self._late = self._guard.undelivered.late
         self.tell = self._guard.tell
 
     # -- reading ---------------------------------------------------------------
@@ -133,6 +135,8 @@ class Entries:
 
     def _judge(self, stored: Stored, tick: int, key: str, lifetime: Lifetime) -> Found:
         entry = self._open(stored, key)
+        if self._late and Late(key, entry.fence) in self._late:
+            return Found(Freshness.GONE, entry)
         standing = self._clock.standing(entry, key, tick)
         if self.also_invalid is not None and standing is not Standing.HARD:
             standing = self.also_invalid(entry.created_at)
@@ -298,14 +302,20 @@ class Entries:
             BackendError: The backend could not do it.
         """
         stored, ttl = self._seal(key, entry), self._ttl(entry)
-        return self._guard.call(
-            self._guard.writing,
-            self.backend.compare_and_set,
-            key,
-            stored,
-            seen=fence_seen(seen),
-            ttl=ttl,
-        )
+        fence = fence_seen(seen)
+        try:
+            return self._guard.call(
+                self._guard.writing,
+                self.backend.compare_and_set,
+                key,
+                stored,
+                seen=fence,
+                ttl=ttl,
+            )
+        except BackendError:
+            if fence is None:  # else it comes over what was seen, or not at all
+                self._guard.distrust(Late(key, entry.fence))
+            raise
 
     def entry(
         self,
@@ -338,8 +348,3 @@ class Entries:
         if entry.kept_until == FOREVER:
             return None
         return max(0.0, entry.kept_until - self.now())
-
-
-def fence_seen(entry: Entry) -> int | None:
-    """Give the fence that a caller has seen; None if there was nothing to see."""
-    return None if entry is ABSENT else entry.fence

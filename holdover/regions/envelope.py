@@ -215,6 +215,11 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
+def fence_seen(entry: Entry) -> int | None:
+    """Give the fence that a caller has seen; None if there was nothing to see."""
+    return None if entry is ABSENT else entry.fence
+
+
 def _trailer(
     entry: Entry, lengths: tuple[int, int, int], flags: int, tag: bytes
 ) -> bytes:

@@ -116,9 +116,7 @@ class Guard:
                 raise
             return Delivery()  # what was there before has been removed
         except BackendError:
-            for one in (*pending, *late):
-                self.undelivered.remember(one)
-            self.see_to_redelivery()
+            self.distrust(*pending, *late)
             if strict:
                 raise
             return Delivery(pending=True)
@@ -126,6 +124,12 @@ class Guard:
             for one in pending:
                 self.undelivered.delivered(one, begun)
         return Delivery(existed=existed is True)
+
+    def distrust(self, *what: Pending) -> None:
+        """Remember what the backend has yet to be told."""
+        for one in what:
+            self.undelivered.remember(one)
+        self.see_to_redelivery()
 
     def expel(self, late: Late, backend: Backend) -> None:
         """Remove what a late write has stored, if it has come.

@@ -16,8 +16,8 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
-from holdover.regions.entries import Entries, fence_seen
-from holdover.regions.envelope import Entry
+from holdover.regions.entries import Entries
+from holdover.regions.envelope import Entry, fence_seen
 from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import NOT_STORED, Committed, Found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 from holdover.regions.forks import ForkSafeLock
@@ -38,13 +39,15 @@ class Undelivered:
     """The keys whose stored values this process must not trust.
 
     Bounded: beyond ten thousand keys, the whole region is distrusted instead.
+
+    Attributes:
+        late: The writes that may still come, and when the backend has answered first
+            since (steady clock).
     """
 
     def __init__(self) -> None:
         self._keys: dict[Pending, int] = {}  # what -> when it was noted
-        self._answered_at: dict[
-            Late, float
-        ] = {}  # when it did first, since it was noted
+        self.late: dict[Late, float] = {}
         self._moments = itertools.count(1)
         self._lock = ForkSafeLock()  # guards changes of both
 
@@ -77,10 +80,10 @@ class Undelivered:
         with self._lock.held:
             self._keys[key] = self.moment()
             if isinstance(key, Late):
-                self._answered_at.pop(key, None)
+                self.late[key] = math.inf
             if len(self._keys) > _MOST:
                 self._keys = {WHOLE_REGION: self.moment()}
-                self._answered_at.clear()
+                self.late.clear()
 
     def delivered(self, key: Pending, begun: int) -> None:
         """Trust *key* again, unless it was noted after the removal had *begun*."""
@@ -96,7 +99,8 @@ class Undelivered:
             now: When that began (steady clock).
         """
         with self._lock.held:
-            if late not in self._keys:
+            if late not in self.late:
                 return
-            if now - self._answered_at.setdefault(late, now) >= _LATEST:
-                del self._keys[late], self._answered_at[late]
+            self.late[late] = first = min(self.late[late], now)
+            if now - first >= _LATEST:
+                del self._keys[late], self.late[late]

@@ -28,6 +28,7 @@ from holdover.regions.backends.host_files import (
     unlink,
 )
 from holdover.regions.backends.host_locks import FileLocks
+from holdover.regions.backends.host_records import digest
 from holdover.regions.errors import (
     BackendError,
     ConfigurationError,
@@ -36,10 +37,12 @@ from holdover.regions.errors import (
 
 log = logging.getLogger("holdover")
 
-# What the lock file says: whose it is, how it stands, by which module it was made.
+# What the lock file says: how the database stands, by which module it was made, and
+# which it is.
 _OURS = b"holdover dbm 1 "
 _CLEAN, _CHANGING = b"-", b"*"
-_LENGTH = len(_OURS) + 2 + 20  # with the longest name of a module
+_MODULE = slice(len(_OURS) + 2, len(_OURS) + 22)
+_LENGTH = _MODULE.stop + 41
 
 
 @dataclass(slots=True)
@@ -51,16 +54,17 @@ class _Marker:
     """
 
     descriptor: int
+    database: str
 
     def read(self) -> tuple[bytes, str] | None:
         """Give how the database stands and its module; None if it is not ours."""
         found = os.pread(self.descriptor, _LENGTH, 0)
-        return _told(found) if _is_ours(found) else None
+        return _told(found) if _is_of(found, self.database) else None
 
     def begin(self, module: str) -> None:
         """Make it ours."""
-        said = _OURS + _CLEAN + b" " + module.encode()
-        os.pwrite(self.descriptor, said.ljust(_LENGTH), 0)
+        said = _OURS + _CLEAN + b" " + f"{module:20} {self.database}".encode()
+        os.pwrite(self.descriptor, said, 0)
 
     def say(self, state: bytes) -> None:
         """Tell whoever comes after a sudden end how the database stands."""
@@ -136,6 +140,8 @@ class DbmStore:
     ) -> None:
         self._path = path
         self._lock_path = lock_path
+        # As it is called beside its lock file, so that both can be moved together.
+        self._name = digest(os.path.relpath(path, os.path.dirname(lock_path)))
         self._most = most
         self._locks = FileLocks(lock_timeout)
         self._directories = {os.path.dirname(path), os.path.dirname(lock_path)}
@@ -156,7 +162,7 @@ class DbmStore:
         """
         self._see_directories()
         with self._locks.hold(self._lock_path) as descriptor:
-            marker = _Marker(descriptor)
+            marker = _Marker(descriptor, self._name)
             module = self._ready(marker, changes=changes)
             step = Step(None, marker)
             try:
@@ -221,23 +227,31 @@ class DbmStore:
 
     def _refuse_foreign(self) -> None:
         """Refuse files which are there and of which the lock file does not know."""
+        said = self._said()
+        if _is_of(said, self._name):
+            return
+        if said.strip(b"\0"):  # which a power cut may have left of nothing
+            raise ConfigurationError(
+                f"{self._lock_path} is not the lock file of {self._path}, and would be "
+                "overwritten: give each database an rw_lockfile of its own"
+            )
         found = [
             self._path + suffix
             for suffix in EVERYBODYS_FILES
             if os.path.lexists(self._path + suffix)
         ]
-        if found and not self._is_claimed():
+        if found:
             raise ConfigurationError(
                 f"{found[0]} is not a database of holdover.dbm, which would not touch "
                 "what dogpile.cache, Beaker or others keep there: give another "
                 "filename, or remove it"
             )
 
-    def _is_claimed(self) -> bool:
+    def _said(self) -> bytes:
         try:
-            return _is_ours(read_file(self._lock_path) or b"")
+            return read_file(self._lock_path) or b""
         except OSError:
-            return False
+            return b""
 
     def _see_directories(self) -> None:
         """Look every time: somebody else may have been quicker to make them again."""
@@ -255,11 +269,12 @@ def _close(step: Step) -> None:
         database.close()
 
 
-def _is_ours(marker: bytes) -> bool:
-    return marker.startswith(_OURS) and len(marker) >= _LENGTH
+def _is_of(marker: bytes, database: str) -> bool:
+    name = marker[_MODULE.stop : _LENGTH]
+    return marker.startswith(_OURS) and name == f" {database}".encode()
 
 
 def _told(marker: bytes) -> tuple[bytes, str]:
     """Take a marker apart."""
-    rest = marker[len(_OURS) : _LENGTH]
-    return rest[:1], rest[2:].decode("ascii", "replace").strip()
+    state = marker[len(_OURS) : len(_OURS) + 1]
+    return state, marker[_MODULE].decode("ascii", "replace").strip()

@@ -19,8 +19,8 @@ _SPINS_BEFORE_SLEEPING = 20
 class FileLocks:
     """Critical sections, each named by a lock file, across threads and processes.
 
-    The kernel frees a lock whose process dies. Lock files are never removed: a
-    process could hold the removed one while another locks its successor.
+    The kernel frees a lock whose process dies. Lock files are never removed; where
+    somebody else does (``rm -r``), who waits for the old one goes on to its successor.
 
     Args:
         timeout: Seconds that one waits for another.
@@ -45,18 +45,22 @@ class FileLocks:
             BackendError: It was not free within the timeout.
         """
         deadline = time.monotonic() + self._timeout
-        descriptor = open_private(path, os.O_RDWR)
-        # A file object, since that is closed, and so unlocked, even if an exception
-        # from outside (a signal, a time limit) strikes between two steps.
-        with io.FileIO(descriptor, "r+") as file:
-            self._open.add(file)
-            try:
-                self._lock_file(descriptor, deadline)
-                yield descriptor
-            finally:
-                self._open.discard(file)
-                # Closing alone would not unlock what a fork's child has inherited.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        while True:
+            descriptor = open_private(path, os.O_RDWR)
+            # A file object, since that is closed, and so unlocked, even if an exception
+            # from outside (a signal, a time limit) strikes between two steps.
+            with io.FileIO(descriptor, "r+") as file:
+                self._open.add(file)
+                try:
+                    self._lock_file(descriptor, deadline)
+                    if _is_at(path, descriptor):
+                        yield descriptor
+                        return
+                finally:
+                    self._open.discard(file)
+                    # Closing alone would not unlock what a fork's child has inherited.
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+            self._go_on_until(deadline)
 
     def _lock_file(self, descriptor: int, deadline: float) -> None:
         # Not a blocking flock: that could not time out, and would stop a whole
@@ -66,11 +70,21 @@ class FileLocks:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise BackendError(
-                        f"a lock file was not free for {self._timeout} s"
-                    ) from None
+                self._go_on_until(deadline)
                 spins += 1
                 time.sleep(0 if spins < _SPINS_BEFORE_SLEEPING else 0.0005)
             else:
                 return
+
+    def _go_on_until(self, deadline: float) -> None:
+        if time.monotonic() >= deadline:
+            message = f"a lock file was not free for {self._timeout} s"
+            raise BackendError(message) from None
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    """Say whether an open file is still the one that goes by that name."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

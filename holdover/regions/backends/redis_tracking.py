@@ -109,17 +109,19 @@ class Tracking:
             case [b"message", channel, None] if channel == _CHANNEL:
                 return [None]
             case [b"message", channel, [*names]] if channel == _CHANNEL:
-                return [self._change(name) for name in names if self._concerns(name)]
+                return [change for name in names for change in self._changes_at(name)]
         raise BackendError(f"Redis said {message!r:.80} where a change was expected")
 
-    def _concerns(self, name: bytes) -> bool:
-        is_value = not name.startswith(OURS) or name.startswith(VALUES)
-        return is_value or name == self._clock
-
-    def _change(self, name: bytes) -> Change:
+    def _changes_at(self, name: bytes) -> list[Change]:
+        """Give what a name means that was changed: nothing, if it is none of ours."""
         if name == self._clock:
-            return None
-        return name.removeprefix(VALUES).decode("utf-8", "surrogatepass")
+            return [None]
+        if name.startswith(OURS) and not name.startswith(VALUES):
+            return []
+        try:
+            return [name.removeprefix(VALUES).decode("utf-8", "surrogatepass")]
+        except UnicodeDecodeError:  # without a prefix one hears of everybody's
+            return []
 
 
 def _translated() -> contextlib.AbstractContextManager[None]:

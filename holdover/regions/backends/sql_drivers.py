@@ -292,10 +292,17 @@ def has_ended(dialect: Any, connection: Any) -> bool:
         return False
     try:
         if hasattr(connection, "fileno"):  # an idle server has nothing to say
-            return bool(select.select([connection.fileno()], [], [], 0)[0])
+            return has_something_to_say(connection.fileno(), 0.0)
         return not dialect.do_ping(connection)
     except Exception:  # noqa: BLE001 - it is not usable, whatever ails it
         return True
+
+
+def has_something_to_say(descriptor: int, wait: float) -> bool:
+    """Say whether something is to be read, now or within *wait* seconds."""
+    poll = select.poll()  # since select() knows no numbers above 1023
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(wait * 1000))
 
 
 def is_broken(dialect: Any, connection: Any, error: BaseException) -> bool:

@@ -6,12 +6,12 @@ a rollback. The message is the row's name, since it may have no more than 8000 b
 
 from __future__ import annotations
 
-import select
 from contextlib import AbstractContextManager
 from typing import Any
 
 from holdover.regions.backends.base import translated
 from holdover.regions.backends.pushing import Change, Pushing
+from holdover.regions.backends.sql_drivers import has_something_to_say
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_records import clock_id, is_value, key_of, value_id
 from holdover.regions.backends.sql_seats import Wire
@@ -66,7 +66,7 @@ class Listening:
         """See `Subscription.changes`."""
         raw = self._wire.raw
         with _translated():
-            if not self._arrived and select.select([raw.fileno()], [], [], wait)[0]:
+            if not self._arrived and has_something_to_say(raw.fileno(), wait):
                 raw.pgconn.consume_input()
                 while (message := raw.pgconn.notifies()) is not None:
                     raw.pgconn.notify_handler(message)

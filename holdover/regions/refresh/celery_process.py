@@ -101,7 +101,9 @@ class WorkerProcess:
 
     def _write(self, line: memoryview, deadline: float) -> int:
         left = max(0.0, deadline - time.monotonic())
-        if not select.select([], [self._orders], [], left)[1]:
+        poll = select.poll()  # since select() knows no numbers above 1023
+        poll.register(self._orders, select.POLLOUT)
+        if not poll.poll(left * 1000):
             # Maybe in the middle of a line, behind which nothing could be understood.
             self._child.kill()
             raise RunnerUnavailable("the worker process does not read its orders")
