@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import select
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ class PymemcacheConnection:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        # When its thread has ended. Not __del__, which might come after that of the
+        # socket, which complains.
+        weakref.finalize(self, client.close).atexit = False
 
     def get_multi(self, names: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Connection.get_multi`.
@@ -89,8 +93,6 @@ class PymemcacheConnection:
     def close(self) -> None:
         """See `Connection.close`."""
         self._client.close()
-
-    __del__ = close  # its thread has ended
 
 
 def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
@@ -240,6 +241,7 @@ class Link:
 
     def _connect(self, connection: Any) -> None:
         connection.connect()  # does nothing if it is
+        _close_with(connection)
 
     @contextmanager
     def _borrowed(self) -> Iterator[Any]:
@@ -252,6 +254,7 @@ class Link:
             ) from None
         try:
             connection = self._pool.get_connection(*self._words)
+            _close_with(connection)
             try:
                 yield connection
             except BaseException:
@@ -261,6 +264,18 @@ class Link:
                 self._pool.release(connection)
         finally:
             seat.leave()
+
+
+def _close_with(connection: Any) -> None:
+    """Have the socket of a *connection* closed when nobody has that any more.
+
+    It would be anyway; but the garbage collector may come to the socket first, which
+    then complains that nobody has closed it.
+    """
+    sock = connection._sock  # noqa: SLF001 - redis-py has no other way to it
+    if getattr(connection, "closed_with", None) is not sock:
+        connection.closed_with = sock
+        weakref.finalize(connection, sock.close).atexit = False
 
 
 def accepted(replies: list[Any]) -> list[Any]:
