@@ -126,6 +126,19 @@ class TestEmbedded:
         assert made_by != os.getpid()
         assert runs(tmp_path) == [os.getpid(), made_by]
 
+    def test_a_worker_process_beside_many_open_files(self, serve, many_open_files):
+        """A pipe of a high number is written to like any other."""
+        reports = Reports()
+        shop = serve(
+            CeleryRunner(worker="process", include=["shop"], on_outcome=reports)
+        )
+        shop.price(7)
+        shop.region.invalidate(hard=False)
+        shop.price(7)
+        [report] = reports.wait_for(1)
+        assert report.done, report
+        assert shop.price.get(7)[2] != os.getpid()
+
     def test_a_killed_worker_process_is_replaced(self, serve, tmp_path):
         """After SIGKILL of the worker the old value is served and the next one made."""
         reports = Reports()
