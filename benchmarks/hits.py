@@ -11,37 +11,45 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import pickle
 import random
-import socket
-import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pymemcache
-import redis
 from dogpile.cache import make_region as dogpile_region
 from dogpile.cache.util import sha1_mangle_key
+from redis.cluster import ClusterNode
 
 from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from floors import (
+    VALUE,
+    Call,
+    cluster_client,
+    dbm_floor,
+    file_floor,
+    mariadb_floor,
+    memcached_client,
+    memcached_floor,
+    memory_floor,
+    postgres_floor,
+    redis_client,
+    redis_floor,
+    sqlite_floor,
+)
+from redis_clusters import Cluster
+from redis_sentinels import SERVICE, SentinelGroup
 from servers import MemcachedServer, RedisServer
-from sql_servers import PostgresServer
+from sql_servers import MariaServer, PostgresServer
 
-VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
 LIMIT = 0.5  # of dogpile.cache's cost, for each backend
 NEAR_LIMIT = 1.1  # of the cost of a hit of holdover.memory, for a near hit
 NEAR = {"near_ttl": 3600.0}
-
-Call = Callable[[], object]
 
 
 @dataclass
@@ -91,96 +99,6 @@ def dogpiles(backend: str, **arguments) -> Call:
     )
 
 
-def memory_floor() -> Call:
-    values = {(1, 2, "abcdefgh"): VALUE}
-    return lambda: values[1, 2, "abcdefgh"]
-
-
-def file_floor(folder: Path) -> Call:
-    path = str(folder / "floor")
-    Path(path).write_bytes(pickle.dumps(VALUE))
-
-    def read() -> object:
-        descriptor = os.open(path, os.O_RDONLY)
-        data = os.read(descriptor, 65_536)
-        os.close(descriptor)
-        return pickle.loads(data)
-
-    return read
-
-
-def redis_floor(url: str) -> Call:
-    """Ask as cheaply as redis-py can: by one connection, without its client."""
-    pool = redis.Redis.from_url(url, protocol=2).connection_pool
-    connection = pool.connection_class(**pool.connection_kwargs)
-    connection.send_command("SET", "floor", pickle.dumps(VALUE))
-    connection.read_response()
-
-    def read() -> object:
-        connection.send_command("GET", "floor")
-        return pickle.loads(connection.read_response(disable_decoding=True))
-
-    return read
-
-
-def sqlite_floor(folder: Path) -> Call:
-    """Ask as cheaply as SQLite can be asked for one value."""
-    link = sqlite3.connect(folder / "floor.db", isolation_level=None)
-    link.execute("PRAGMA journal_mode = WAL")
-    link.execute("PRAGMA mmap_size = 67108864")
-    link.execute("CREATE TABLE t (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
-    link.execute("INSERT INTO t VALUES (?, ?)", (b"floor", pickle.dumps(VALUE)))
-    cursor = link.cursor()
-
-    def read() -> object:
-        cursor.execute("SELECT v FROM t WHERE k = ?", (b"floor",))
-        return pickle.loads(cursor.fetchone()[0])
-
-    return read
-
-
-def postgres_floor(server: PostgresServer) -> Call:
-    """Ask as cheaply as psycopg can: prepared, binary, by one cursor."""
-    cursor = server.connect().cursor(binary=True)
-    cursor.execute("CREATE TABLE t (k bytea PRIMARY KEY, v bytea)")
-    cursor.execute("INSERT INTO t VALUES (%s, %s)", (b"floor", pickle.dumps(VALUE)))
-
-    def read() -> object:
-        cursor.execute("SELECT v FROM t WHERE k = %s", (b"floor",))
-        return pickle.loads(cursor.fetchone()[0])
-
-    return read
-
-
-def redis_client(url: str) -> Call:
-    client = redis.Redis.from_url(url)
-    client.set("client", pickle.dumps(VALUE))
-    return lambda: pickle.loads(client.get("client"))
-
-
-def memcached_floor(server: str) -> Call:
-    """Ask over a bare socket, reading no more of the answer than its end."""
-    host, port = server.split(":")
-    link = socket.create_connection((host, int(port)))
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    data = pickle.dumps(VALUE)
-    link.sendall(b"set floor 0 0 %d\r\n%b\r\n" % (len(data), data))
-    link.recv(65_536)
-
-    def read() -> object:
-        link.sendall(b"get floor\r\n")
-        answer = link.recv(65_536)
-        return pickle.loads(answer[answer.index(b"\n") + 1 :])
-
-    return read
-
-
-def memcached_client(server: str) -> Call:
-    client = pymemcache.Client(server, no_delay=True)
-    client.set("client", pickle.dumps(VALUE), noreply=False)
-    return lambda: pickle.loads(client.get("client"))
-
-
 def databases(folder: Path, server: PostgresServer) -> list[Subject]:
     sqlite = ours("sql", url=f"sqlite:///{folder}/holdover.db")
     postgres = ours("sql", url=server.url, create_table=True)
@@ -189,6 +107,31 @@ def databases(folder: Path, server: PostgresServer) -> list[Subject]:
         Subject("holdover", "sqlite", sqlite),
         Subject("floor", "postgres", postgres_floor(server)),
         Subject("holdover", "postgres", postgres),
+    ]
+
+
+def mariadb(server: MariaServer) -> list[Subject]:
+    stored = ours("sql", url=server.url, create_table=True)
+    return [
+        Subject("floor", "mariadb", mariadb_floor(server)),
+        Subject("holdover", "mariadb", stored),
+    ]
+
+
+def families(cluster: Cluster, group: SentinelGroup) -> list[Subject]:
+    [node] = cluster.primaries
+    places = cluster.arguments["startup_nodes"]
+    own = [ClusterNode("127.0.0.1", node.port)]
+    sentinels = [("127.0.0.1", one.port) for one in group.sentinels]
+    known = {"sentinels": sentinels, "service_name": SERVICE}
+    return [
+        Subject("floor", "cluster", redis_floor(node.url)),
+        Subject("redis-py", "cluster", cluster_client(own)),
+        Subject("holdover", "cluster", ours("redis_cluster", startup_nodes=places)),
+        Subject("floor", "sentinel", redis_floor(group.master.url)),
+        Subject("redis-py", "sentinel", redis_client(group.master.url)),
+        Subject("holdover", "sentinel", ours("redis_sentinel", **group.arguments)),
+        Subject("dogpile.cache", "sentinel", dogpiles("redis_sentinel", **known)),
     ]
 
 
@@ -203,6 +146,8 @@ def subjects(folder: Path, url: str, server: str) -> list[Subject]:
         Subject(
             "dogpile.cache", "file", dogpiles("dbm", filename=str(folder / "dogpile"))
         ),
+        Subject("floor", "dbm", dbm_floor(folder)),
+        Subject("holdover", "dbm", ours("dbm", filename=str(folder / "ours.dbm"))),
         Subject("floor", "redis", redis_floor(url)),
         Subject("redis-py", "redis", redis_client(url)),
         Subject("holdover", "redis", ours("redis", url=url)),
@@ -267,9 +212,16 @@ def main() -> int:
         RedisServer(folder) as server,
         MemcachedServer() as memcached,
         PostgresServer() as postgres,
+        MariaServer() as maria,
+        tempfile.TemporaryDirectory() as nodes,
+        Cluster(nodes, primaries=1) as cluster,
+        tempfile.TemporaryDirectory() as servers,
+        SentinelGroup(servers, replicas=0, sentinels=1) as group,
     ):
         measured = subjects(Path(folder), server.url, memcached.url)
         measured += databases(Path(folder), postgres)
+        measured += mariadb(maria)
+        measured += families(cluster, group)
         measure(measured, options.rounds)
     rows = table(measured)
     if options.json:
