@@ -73,8 +73,9 @@ def test_what_holds_for_dogpile_cache_holds_for_the_preset(tmp_path):
     assert len(ours) == sum("::" in line for line in all_of_them)
     skipped = those("skipped", ours)
     assert those("passed", ours) == ours.keys() - skipped
-    its_own = run_tests(folder, "-n", "1", *sorted(skipped))
-    assert those("skipped", its_own) == skipped
+    if skipped:  # without a name, it would run all of them
+        its_own = run_tests(folder, "-n", "1", *sorted(skipped))
+        assert those("skipped", its_own) == skipped
 
 
 # Where a backend of ours is to differ: it refuses options that it does not know, and
