@@ -1,6 +1,7 @@
 """Time for tests of backends whose server judges by a clock of its own."""
 
 import math
+import threading
 from urllib.parse import unquote
 
 from holdover.testing import FakeClock
@@ -19,16 +20,18 @@ class AgingServers(FakeClock):
     def __init__(self, servers):
         super().__init__()
         self._servers = servers
+        self._aging = threading.Lock()  # a server makes one listing at a time
         self._owed = 0.0  # what has passed and was not told; below 0 if more was
 
     def advance(self, seconds):
         """Let seconds pass, and shorten the remaining time of whatever has one."""
         super().advance(seconds)
-        self._owed += seconds
-        whole = math.ceil(self._owed)
-        self._owed -= whole
-        for server in self._servers:
-            _age(server, whole)
+        with self._aging:
+            self._owed += seconds
+            whole = math.ceil(self._owed)
+            self._owed -= whole
+            for server in self._servers:
+                _age(server, whole)
 
 
 def _age(server, seconds):

@@ -16,13 +16,11 @@ from holdover.regions.errors import BackendError
 _SUFFIXES = {
     "dbm.sqlite3": ("", "-wal", "-shm", "-journal"),
     "dbm.gnu": ("",),
-    "dbm.ndbm": (".db", ".pag", ".dir"),
+    # Not dbm.ndbm: on a full disk it says of a removal that it is done, and it is not.
     "dbm.dumb": (".dat", ".dir", ".bak"),
 }
-EVERYBODYS_FILES = sorted({one for group in _SUFFIXES.values() for one in group})
-# docs.python.org/3/library/dbm.html: the others' values have a limit that is not told,
-# and reading what is beyond it may end the process.
-_SAFE_NDBM = ("Berkeley DB", "GNU gdbm")
+_NDBM = (".db", ".pag", ".dir")
+EVERYBODYS_FILES = sorted({*sum(_SUFFIXES.values(), ()), *_NDBM})
 
 # What opening a database says if it is none, or if a part of it is missing.
 _NO_DATABASE = {errno.EINVAL, errno.ENOENT, getattr(errno, "EFTYPE", errno.EINVAL)}
@@ -101,9 +99,7 @@ def preferred_module() -> Module:
     """Choose the module for a new database: the first that can be trusted."""
     for name in _SUFFIXES:
         with suppress(ImportError):
-            library = import_module(name)
-            if name != "dbm.ndbm" or library.library in _SAFE_NDBM:
-                return Module(name, library)
+            return Module(name, import_module(name))
     return Module.named("dbm.dumb")  # which comes with every Python
 
 
