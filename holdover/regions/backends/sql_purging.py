@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+from contextlib import suppress
 
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_records import MOST_ROWS
@@ -62,19 +63,20 @@ class Purger:
     def count_writes(self, count: int) -> None:
         """Take note of *count* writes; the writer waits for nothing."""
         self._writes += count  # that a race loses some does no harm
-        if self._writes >= WRITES and self._at_work.acquire(blocking=False):
-            self._writes = 0
-            try:
-                # A new one each time: its connection is closed when it ends.
-                work = threading.Thread(
-                    target=self._purge_some, name="holdover-purging", daemon=True
-                )
-                work.start()
-            except RuntimeError:  # no more threads, or the interpreter is ending
-                self._at_work.release()
+        if self._writes < WRITES or self._at_work.locked():
+            return
+        self._writes = 0
+        with suppress(RuntimeError):  # no more threads, or the interpreter is ending
+            # A new one each time: its connection is closed when it ends.
+            threading.Thread(
+                target=self._purge_some, name="holdover-purging", daemon=True
+            ).start()
 
     def _purge_some(self) -> None:
-        at_work = self._at_work
+        # Taken here, so that nothing from outside can part taking from giving back.
+        at_work = self._at_work  # which a fork replaces
+        if not at_work.acquire(blocking=False):
+            return
         try:
             self.purge(most=_MOST_BATCHES)
         except BackendError as error:  # nobody's write fails for it
