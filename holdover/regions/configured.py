@@ -41,6 +41,7 @@ from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
+from holdover.regions.readers import Readers
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -50,6 +51,7 @@ class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     defaults: ClassVar[Defaults] = Defaults()
+    _readers: Readers | None = None
 
     def __init__(
         self,
@@ -123,7 +125,9 @@ class ConfiguredRegion(Configurable):
                 ``most_unleased_creators`` (see ``docs/policies.rst``), ``codec``,
                 ``secret``, ``compress``, ``schema``, ``unsigned_pickle`` (see
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
-                parts), ``runner``, ``on_miss``, ``on_timeout``.
+                parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
+                `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
+                ``docs/runners.rst``).
 
         Returns:
             The region.
@@ -151,6 +155,7 @@ class ConfiguredRegion(Configurable):
         chain = build_chain(rules.runner)
         check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
+        chain.check_task_options(rules.terms.task_options)
         self._take(made, rules, chain, wrap, region_invalidator)
         return self
 
@@ -274,6 +279,7 @@ class ConfiguredRegion(Configurable):
         """Build what stands between the region's methods and its backend."""
         if not isinstance(self.backend, Backend):
             self._tier = self._crew = self._creation = self._batches = None
+            self._readers = None
             kind = type(self.backend)
             reason = f"{kind.__module__}.{kind.__qualname__} knows no leases"
             self._listeners.tell(
@@ -294,12 +300,12 @@ class ConfiguredRegion(Configurable):
         self._tier.also_invalid = self._strategy_standing()
         self._crew = crew = Crew.of(
             self._tier,
-            rules.lease,
-            rules.creator_terms,
+            rules.terms,
             self._chain,
             listeners=self._listeners,
             time_source=self._time,
         )
+        self._readers = crew.readers
         self._creation = Creation(crew, raise_on_timeout=rules.on_timeout == "raise")
         self._batches = Batches(crew, self._creation)
         if not self._told_of_pickle and not rules.unsigned_pickle:

@@ -79,4 +79,5 @@ def _report(task_id: str, message: object, outcome: Outcome) -> Report:
         done=outcome.done,
         reason=outcome.reason,
         cost=outcome.cost,
+        lag=outcome.lag,
     )
