@@ -24,6 +24,8 @@ LAYERS = {
     "assembly": {
         "regions.registry",
         "regions.embedded",
+        "tasks",
+        "rq_jobs",
         "regions.config",
         "regions.spelling",
         "regions.beaker",
@@ -133,6 +135,7 @@ MAY_NAME_ADAPTERS = {
         "regions.refresh.thread",
     ),  # behind every queue stand threads
     ("regions.embedded", "regions.refresh.celery"),
+    ("tasks", "regions.refresh.celery_task"),
     ("regions.embedded", "regions.refresh.celery_process"),
 }
 
