@@ -64,7 +64,8 @@ class RqRunner:
         task_options: Mapping[str, Any] | None = None,
         publish_timeout: float = 0.2,
     ) -> None:
-        if not isinstance(queue, str) or not queue:
+        wanted: object = queue
+        if not wanted or not isinstance(wanted, str):
             raise ConfigurationError(f"queue must be the name of one, got {queue!r}")
         self.check_task_options(task_options or {})
         self._timeout = seconds(publish_timeout, "publish_timeout")
@@ -125,7 +126,7 @@ class RqRunner:
         self._connection.close()
 
 
-def _client(given: object) -> Redis:
+def _client(given: Any) -> Redis:
     if given is None:
         given = os.environ.get("RQ_REDIS_URL", _URL)
     if isinstance(given, str):
