@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from types import MethodType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
@@ -237,15 +236,17 @@ class DecoratingRegion(ManyRegion):
 
     def _would_be_found(self, inline: InlineFunction[..., Any], use: Use) -> bool:
         """Say whether a worker would do the same under the function's name alone."""
-        told = Use(namespace=use.namespace, empty=use.empty)
-        if use != replace(told, task_options=use.task_options):
+        travelling = use.given_task_options() or None
+        if use != Use(
+            namespace=use.namespace, empty=use.empty, task_options=travelling
+        ):
             return False
         if not inline.can_be_imported():
             return False
         if inline.module in self._importable:
             return True
         here = not any(runner.leaves_process for runner in self._chain.runners)
-        return here and use == Use(task_options=use.task_options)
+        return here and use == Use(task_options=travelling)
 
     @property
     def _importable(self) -> set[str]:

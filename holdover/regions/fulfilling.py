@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Lease
@@ -64,6 +65,9 @@ class Fulfiller:
         """
         self._check(call.key, origin)
         lag = origin.lag(self._time.wall())
+        return replace(self._fulfil(call, token, origin, lag), lag=lag)
+
+    def _fulfil(self, call: Call, token: str, origin: Origin, lag: float) -> Outcome:
         lease = self._adopt(call.key, token)
         if lease is None:
             return OVERTAKEN
@@ -98,6 +102,13 @@ class Fulfiller:
         create = self._contexts.around(origin.context, create)
         with ExitStack() as seats:
             parts = self._parts(calls, tokens, seats)
+            outcome = self._fulfil_parts(parts, create, origin, lag)
+        return replace(outcome, lag=lag)
+
+    def _fulfil_parts(
+        self, parts: Sequence[Part], create: CreateMany, origin: Origin, lag: float
+    ) -> Outcome:
+        if True:
             needed = [
                 p for p in parts if p.lease and not self._is_idle(p.lease, origin)
             ]

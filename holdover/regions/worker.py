@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Protocol
 
 from holdover.regions.errors import HoldoverError
 from holdover.regions.functions import Catalogue
-from holdover.regions.refresh.base import (
-    BatchOrder,
-    Origin,
-    Outcome,
-    RefreshOrder,
-    read_order,
-)
-from holdover.regions.timesource import SYSTEM_TIME
+from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder, read_order
 
 log = logging.getLogger("holdover")
 
@@ -44,9 +36,7 @@ def carry_out(message: object, task_id: str | None = None) -> Outcome:
     """
     try:
         order = read_order(message)
-        lag = Origin.of(order, task_id).lag(SYSTEM_TIME.wall())
-        outcome = CATALOGUE.find(order.region, order.function).fulfil(order, task_id)
-        return replace(outcome, lag=lag)
+        return CATALOGUE.find(order.region, order.function).fulfil(order, task_id)
     except HoldoverError as error:
         log.warning("a refresh message was dropped: %.200s", error)
         return Outcome(done=False, reason=str(error))
