@@ -3,19 +3,17 @@
 The environment says where its broker, its cache and its notes are.
 """
 
-import json
 import os
 import signal
 import time
 from functools import partial
-from pathlib import Path
 
 from celery import Celery, signals
+from fleet_notes import note, notes
 
 from holdover import CeleryRunner, LeaseTerms, make_region
 
 TTL = 1.0
-FOLDER = Path(os.environ["FLEET_FOLDER"])
 CACHE = os.environ["FLEET_CACHE"]
 
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
@@ -24,20 +22,6 @@ app.conf.update(
     worker_enable_remote_control=False,
     task_default_queue_type=os.environ.get("FLEET_QUEUES", "classic"),
 )
-
-
-def note(name, what):
-    """Add a line to a file that all processes see."""
-    with (FOLDER / name).open("a") as log:
-        log.write(json.dumps(what) + "\n")
-
-
-def notes(name):
-    """Read what was noted there, in any process."""
-    path = FOLDER / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if (
-        path.exists()
-    ) else []  # fmt: skip
 
 
 def told(report):

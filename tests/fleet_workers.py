@@ -1,4 +1,4 @@
-"""The application in ``fleet.py``, run as web process and as Celery workers."""
+"""The applications in ``*fleet.py``, run as web process and by their workers."""
 
 import contextlib
 import importlib
@@ -18,20 +18,36 @@ HERE = Path(__file__).parent
 def worker(folder, pool, *options, name=None, app="fleet"):
     """Run ``celery -A fleet worker``; gives when it is ready."""
     name = name or pool
-    log = folder / f"worker-{name}.log"
     command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool]
     command += ["-c", "2", "-l", "INFO", "-n", f"{name}@here", "-Q", "celery"]
     command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    with _running([*command, *options], folder / f"worker-{name}.log", " ready.") as it:
+        yield it
+
+
+@contextlib.contextmanager
+def rq_worker(folder, kind):
+    """Run ``rq worker`` with the application; gives when it is ready."""
+    command = [sys.executable, "-m", "rq.cli", "worker", "-c", "rq_fleet"]
+    command += ["--serializer", "json", "--worker-class", f"rq.worker.{kind}"]
+    command += ["-u", os.environ["FLEET_BROKER"], "refresh"]
+    with _running(command, folder / f"worker-{kind}.log", "Listening on") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _running(command, log, ready):
+    """Run a worker until the end of the block; it must not end before."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *options],
+            command,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(HERE)},
             start_new_session=True,
         )
     try:
-        wait_until(lambda: " ready." in log.read_text() or process.poll(), log)
+        wait_until(lambda: ready in log.read_text() or process.poll(), log)
         assert process.poll() is None, log.read_text()
         process.log = log
         yield process
@@ -51,14 +67,16 @@ def surround(patch, folder, broker, cache=None, queues="classic"):
 
 
 @contextlib.contextmanager
-def application(folder, broker, cache=None, queues="classic"):
+def application(folder, broker, cache=None, queues="classic", module="fleet"):
     """Import the application as a web process of it does."""
     with pytest.MonkeyPatch.context() as patch:
         surround(patch, folder, broker, cache, queues)
         patch.syspath_prepend(HERE)
-        patch.delitem(sys.modules, "fleet", raising=False)
-        yield importlib.import_module("fleet")
-        patch.delitem(sys.modules, "fleet", raising=False)
+        for name in (module, "fleet_notes"):
+            patch.delitem(sys.modules, name, raising=False)
+        yield importlib.import_module(module)
+        for name in (module, "fleet_notes"):
+            patch.delitem(sys.modules, name, raising=False)
 
 
 def runs(fleet, article):

@@ -53,11 +53,12 @@ def fleet(request, rabbit, tmp_path_factory):
         link.channel().queue_delete("celery")  # the next has another kind of it
 
 
-def order(function, *args):
-    """Put an old value there, let it go stale, and ask for it."""
-    function.set("old", *args)
-    function.expire(*args)
-    assert function(*args) == "old"
+def order(region, function, *calls):
+    """Put old values there, let them go stale, and ask for each."""
+    for args in calls:
+        function.set("old", *args)
+    region.invalidate(hard=False)
+    assert {function(*args) for args in calls} == {"old"}
 
 
 def fresh(function, *args):
@@ -69,7 +70,7 @@ def fresh(function, *args):
 class TestWorkers:
     def test_a_stale_hit_is_refreshed_by_a_worker(self, fleet, article):
         """A stale value is served at once, and the worker's comes soon, made once."""
-        order(fleet.price, article)
+        order(fleet.fleet, fleet.price, [article])
         assert fresh(fleet.price, article)[1] != os.getpid()
         told = wait_until(lambda: reports(fleet, fleet.price, article))
         assert told == [[True, "refreshed"]]
@@ -78,8 +79,7 @@ class TestWorkers:
     def test_both_workers_take_orders(self, fleet):
         """Many orders are shared out, and each is carried out once."""
         articles = range(40)
-        for one in articles:
-            order(fleet.price, one, 0.02)
+        order(fleet.fleet, fleet.price, *[(one, 0.02) for one in articles])
         makers = {fresh(fleet.price, one, 0.02)[1] for one in articles}
         assert len(makers) > 1
         assert {len(runs(fleet, one)) for one in articles} == {1}
@@ -95,7 +95,7 @@ class TestWorkers:
 
         [runner, _] = fleet.fleet._chain.runners
         monkeypatch.setattr(runner, "publish", send_twice)
-        order(fleet.price, article, 0.3)
+        order(fleet.fleet, fleet.price, [article, 0.3])
         wait_until(lambda: sent)
         wait_until(lambda: len(reports(fleet, fleet.price, article, 0.3)) == 2)
         told = sorted(reports(fleet, fleet.price, article, 0.3))
@@ -107,7 +107,7 @@ class TestWorkers:
 class TestKilled:
     def test_in_mid_creation(self, fleet, article):
         """After SIGKILL the next value is there once the lease has lapsed."""
-        order(fleet.price, article, 0.5)
+        order(fleet.fleet, fleet.price, [article, 0.5])
         victim = wait_until(lambda: runs(fleet, article))[0]
         os.kill(victim, signal.SIGKILL)
         killed = time.monotonic()
@@ -117,7 +117,7 @@ class TestKilled:
 
     def test_right_after_adopting(self, fleet, article):
         """Whoever dies with the order in hand is followed by one completed run."""
-        order(fleet.doomed, article)
+        order(fleet.fleet, fleet.doomed, [article])
         made_by = fresh(fleet.doomed, article)[1]
         victim, successor = runs(fleet, article)
         assert victim != successor == made_by
@@ -131,14 +131,14 @@ class TestBroker:
         """While it is down this process refreshes; later it gets orders again."""
         with RabbitServer() as server, application(tmp_path, server) as lone:
             server.kill()
-            order(lone.price, 1)
+            order(lone.fleet, lone.price, [1])
             fresh(lone.price, 1)
             assert runs(lone, 1) == [os.getpid()]
             server.start()
             articles = itertools.count(100)
 
             def order_another():
-                order(lone.price, next(articles))
+                order(lone.fleet, lone.price, [next(articles)])
                 return server.count("celery")
 
             wait_until(order_another)
@@ -146,13 +146,12 @@ class TestBroker:
     def test_it_hangs(self, rabbit, tmp_path):
         """A frozen broker costs a caller nothing, and this process refreshes."""
         with application(tmp_path, rabbit) as lone:
-            order(lone.held_price, 1)
+            order(lone.held, lone.held_price, [1])
             wait_until(lambda: rabbit.count("held"))
             rabbit.freeze()
             try:
                 begun = time.monotonic()
-                for article in range(2, 50):
-                    order(lone.held_price, article)
+                order(lone.held, lone.held_price, *[[one] for one in range(2, 50)])
                 assert time.monotonic() - begun < 5.0  # waiting for it: 0.2 s each
                 fresh(lone.held_price, 2)
             finally:

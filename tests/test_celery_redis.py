@@ -158,7 +158,8 @@ class TestWorkers:
     def test_a_child_killed_right_after_adopting(self, fleet, article):
         """Whoever dies with the order in hand is followed by one completed run."""
         fleet.doomed.set("old", article)
-        fleet.doomed.expire(article)
+        fleet.fleet.invalidate(hard=False)
+        assert fleet.doomed(article) == "old"
         made_by = wait_until(lambda: (got := fleet.doomed(article)) != "old" and got[1])
         victim, successor = runs(fleet, article)
         assert victim != successor == made_by
