@@ -39,7 +39,7 @@ for each in ("task_prerun", "task_postrun", "task_success"):
     getattr(signals, each).connect(partial(signalled, each), weak=False)
 
 
-def region(name, queue_ttl=8.0, **runner):
+def region(name, queue_ttl=8.0, orders=None, **runner):
     """Make a region whose orders take the app's broker."""
     return make_region(name).configure(
         CACHE,
@@ -47,6 +47,7 @@ def region(name, queue_ttl=8.0, **runner):
         unsigned_pickle=True,
         lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
         runner=CeleryRunner(app, **runner),
+        orders=orders or {},
     )
 
 
@@ -62,6 +63,8 @@ held = region("held", task_options={"queue": "held", "priority": 3})  # served b
 # Any caller who waited for this one's broker would be late by seconds; what its broker
 # loses is ordered again soon.
 patient = region("patient", queue_ttl=2.0, publish_timeout=2.0)
+RATE = {"per_second": 100.0, "burst": 200}
+limited = region("limited", queue_ttl=300.0, orders=RATE)
 
 
 @fleet.cache_on_arguments()
@@ -89,3 +92,9 @@ def held_price(article, cost=0.0):
 def patient_price(article, cost=0.0):
     """Create; its orders may take long to publish."""
     return create(article, cost)
+
+
+@limited.cache_on_arguments()
+def limited_price(article):
+    """Create; its orders are limited."""
+    return ["new", article]
