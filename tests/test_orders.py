@@ -400,6 +400,54 @@ class TestLag:
         assert RUNS[0][1] == threading.get_ident()
 
 
+class TestEveryBackend:
+    @pytest.fixture
+    def fetch(self, new_region, queue, heard):
+        """A function that is cached on each backend in turn, and its region."""
+        import pantry
+
+        allow_imports(["pantry"])
+        made = new_region(
+            10.0,
+            runner=queue,
+            lease=LeaseTerms(ttl=5.0, queue_ttl=60.0),
+            orders={"queue_wait": 20.0, "unless_idle_for": 200.0},
+        )
+        told = heard(made)
+        yield made, made.cached(pantry.fetch), told
+        pantry.RUNS.clear()
+
+    def test_a_queue_that_is_behind(self, fetch, queue, clock):
+        """How long an order has waited is told, and acted upon, on any backend."""
+        made, function, told = fetch
+        function.set("old", 1)
+        clock.advance(11.0)
+        assert function(1) == "old"
+        message = ordered(queue)[0]
+        clock.advance(10.0)
+        waited = made.inspect(function.key_for(1)).queued_for
+        assert 8.0 < waited < 13.0  # memcached counts in whole seconds
+        clock.advance(15.0)
+        # The lease is remembered by a clock that not every backend's test moves.
+        wait_until(lambda: function(1) and kinds(told, events.QueueBehind))
+        wait_until(lambda: kinds(told, events.Refreshed))
+        assert carry_out(message).reason == "overtaken"
+        assert function(1) == [1, "ripe"]
+
+    def test_idle(self, fetch, queue, clock):
+        """What nobody reads is not made, on any backend; what one reads, is."""
+        made, function, _ = fetch
+        for article in (1, 2):
+            function.set("old", article)
+        function(1)
+        address = made._address(function.key_for(1))
+        wait_until(lambda: made._readers.are_there(address, 0.0))
+        for article in (1, 2):
+            function.expire(article)
+        reasons = [carry_out(message).reason for message in ordered(queue, 2)]
+        assert reasons == ["refreshed", "nobody asks for it"]
+
+
 class TestTaskOptions:
     def sent(self, queue, function, *args):
         """The options of a stale hit's message."""
