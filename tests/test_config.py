@@ -253,7 +253,7 @@ class TestURLs:
         [
             ("memroy://", ["'memroy'", "Did you mean 'memory'?"]),
             ("://", ["''", "Known: file"]),
-            ("valkey://localhost", ["no backend 'holdover.valkey'"]),
+            ("valkey://localhost?max_bytez=5", ["Did you mean 'max_bytes'?"]),
             ("memory://prices", ["names a place"]),
             ("memory://?expiration_tim=5", ["Did you mean 'expiration_time'?"]),
             ("memory://?max_entriez=5", ["Did you mean 'max_entries'?"]),

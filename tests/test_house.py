@@ -61,6 +61,9 @@ LAYERS = {
     "mechanics": {
         "regions.calls",
         "regions.legacy",
+        "regions.nearby",
+        "regions.near",
+        "regions.watching",
         "regions.tier",
         "regions.entries",
         "regions.guard",
@@ -86,6 +89,7 @@ LAYERS = {
         "regions.crowds",
         "regions.latch",
         "regions.seats",
+        "regions.slots",
         "regions.outcomes",
         "regions.plugins",
         "regions.signatures",
@@ -96,6 +100,7 @@ LAYERS = {
         "regions.backends.base",
         "regions.backends.capabilities",
         "regions.backends.grants",
+        "regions.backends.pushing",
         "regions.backends.transactional",
         "regions.refresh.base",
     },
@@ -127,6 +132,7 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.background",
     "regions.plugins",
     "regions.seats",
+    "regions.slots",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {

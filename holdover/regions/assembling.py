@@ -11,7 +11,7 @@ from dogpile.cache.backends import _backend_loader
 from dogpile.util import PluginLoader
 
 from holdover.regions import plugins
-from holdover.regions.backends.base import Backend
+from holdover.regions.backends.base import Backend, positive
 from holdover.regions.codecs import Codec, FunctionCodec, check_tag
 from holdover.regions.compression import Compression
 from holdover.regions.contexts import Contexts, OrderContext
@@ -26,6 +26,7 @@ from holdover.regions.lifetime import (
     OrderTerms,
     seconds_or_none,
 )
+from holdover.regions.near import NearTerms
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 INSTANCE = "holdover.instance"
 _IN_PARTS: dict[str, type] = {"lease": LeaseTerms, "orders": OrderTerms}
+DEFAULT_NEAR_ENTRIES = 1000
 _LIFETIME_NAMES = (
     "stale_while_revalidate",
     "stale_if_error",
@@ -83,6 +85,9 @@ class Settings:
             name.
         unsigned_pickle: Whether unsigned pickles in a store that is reached over a
             network are meant, and no warning is wanted.
+        near_ttl: Seconds for which a value that was read from the backend is served
+            from this process without asking again; None means that it always is asked.
+        near_entries: How many values are kept so at most.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -103,6 +108,8 @@ class Settings:
     task_options: Mapping[str, Any] | None = None
     order_context: Mapping[str, OrderContext] | None = None
     unsigned_pickle: bool = False
+    near_ttl: float | None = None
+    near_entries: int = DEFAULT_NEAR_ENTRIES
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -118,6 +125,9 @@ class Settings:
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
             )
+        near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
+        object.__setattr__(self, "near_ttl", near_ttl)
+        positive({"near_entries": self.near_entries}, "near_entries", 1)
         Keyring.of(self.secret)
         Compression.of(self.compress)
         schema_of(self.schema)
@@ -148,6 +158,13 @@ class Settings:
             backoff_when_gone=self.backoff_when_gone,
             most_unleased=self.most_unleased_creators,
         )
+
+    @property
+    def near(self) -> NearTerms | None:
+        """What a near cache is to keep; None without one."""
+        if self.near_ttl is None:
+            return None
+        return NearTerms(self.near_ttl, self.near_entries)
 
     @classmethod
     def of(cls, expiration_time: object, given: Mapping[str, Any]) -> Settings:

@@ -21,7 +21,7 @@ from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
-from holdover.regions.configurable import Configurable, unchanged_on_error
+from holdover.regions.configurable import Configurable, unchanged_on_error, under
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.defaults import Defaults
@@ -34,14 +34,20 @@ from holdover.regions.errors import (
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.foreign import reading_foreign
 from holdover.regions.freshness import Standing
-from holdover.regions.guarding import build_sealing, refuse_unkept, warn_of_pickle
+from holdover.regions.guarding import (
+    build_sealing,
+    refuse_near,
+    refuse_unkept,
+    warn_of_pickle,
+)
 from holdover.regions.inline import Remembered
 from holdover.regions.keys import bounded, region_prefix, schema_of
 from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
-from holdover.regions.readers import Readers
+from holdover.regions.sealing import Sealing
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -51,7 +57,6 @@ class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     defaults: ClassVar[Defaults] = Defaults()
-    _readers: Readers | None = None
 
     def __init__(
         self,
@@ -127,7 +132,9 @@ class ConfiguredRegion(Configurable):
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
                 parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
                 `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
-                ``docs/runners.rst``).
+                ``docs/runners.rst``), and ``near_ttl`` with ``near_entries``: what was
+                read is served from this process for so many seconds, and what others
+                change is seen so much later at most.
 
         Returns:
             The region.
@@ -143,7 +150,7 @@ class ConfiguredRegion(Configurable):
                 f"{self.backend!r}; replace_existing_backend=True replaces it"
             )
         if arguments is None and _config_argument_dict is not None:
-            arguments = _under(_config_prefix or "", _config_argument_dict)
+            arguments = under(_config_prefix or "", _config_argument_dict)
         if is_url(backend):
             settings |= {"wrap": wrap, "region_invalidator": region_invalidator}
             settings |= {"replace_existing_backend": replace_existing_backend}
@@ -152,6 +159,7 @@ class ConfiguredRegion(Configurable):
         rules = Settings.of(self._span(expiration_time), given)
         made = build_backend(backend, arguments or {})
         refuse_unkept(rules, made)
+        refuse_near(rules, made)
         chain = build_chain(rules.runner)
         check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
@@ -202,6 +210,7 @@ class ConfiguredRegion(Configurable):
     def backend(self, backend: Any) -> None:
         if self._rules is not None:
             refuse_unkept(self._rules, backend)
+            refuse_near(self._rules, backend)
         self.__dict__["backend"] = backend  # where dogpile.cache looks for it
         self._actual_backend = None
         if self._rules is not None:
@@ -277,15 +286,40 @@ class ConfiguredRegion(Configurable):
 
     def _assemble(self, rules: Settings) -> None:
         """Build what stands between the region's methods and its backend."""
+        if self._tier is not None:
+            self._tier.close()
         if not isinstance(self.backend, Backend):
             self._tier = self._crew = self._creation = self._batches = None
-            self._readers = None
             kind = type(self.backend)
             reason = f"{kind.__module__}.{kind.__qualname__} knows no leases"
             self._listeners.tell(
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
+        sealing = self._new_sealing(rules)
+        self._tier = new_tier(
+            self.backend,
+            self.name or "",
+            sealing,
+            self._listeners,
+            self._time,
+            near=rules.near,
+            prefix=self._prefix,
+        )
+        self._tier.also_invalid = self._strategy_standing()
+        self._crew = crew = Crew.of(
+            self._tier,
+            rules.terms,
+            self._chain,
+            listeners=self._listeners,
+            time_source=self._time,
+        )
+        self._creation = Creation(crew, raise_on_timeout=rules.on_timeout == "raise")
+        self._batches = Batches(crew, self._creation)
+        if not self._told_of_pickle and not rules.unsigned_pickle:
+            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
+
+    def _new_sealing(self, rules: Settings) -> Sealing | None:
         region = self.name or ""
         sealing = build_sealing(
             rules,
@@ -295,21 +329,8 @@ class ConfiguredRegion(Configurable):
             self._user_defined_deserializer,
         )
         if sealing is not None and self.defaults.as_dogpile:
-            sealing = reading_foreign(sealing, RegionClock(self.backend, region))
-        self._tier = Tier(self.backend, region, sealing, self._listeners, self._time)
-        self._tier.also_invalid = self._strategy_standing()
-        self._crew = crew = Crew.of(
-            self._tier,
-            rules.terms,
-            self._chain,
-            listeners=self._listeners,
-            time_source=self._time,
-        )
-        self._readers = crew.readers
-        self._creation = Creation(crew, raise_on_timeout=rules.on_timeout == "raise")
-        self._batches = Batches(crew, self._creation)
-        if not self._told_of_pickle and not rules.unsigned_pickle:
-            self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
+            return reading_foreign(sealing, RegionClock(self.backend, region))
+        return sealing
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""
@@ -325,12 +346,3 @@ class ConfiguredRegion(Configurable):
             return Standing.CURRENT
 
         return standing
-
-
-def _under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what stands in *mapping* under *prefix*, as in dogpile.cache's files."""
-    return {
-        name[len(prefix) :]: value
-        for name, value in mapping.items()
-        if name.startswith(prefix)
-    }

@@ -307,5 +307,6 @@ class DecoratingRegion(ManyRegion):
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
+        self._readers = None if self._crew is None else self._crew.readers
         if self.name is not None:
             CATALOGUE.know(self.name, self)

@@ -16,6 +16,7 @@ from holdover.regions.cached_many import (
 from holdover.regions.calls import Call, CreateMany, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
+from holdover.regions.readers import Readers
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
+
+    _readers: Readers | None = None
 
     def get_or_create_multi(
         self,

@@ -70,8 +70,9 @@ class Region(DecoratingRegion):
                 value; without it that is None.
             lifetime: Stored with the entry, and judging it from then on.
             tags: Names under which the entry can be invalidated.
-            strict: Whether to raise if the backend cannot be reached, rather than
-                create a value that is not stored.
+            strict: Whether to ask the backend in any case (with ``near_ttl``), and to
+                raise if it cannot be reached, rather than create a value that is not
+                stored.
 
         Raises:
             BackendError: Only if *strict*.
@@ -102,10 +103,12 @@ class Region(DecoratingRegion):
             return self._create_as_dogpile_does(call)
         if self._readers is not None:
             self._readers.note(call.key)
-        found = self._entries.look(call.key, call.lifetime, strict=call.strict)
+        found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
             if self._listeners:
-                self._listeners.tell(events.Hit(region=self.name or "", key=call.key))
+                self._listeners.tell(
+                    events.Hit(region=self.name or "", key=call.key, near=found.near)
+                )
             if call.lifetime.early_refresh:
                 return self._creation.answer_fresh(call, found)
             return found.entry.value
@@ -125,7 +128,7 @@ class Region(DecoratingRegion):
             return super().get(call.user_key, for_its_get(call.lifetime))
         if self._readers is not None:
             self._readers.note(call.key)
-        found = self._tier.look(call.key, call.lifetime)
+        found = self._tier.find(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
     def expire_call(self, call: Call) -> Delivery:

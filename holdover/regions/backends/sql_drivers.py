@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from holdover.regions.errors import ConfigurationError, MissingDependency
+
+T = TypeVar("T")
 
 _PREFERRED = {
     "postgresql": "postgresql+psycopg",
@@ -181,6 +183,35 @@ def _giving_up(
 
 
 _OVER = object()
+
+
+# -- several statements --------------------------------------------------------
+
+
+def run_each(
+    dialect: Any,
+    wire: Any,
+    sql: str,
+    parameters: Sequence[Sequence[Any]],
+    outcome: Callable[[Any], T],
+) -> list[T]:
+    """Run a statement with each of *parameters*; in one round trip, if it can be had.
+
+    Returns:
+        What *outcome* makes of the cursor after each.
+    """
+    if dialect.driver != "psycopg":
+        return [_after(wire, sql, one, outcome) for one in parameters]
+    with wire.raw.pipeline():
+        cursors = [wire.raw.cursor(binary=True).execute(sql, one) for one in parameters]
+    return list(map(outcome, cursors))
+
+
+def _after(
+    wire: Any, sql: str, parameters: Sequence[Any], outcome: Callable[[Any], T]
+) -> T:
+    wire.execute(sql, parameters)
+    return outcome(wire.cursor)
 
 
 # -- what ails a connection ----------------------------------------------------
