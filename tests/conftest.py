@@ -51,7 +51,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis", "memcached", "sql"])
+@pytest.fixture(params=["memory", "file", "dbm", "redis", "memcached", "sql"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -70,6 +70,8 @@ def arguments(request, backend_name, tmp_path, clock):
         given["url"] = [server.url for server in servers]
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"
+    if backend_name == "holdover.dbm":
+        given["filename"] = tmp_path / "cache" / "dbm"
     return given
 
 

@@ -11,6 +11,7 @@ from redis_family import rights_in_docs
 from servers import MEMCACHED_CLIENTS
 from sql_clock import AgingDatabase
 
+from holdover.regions.backends.dbm import DbmBackend
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
@@ -41,6 +42,16 @@ class TestFileBackend(BackendContract):
     @pytest.fixture
     def peer(self, tmp_path, clock):
         return FileBackend({"path": tmp_path / "cache", "time_source": clock})
+
+
+class TestDbmBackend(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+
+    @pytest.fixture
+    def peer(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
 
 
 class TestRedisBackend(BackendContract):
@@ -117,6 +128,7 @@ class TestRedisBackendBehindTLS(TestRedisBackend):
             yield client
 
 
+@pytest.mark.slow
 class TestRedisBackendWithFewRights(TestRedisBackend):
     @pytest.fixture
     def url(self, redis_server):
@@ -194,6 +206,7 @@ class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
         return {"username": "few", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self, cluster):
@@ -203,6 +216,7 @@ class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
         return {"username": "scriptless", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithFewConnections(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self):

@@ -252,7 +252,7 @@ class TestURLs:
         ("url", "words"),
         [
             ("memroy://", ["'memroy'", "Did you mean 'memory'?"]),
-            ("://", ["''", "Known: file"]),
+            ("://", ["''", "Known: dbm, file"]),
             ("valkey://localhost?max_bytez=5", ["Did you mean 'max_bytes'?"]),
             ("memory://prices", ["names a place"]),
             ("memory://?expiration_tim=5", ["Did you mean 'expiration_time'?"]),
@@ -270,6 +270,8 @@ class TestURLs:
             ("memory://?replace_existing_backend=1", ["'replace_existing_backend'"]),
             ("file://var/cache", ["three slashes"]),
             ("file:///", ["names no directory"]),
+            ("dbm:///", ["names no file"]),
+            ("dbm://host/x", ["'dbm:///"]),
             ("file:///a#b", ["%23"]),
             ("http://[x", ["cannot be read"]),
         ],

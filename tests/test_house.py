@@ -95,6 +95,9 @@ LAYERS = {
         "regions.signatures",
         "regions.undelivered",
         "regions.uses",
+        "regions.backends.host_files",
+        "regions.backends.host_locks",
+        "regions.backends.host_records",
     },
     "ports": {
         "regions.backends.base",
@@ -133,6 +136,9 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.plugins",
     "regions.seats",
     "regions.slots",
+    "regions.backends.host_files",
+    "regions.backends.host_locks",
+    "regions.backends.host_records",
 }  # fmt: skip
 # Which of the mechanics and of the assembly may name an adapter.
 MAY_NAME_ADAPTERS = {

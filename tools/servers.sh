@@ -16,6 +16,7 @@ chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
 openssl      openssl
+pgbouncer    pgbouncer
 pg_ctlcluster postgresql
 rabbitmq-server rabbitmq-server
 redis-server redis-server

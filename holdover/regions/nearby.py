@@ -57,7 +57,7 @@ class NearTier(Tier):
         super().__init__(backend, region, sealing, listeners, time_source)
         self.near = NearCache(near, time_source)
         self._watch: Watch | None = None
-        if isinstance(backend, Pushing) and backend.pushes:
+        if isinstance(backend, Pushing) and backend.capabilities.pushes:
             self._watch = Watch(
                 backend,
                 region,

@@ -40,6 +40,7 @@ _CLUSTER = Plugin(
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+    "holdover.dbm": Plugin("holdover.regions.backends.dbm:DbmBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
     "holdover.redis": _REDIS,
     "holdover.redis_sentinel": _SENTINEL,

@@ -20,7 +20,11 @@ from holdover.regions.backends.memcached_clock import MemcachedClocks
 from holdover.regions.backends.memcached_leases import LeasesInMemcached
 from holdover.regions.backends.memcached_link import Connection, Link, Refused
 from holdover.regions.backends.memcached_names import lease_name, tick_name, value_name
-from holdover.regions.backends.memcached_options import KNOWN_ARGUMENTS, Options
+from holdover.regions.backends.memcached_options import (
+    DEFAULT_MAX_BYTES,
+    KNOWN_ARGUMENTS,
+    Options,
+)
 from holdover.regions.backends.memcached_records import (
     PAST,
     exptime,
@@ -58,6 +62,10 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
         durable=False,
         keeps_objects=False,
         bounded_by=("memory_limit",),
+        clock="server",
+        expires_by_itself=True,
+        may_lose=("eviction", "restart"),
+        largest_value=DEFAULT_MAX_BYTES,
     )
     known_arguments = KNOWN_ARGUMENTS
 

@@ -57,6 +57,7 @@ class MemoryBackend(Backend):
         durable=False,
         keeps_objects=True,
         bounded_by=("max_entries",),
+        may_lose=("eviction", "restart"),
     )
     known_arguments = MappingProxyType({"max_entries": int, "time_source": TimeSource})
 

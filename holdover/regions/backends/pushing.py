@@ -39,13 +39,7 @@ class Subscription(Protocol):
 
 
 class Pushing(ABC):
-    """A backend that tells of changes as they happen.
-
-    Attributes:
-        pushes: Whether it does, as it was set up.
-    """
-
-    pushes: bool = True
+    """A backend that tells of changes as they happen, if it declares that it does."""
 
     @abstractmethod
     def subscribe(self, region: str, prefix: str) -> Subscription:

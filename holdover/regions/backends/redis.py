@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
@@ -64,6 +65,7 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
             something to ``get_mutex``; a region uses leases instead.
     """
 
+    capabilities = replace(ValuesInRedis.capabilities, pushes=True)
     known_arguments = ARGUMENT_TYPES
     _dogpiles: type[DogpileRedisBackend] = DogpileRedisBackend
     _way: type[Link] = Link

@@ -33,6 +33,10 @@ class ValuesInRedis(LeasesInRedis):
         durable=False,
         keeps_objects=False,
         bounded_by=("maxmemory",),
+        clock="server",
+        expires_by_itself=True,
+        may_lose=("eviction", "restart", "failover"),
+        largest_value=DEFAULT_MAX_BYTES,
     )
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:

@@ -20,18 +20,16 @@ from holdover.regions.backends.sql_statements import CHANNEL, Statements
 _DRIVER = "psycopg"  # the only one that is known to tell of messages as they come
 
 
+def hears(dialect: Any) -> bool:
+    """Say whether messages can be heard by that driver."""
+    return bool(dialect.driver == _DRIVER)
+
+
 class PushedBySql(Pushing):
     """The part of the backend that tells of changes."""
 
     _link: Link
     _words: Statements
-    _dialect: Any
-    _notifies: bool
-
-    @property
-    def pushes(self) -> bool:  # type: ignore[override] # it depends on the arguments
-        """See `Pushing`."""
-        return self._notifies and self._dialect.driver == _DRIVER
 
     def subscribe(self, region: str, prefix: str) -> Listening:
         """See `Pushing.subscribe`. One channel tells of all regions in the table."""
