@@ -1,10 +1,10 @@
 """What callers feel of a Celery broker that is well, refuses, or hangs.
 
-    python benchmarks/broker.py [--calls 2000] [--json]
+    python benchmarks/broker.py [--broker redis rabbitmq] [--calls 2000] [--json]
 
-A private Redis server is the broker; it is killed or frozen while calls are made. There
-is no worker, so that every order is a message or, once the broker is down, this
-process's own thread's. Each stale hit orders a refresh.
+A private server is the broker; it is killed or frozen while calls are made. There is no
+worker, so that every order is a message or, once the broker is down, this process's own
+thread's. Each stale hit orders a refresh.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from rabbit_server import RabbitServer
 from servers import RedisServer
 
 LIMIT = 0.05  # seconds that a stale hit may take longer than a hit
 
 
 @contextmanager
-def application(folder: str) -> Iterator[tuple[ModuleType, RedisServer]]:
+def application(
+    broker: str, folder: str
+) -> Iterator[tuple[ModuleType, RedisServer | RabbitServer]]:
     """The application of the tests, and its broker."""
-    with RedisServer(folder) as server:
+    with RedisServer(folder) if broker == "redis" else RabbitServer() as server:
         os.environ.update(
             FLEET_FOLDER=folder,
             FLEET_BROKER=server.url,
             FLEET_CACHE=f"file://{folder}/cache",
         )
-        sys.modules.pop("fleet", None)
+        for name in ("fleet", "fleet_notes"):
+            sys.modules.pop(name, None)
         yield import_module("fleet"), server
 
 
@@ -55,39 +59,42 @@ def timed(
     return took
 
 
-def measure(state: str, calls: int) -> list[dict[str, object]]:
+def measure(broker: str, state: str, calls: int) -> list[dict[str, object]]:
     # The last refreshes may be under way at the end.
     temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    with temporary as folder, application(folder) as (app, server):
+    with temporary as folder, application(broker, folder) as (app, server):
         articles = range(calls)
         for article in articles:
             app.price.set("old", article)
-        rows = [row(state, "hit", timed(app.price, articles))]
+        rows = [row(broker, state, "hit", timed(app.price, articles))]
         app.fleet.invalidate(hard=False)
         event = {"refused": server.kill, "frozen": server.freeze}.get(state, int)
-        rows.append(row(state, "stale hit", timed(app.price, articles, event)))
+        rows.append(row(broker, state, "stale hit", timed(app.price, articles, event)))
         return rows
 
 
-def row(state: str, what: str, took: list[float]) -> dict[str, object]:
+def row(broker: str, state: str, what: str, took: list[float]) -> dict[str, object]:
     ordered = sorted(took)
     at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     spans = {
         f"{name}_ms": round(ordered[int((len(ordered) - 1) * part)] * 1e3, 3)
         for name, part in at.items()
     }
-    return {"broker": state, "call": what, **spans}
+    return {"broker": broker, "state": state, "call": what, **spans}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    brokers = ("redis", "rabbitmq")
+    parser.add_argument("--broker", nargs="+", choices=brokers, default=brokers)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     rows = [
         one
+        for broker in options.broker
         for state in ("healthy", "refused", "frozen")
-        for one in measure(state, options.calls)
+        for one in measure(broker, state, options.calls)
     ]
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "rows": rows}))
@@ -102,10 +109,12 @@ def main() -> int:
 
 
 def show(rows: list[dict[str, object]]) -> None:
-    print(f"{'broker':9} {'call':10} {'p50':>9} {'p99':>9} {'max':>9}   (ms)")
+    print(
+        f"{'broker':9} {'state':8} {'call':10} {'p50':>9} {'p99':>9} {'max':>9}   (ms)"
+    )
     for one in rows:
         spans = " ".join(f"{one[name]:>9}" for name in ("p50_ms", "p99_ms", "max_ms"))
-        print(f"{one['broker']:9} {one['call']:10} {spans}")
+        print(f"{one['broker']:9} {one['state']:8} {one['call']:10} {spans}")
 
 
 if __name__ == "__main__":

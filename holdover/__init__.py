@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from holdover.regions.backends.sql_commit import invalidate_after_commit
     from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
+    from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
     from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
-    from holdover.regions.lifetime import LeaseTerms, Lifetime
+    from holdover.regions.lifetime import LeaseTerms, Lifetime, OrderTerms
     from holdover.regions.outcomes import Delivery
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
+    from holdover.regions.refresh.rq import RqRunner
     from holdover.regions.refresh.thread import ThreadRunner
     from holdover.regions.region import Region
     from holdover.regions.registry import Registry, make_region, registry
@@ -43,9 +45,12 @@ __all__ = [
     "KeyLease",
     "LeaseTerms",
     "Lifetime",
+    "OrderContext",
+    "OrderTerms",
     "Region",
     "Registry",
     "Report",
+    "RqRunner",
     "ThreadRunner",
     "__version__",
     "allow_imports",
@@ -68,9 +73,12 @@ _HOMES = {
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
+    "OrderContext": "holdover.regions.contexts",
+    "OrderTerms": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",
     "Report": "holdover.regions.refresh.base",
     "Registry": "holdover.regions.registry",
+    "RqRunner": "holdover.regions.refresh.rq",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "allow_imports": "holdover.regions.importing",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",

@@ -3,46 +3,43 @@
 The environment says where its broker, its cache and its notes are.
 """
 
-import json
 import os
+import signal
 import time
-from pathlib import Path
+from functools import partial
 
-from celery import Celery
+from celery import Celery, signals
+from fleet_notes import note, notes
 
 from holdover import CeleryRunner, LeaseTerms, make_region
 
 TTL = 1.0
-FOLDER = Path(os.environ["FLEET_FOLDER"])
 CACHE = os.environ["FLEET_CACHE"]
 
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
 app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_enable_remote_control=False,
+    task_default_queue_type=os.environ.get("FLEET_QUEUES", "classic"),
 )
-
-
-def note(name, what):
-    """Add a line to a file that all processes see."""
-    with (FOLDER / name).open("a") as log:
-        log.write(json.dumps(what) + "\n")
-
-
-def notes(name):
-    """Read what was noted there, in any process."""
-    path = FOLDER / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if (
-        path.exists()
-    ) else []  # fmt: skip
 
 
 def told(report):
     """Note what became of an order."""
     note("reports", [report.region, report.key, report.done, report.reason])
+    note("lags", report.lag)
 
 
-def region(name, queue_ttl=8.0, **runner):
+def signalled(name, sender, **_):
+    """Note a signal of Celery's."""
+    note("signals", [name, sender.name])
+
+
+for each in ("task_prerun", "task_postrun", "task_success"):
+    getattr(signals, each).connect(partial(signalled, each), weak=False)
+
+
+def region(name, queue_ttl=8.0, orders=None, **runner):
     """Make a region whose orders take the app's broker."""
     return make_region(name).configure(
         CACHE,
@@ -50,6 +47,7 @@ def region(name, queue_ttl=8.0, **runner):
         unsigned_pickle=True,
         lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
         runner=CeleryRunner(app, **runner),
+        orders=orders or {},
     )
 
 
@@ -65,12 +63,23 @@ held = region("held", task_options={"queue": "held", "priority": 3})  # served b
 # Any caller who waited for this one's broker would be late by seconds; what its broker
 # loses is ordered again soon.
 patient = region("patient", queue_ttl=2.0, publish_timeout=2.0)
+RATE = {"per_second": 100.0, "burst": 200}
+limited = region("limited", queue_ttl=300.0, orders=RATE)
 
 
 @fleet.cache_on_arguments()
 def price(article, cost=0.0):
     """Create; refreshed by the workers."""
     return create(article, cost)
+
+
+@fleet.cache_on_arguments()
+def doomed(article):
+    """Create; the first who tries is killed as soon as the order is his."""
+    made = create(article)
+    if len(notes(f"runs-{article}")) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return made
 
 
 @held.cache_on_arguments()
@@ -83,3 +92,9 @@ def held_price(article, cost=0.0):
 def patient_price(article, cost=0.0):
     """Create; its orders may take long to publish."""
     return create(article, cost)
+
+
+@limited.cache_on_arguments()
+def limited_price(article):
+    """Create; its orders are limited."""
+    return ["new", article]

@@ -1,73 +1,24 @@
 """Separate Celery workers on a real Redis broker: one run per order, come what may."""
 
 import contextlib
-import importlib
 import itertools
 import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import redis
+from fleet_workers import application, reports, runs, surround, worker
 from servers import RedisServer
 from waiting import PATIENCE, wait_until
 
 from holdover.regions.refresh.base import TASK_NAME
 
-HERE = Path(__file__).parent
 FORK = multiprocessing.get_context("fork")
 HELD = "held\x06\x163"  # the queue "held" for priority 3, as Kombu spells it
 _articles = itertools.count(1000)
-
-
-@contextlib.contextmanager
-def worker(folder, pool, *options):
-    """Run ``celery -A fleet worker``; gives when it is ready."""
-    log = folder / f"worker-{pool}.log"
-    command = [sys.executable, "-m", "celery", "-A", "fleet", "worker", "-P", pool]
-    command += ["-c", "2", "-l", "INFO", "-n", f"{pool}@here", "-Q", "celery"]
-    command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, *options],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: " ready." in log.read_text() or process.poll(), log)
-        assert process.poll() is None, log.read_text()
-        process.log = log
-        yield process
-        assert process.poll() is None, log.read_text()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def surround(patch, folder, broker, cache=None):
-    """Set the environment of the application; its cache is in files if not told."""
-    patch.setenv("FLEET_FOLDER", str(folder))
-    patch.setenv("FLEET_BROKER", broker.url)
-    patch.setenv("FLEET_CACHE", cache or f"file://{folder}/cache")
-
-
-@contextlib.contextmanager
-def application(folder, broker, cache=None):
-    """Import the application as a web process of it does."""
-    with pytest.MonkeyPatch.context() as patch:
-        surround(patch, folder, broker, cache)
-        patch.syspath_prepend(HERE)
-        patch.delitem(sys.modules, "fleet", raising=False)
-        yield importlib.import_module("fleet")
-        patch.delitem(sys.modules, "fleet", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +39,7 @@ def fleet(broker, tmp_path_factory):
         cache = broker.url.removesuffix("/0") + "/1"
         surround(patch, folder, broker, cache)
         with (
-            worker(folder, "prefork") as process,
+            worker(folder, "prefork", "-E") as process,
             application(folder, broker, cache) as module,
         ):
             module.worker = process
@@ -113,17 +64,6 @@ def queues(broker):
     """A client of the shared broker, for its queues."""
     with redis.Redis(port=broker.port) as client:
         yield client
-
-
-def runs(fleet, article):
-    """The processes that created, in order."""
-    return fleet.notes(f"runs-{article}")
-
-
-def reports(fleet, function, article, cost=0.0):
-    """What the workers said of the orders for an article."""
-    key = function.key_for(article, cost)
-    return [rest for _, told, *rest in fleet.notes("reports") if told == key]
 
 
 def make_stale(fleet, function, article, cost=0.0):
@@ -215,6 +155,56 @@ class TestWorkers:
         assert time.monotonic() - begun < fleet.TTL + 7  # a busy machine's
         assert new[1] not in {victim, os.getpid()}
         assert len(runs(fleet, article)) == 4
+
+    def test_a_child_killed_right_after_adopting(self, fleet, article):
+        """Whoever dies with the order in hand is followed by one completed run."""
+        fleet.doomed.set("old", article)
+        fleet.fleet.invalidate(hard=False)
+        assert fleet.doomed(article) == "old"
+        made_by = wait_until(lambda: (got := fleet.doomed(article)) != "old" and got[1])
+        victim, successor = runs(fleet, article)
+        assert victim != successor == made_by
+        told = wait_until(lambda: reports(fleet, fleet.doomed, article))
+        assert told == [[True, "refreshed"]]
+
+    def test_celery_s_signals(self, fleet, article):
+        """Around each order the worker sends Celery's signals, as for any task."""
+        before = len(fleet.notes("signals"))
+        make_stale(fleet, fleet.price, article)
+        fleet.price(article)
+        wait_until(lambda: reports(fleet, fleet.price, article))
+        seen = wait_until(
+            lambda: len(found := fleet.notes("signals")[before:]) >= 3 and found
+        )
+        for name in ("task_prerun", "task_success", "task_postrun"):
+            assert [name, TASK_NAME] in seen
+
+    def test_celery_s_events(self, fleet, article):
+        """A worker started with -E tells its events of each order."""
+        seen, key = [], fleet.price.key_for(article)
+
+        def ours():
+            ids = {one.get("uuid") for one in seen if key in str(one.get("args"))}
+            return [one["type"] for one in seen if one.get("uuid") in ids]
+
+        with fleet.app.connection_for_read() as link:
+            receiver = fleet.app.events.Receiver(link, handlers={"*": seen.append})
+            with receiver.consumer_context():
+                with contextlib.suppress(TimeoutError):
+                    link.drain_events(timeout=0.1)  # by which Kombu subscribes
+                make_stale(fleet, fleet.price, article)
+                fleet.price(article)
+                for _ in receiver.consume(limit=None, timeout=10.0, wakeup=False):
+                    if "task-succeeded" in ours():
+                        break
+        assert ours() == ["task-received", "task-started", "task-succeeded"]
+
+    def test_lag(self, fleet, article):
+        """A report says how long its order has waited."""
+        make_stale(fleet, fleet.price, article)
+        fleet.price(article)
+        wait_until(lambda: reports(fleet, fleet.price, article))
+        assert all(0.0 < lag < 10.0 for lag in fleet.notes("lags")[-1:])
 
     def test_a_frozen_child(self, fleet, article):
         """A child stopped for longer than its lease cannot store once overtaken."""
@@ -352,9 +342,9 @@ class TestBroker:
         own_redis.kill()
         lone.app.conf.task_always_eager = True
         old = make_stale(lone, lone.price, 1)
-        assert lone.price(1) == old
-        told = wait_until(lambda: reports(lone, lone.price, 1))
-        assert told == [[True, "refreshed"]]
+        assert lone.price(1) == old  # in whose turn the next one was made
+        assert reports(lone, lone.price, 1) == [[True, "refreshed"]]
+        assert lone.price(1) != old
         assert runs(lone, 1) == [os.getpid()] * 2
 
 

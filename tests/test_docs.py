@@ -1,12 +1,14 @@
 """What the documents say is what the code does."""
 
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
 
 import capability_table
 import contract_matrix
+from waiting import wait_until
 
 from holdover import NO_VALUE, Registry
 from holdover.contrib_django import RegionCache
@@ -171,3 +173,43 @@ def test_links_lead_somewhere():
     for document in [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")]:
         for target in re.findall(r"<([\w/.-]+\.rst)>`_", document.read_text()):
             assert (document.parent / target).exists(), (document, target)
+
+
+def blocks(page):
+    """The Python of a page, block by block."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    return [re.sub(r"^    ", "", one, flags=re.MULTILINE) for one in found]
+
+
+def test_the_runners_code_runs(monkeypatch):
+    """The page on runners, but for its first block and Huey's, is one program."""
+    _, *parts, _ = blocks("runners.rst")
+    page = types.ModuleType("runners_page")
+    monkeypatch.setitem(sys.modules, "runners_page", page)
+    exec(
+        "from holdover import CeleryRunner, make_region\n" + "".join(parts), vars(page)
+    )
+    assert page.urgent(2026) == page.sales(2026) == 2026
+    assert page.for_tenant
+
+
+def test_the_runner_for_huey_works(tmp_path, monkeypatch, redis_server):
+    """A stale value is refreshed by a real consumer of Huey's."""
+    code = blocks("runners.rst")[-1]
+    code = code.replace("redis://localhost:6379/1", redis_server.url)
+    code = code.replace("/var/cache/shop", str(tmp_path / "cache"))
+    (tmp_path / "shop_huey.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    import shop_huey as shop
+
+    shop.price.set("old", 1)
+    shop.prices.invalidate(hard=False)
+    assert shop.price(1) == "old"
+    command = [sys.executable, "-m", "huey.bin.huey_consumer", "shop_huey.huey"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as consumer:
+        try:
+            assert wait_until(lambda: (got := shop.price(1)) != "old" and got)[0] == 1
+        finally:
+            consumer.kill()
+    assert shop.huey.pending_count() == 0

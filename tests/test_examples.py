@@ -4,12 +4,16 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -82,3 +86,43 @@ def test_django_site_observes_once_for_all_visitors(tmp_path):
     assert len(reports) == 1
     assert re.fullmatch(r"delft at [\d:]{8}: light rain\n", reports.pop())
     assert (site / "cache").is_dir()
+
+
+@contextlib.contextmanager
+def started(folder, redis_url):
+    """Run what a Procfile names, each in a group of its own; give the address."""
+    environment = {
+        **ENVIRONMENT,
+        "PORT": "0",
+        "REDIS_URL": redis_url,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    lines = (folder / "Procfile").read_text().splitlines()
+    commands = dict(line.split(": ", 1) for line in lines)
+    assert set(commands) == {"web", "worker"}
+    processes = {}
+    try:
+        for name, command in commands.items():
+            with (folder / f"{name}.log").open("wb") as log:
+                processes[name] = subprocess.Popen(
+                    command, shell=True, cwd=folder, env=environment, stdout=log,
+                    stderr=subprocess.STDOUT, start_new_session=True,
+                )  # fmt: skip
+        said = folder / "web.log"
+        yield wait_until(lambda: re.search(r"http://\S+", said.read_text())).group()
+    finally:
+        for process in processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.mark.parametrize("name", ["celery_app", "rq_app"])
+def test_a_procfile_s_worker_makes_the_reports(name, tmp_path, redis_server):
+    """The first report is the web process's, the next ones are its worker's."""
+    folder = shutil.copytree(EXAMPLES / name, tmp_path / name)
+    with started(folder, redis_server.url) as address:
+        first = visit(address)
+        made_by = re.search(r"process (\d+)", first).group()
+        wait_until(lambda: made_by not in visit(address))
+    assert re.match(r"Utrecht at [\d:]{8}: light rain", first)

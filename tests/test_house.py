@@ -24,6 +24,8 @@ LAYERS = {
     "assembly": {
         "regions.registry",
         "regions.embedded",
+        "tasks",
+        "rq_jobs",
         "regions.config",
         "regions.spelling",
         "regions.beaker",
@@ -46,6 +48,7 @@ LAYERS = {
         "regions.foreground",
         "regions.orders",
         "regions.crew",
+        "regions.fulfilling",
         "regions.batches",
         "regions.reading",
         "regions.claims",
@@ -70,6 +73,11 @@ LAYERS = {
         "regions.leases",
         "regions.clocks",
         "regions.breaker",
+        "regions.bucket",
+        "regions.contexts",
+        "regions.readers",
+        "regions.task_options",
+        "regions.terms",
         "regions.background",
         "regions.ordering",
         "regions.functions",
@@ -140,6 +148,7 @@ MAY_NAME_ADAPTERS = {
         "regions.refresh.thread",
     ),  # behind every queue stand threads
     ("regions.embedded", "regions.refresh.celery"),
+    ("tasks", "regions.refresh.celery_task"),
     ("regions.embedded", "regions.refresh.celery_process"),
 }
 

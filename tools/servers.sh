@@ -18,6 +18,7 @@ memcached    memcached
 openssl      openssl
 pgbouncer    pgbouncer
 pg_ctlcluster postgresql
+rabbitmq-server rabbitmq-server
 redis-server redis-server
 valkey-server valkey-server
 TABLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from dogpile.cache import register_backend
 from dogpile.cache.backends import _backend_loader
@@ -15,6 +15,7 @@ from holdover.regions import plugins
 from holdover.regions.backends.base import Backend, positive
 from holdover.regions.codecs import Codec, FunctionCodec, check_tag
 from holdover.regions.compression import Compression
+from holdover.regions.contexts import Contexts, OrderContext
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import (
@@ -23,6 +24,7 @@ from holdover.regions.lifetime import (
     CreatorTerms,
     LeaseTerms,
     Lifetime,
+    OrderTerms,
     seconds_or_none,
 )
 from holdover.regions.near import NearTerms
@@ -30,9 +32,14 @@ from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
 from holdover.regions.signing import Keyring
+from holdover.regions.task_options import checked
+from holdover.regions.terms import Terms
 from holdover.regions.worker import carry_out
 
+T = TypeVar("T")
+
 INSTANCE = "holdover.instance"
+_IN_PARTS: dict[str, type] = {"lease": LeaseTerms, "orders": OrderTerms}
 DEFAULT_NEAR_ENTRIES = 1000
 _LIFETIME_NAMES = (
     "stale_while_revalidate",
@@ -73,6 +80,10 @@ class Settings:
         schema: An int or a text that becomes part of every key: change it with the
             shape of the values, and releases that run side by side leave each other's
             alone.
+        orders: How many refreshes are ordered, and when one is not worth carrying out.
+        task_options: How orders travel, for the queue that takes them.
+        order_context: What orders take along from whoever orders to the creator, by
+            name.
         unsigned_pickle: Whether unsigned pickles in a store that is reached over a
             network are meant, and no warning is wanted.
         near_ttl: Seconds for which a value that was read from the backend is served
@@ -94,18 +105,23 @@ class Settings:
     secret: str | bytes | Sequence[str | bytes] | None = field(default=None, repr=False)
     compress: bool | str | Compression | None = None
     schema: int | str | None = None
+    orders: OrderTerms = field(default_factory=OrderTerms)
+    task_options: Mapping[str, Any] | None = None
+    order_context: Mapping[str, OrderContext] | None = None
     unsigned_pickle: bool = False
     near_ttl: float | None = None
     near_entries: int = DEFAULT_NEAR_ENTRIES
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
-        if not isinstance(self.lease, LeaseTerms):
-            raise ConfigurationError(
-                f"lease must be LeaseTerms or a mapping of them, got {self.lease!r}"
-            )
+        for name, kind in _IN_PARTS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigurationError(
+                    f"{name} must be {kind.__name__} or a mapping of them, got "
+                    f"{getattr(self, name)!r}"
+                )
         plugins.check_choice("on_timeout", self.on_timeout, ("create", "raise"))
-        _ = self.creator_terms  # wrong ones are told at once
+        _ = self.terms  # wrong ones are told at once
         if not isinstance(self.unsigned_pickle, bool):
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
@@ -121,6 +137,17 @@ class Settings:
                 'on_miss="empty" needs a runner to create the value meanwhile: '
                 'runner="thread" or "celery"'
             )
+
+    @property
+    def terms(self) -> Terms:
+        """What the region's crew works by."""
+        return Terms(
+            lease=self.lease,
+            creator=self.creator_terms,
+            orders=self.orders,
+            task_options=checked(self.task_options),
+            contexts=Contexts(self.order_context),
+        )
 
     @property
     def creator_terms(self) -> CreatorTerms:
@@ -165,8 +192,9 @@ class Settings:
         lifetime = Lifetime(
             expiration_time=seconds_or_none(expiration_time, "expiration_time"), **spans
         )
-        if isinstance(rest.get("lease"), Mapping):
-            rest["lease"] = _lease_terms(rest["lease"])
+        for name, kind in _IN_PARTS.items():
+            if isinstance(rest.get(name), Mapping):
+                rest[name] = _in_parts(name, kind, rest[name])
         return cls(lifetime=lifetime, **rest)
 
 
@@ -273,12 +301,12 @@ def _misplaced(name: str, backend: object) -> list[str]:
     return [f"arguments.{name}"] if name in known else []
 
 
-def _lease_terms(given: Mapping[str, Any]) -> LeaseTerms:
-    known = {f"lease.{one.name}" for one in fields(LeaseTerms)}
-    for name in given:
-        if f"lease.{name}" not in known:
-            raise ConfigurationError(unknown("option", f"lease.{name}", known))
-    return LeaseTerms(**given)
+def _in_parts(name: str, kind: type[T], given: Mapping[str, Any]) -> T:
+    known = {f"{name}.{one.name}" for one in fields(cast("Any", kind))}
+    for part in given:
+        if f"{name}.{part}" not in known:
+            raise ConfigurationError(unknown("option", f"{name}.{part}", known))
+    return kind(**given)
 
 
 def _instance(arguments: Mapping[str, Any]) -> Any:

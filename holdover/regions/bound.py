@@ -65,6 +65,11 @@ class BoundMethod:  # noqa: D101 - its docstring is that of the function
         """Gives the key; see `CachedCallable`."""
         return self._bound("key_for")
 
+    def with_task_options(self, **options: Any) -> BoundMethod:
+        """Let orders travel by other options; see `CachedCallable`."""
+        travelling = self._handle("with_task_options")
+        return BoundMethod(travelling(**options), self.__self__)
+
     @property
     def original(self) -> Callable[..., Any]:
         """The method as it was written."""
@@ -258,7 +263,7 @@ def _place_of(method: CachedMethod) -> object:
 
 def _without_handles(function: Callable[..., Any]) -> dict[str, Any]:
     """Copy a function's attributes, but for those that take any object for ``self``."""
-    unbound = (*HANDLES, "original", "__wrapped__")
+    unbound = (*HANDLES, "with_task_options", "original", "__wrapped__")
     return {
         name: value for name, value in vars(function).items() if name not in unbound
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import (
     TYPE_CHECKING,
@@ -12,6 +13,7 @@ from typing import (
     Generic,
     ParamSpec,
     Protocol,
+    Self,
     TypeVar,
     cast,
     overload,
@@ -25,6 +27,7 @@ from holdover.regions.keys import name_of, schema_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
 from holdover.regions.returned import Cached
 from holdover.regions.signatures import KeyGenerator, Template, left_out
+from holdover.regions.task_options import layered, made
 from holdover.regions.uses import Use
 
 if TYPE_CHECKING:
@@ -68,6 +71,13 @@ class Handles(Protocol[P, T]):
 
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Give the key for these arguments, as for ``region.get()``."""
+
+    def with_task_options(self, **options: Any) -> Handles[P, T]:
+        """Give the same function, whose orders travel by *options* of their own.
+
+        Raises:
+            ConfigurationError: The region's queue does not understand them.
+        """
 
 
 class CachedCallable(Handles[P, T], Protocol[P, T]):
@@ -151,6 +161,9 @@ class Owner(Protocol):
     def expire_call(self, call: Call) -> Any:
         """Have the value expire, and order the next."""
 
+    def check_task_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that the region's queue does not understand."""
+
 
 class CachedFunction(Generic[P, T]):
     """One decorated function: how its keys are made and its values created.
@@ -177,6 +190,7 @@ class CachedFunction(Generic[P, T]):
         self.name = _name(function, use.namespace, use.ignore)
         self._make_call = make_call
         self._tags = use.tags
+        self.task_options = use.given_task_options()
         self._template = Template(
             function, use.namespace, generator, use.ignore, schema_of(use.schema)
         )
@@ -204,11 +218,20 @@ class CachedFunction(Generic[P, T]):
             "invalidate": self._invalidate_handle(),
             "expire": compiled(lambda *call: region.expire_call(self._call(*call))),
             "key_for": compiled(lambda key, _args, _kwargs: key),
+            "with_task_options": lambda **options: self._travelling(options).wrapper(),
             "original": function,
         }
         for handle, value in handles.items():
             setattr(call, handle, value)
         return cast("CachedCallable[P, T]", call)
+
+    def _travelling(self, options: Mapping[str, Any]) -> Self:
+        """Give another of the same, whose orders travel by other options."""
+        self.region.check_task_options(options)
+        other = copy(self)
+        other.task_options = layered(self.task_options, options)
+        other._call_for = self._template.compiled(other._call)  # noqa: SLF001 - ours
+        return other
 
     def _invalidate_handle(self) -> Callable[..., Any]:
         """Make ``invalidate``, which takes ``soft`` besides the function's own."""
@@ -266,6 +289,8 @@ class CachedFunction(Generic[P, T]):
     def _call(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call = self._make_call(key, lambda: self.function(*args, **kwargs))
         call.order = lambda: self._order(key, args, kwargs)
+        if self.task_options:
+            call.task_options = partial(made, self.task_options, args, kwargs)
         tags = self._tags
         if tags:
             call.tags = partial(tags, *args, **kwargs) if callable(tags) else tags

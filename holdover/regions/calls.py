@@ -33,6 +33,7 @@ class Call:
         empty: Makes what is served at once if there is no value; None: wait instead.
         strict: Whether to raise if the backend cannot be reached.
         order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
+        task_options: Makes the options for a queue that takes the order; None: none.
         asked: The ticket that says when, in this process, it was asked.
     """
 
@@ -46,6 +47,7 @@ class Call:
     empty: Callable[[], Any] | None = None
     strict: bool = False
     order: Callable[[], Described | None] | None = None
+    task_options: Callable[[], Mapping[str, Any]] | None = None
     asked: int = 0
 
     def made_tags(self) -> tuple[str, ...]:

@@ -130,9 +130,11 @@ class ConfiguredRegion(Configurable):
                 ``most_unleased_creators`` (see ``docs/policies.rst``), ``codec``,
                 ``secret``, ``compress``, ``schema``, ``unsigned_pickle`` (see
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
-                parts), ``runner``, ``on_miss``, ``on_timeout``, and ``near_ttl`` with
-                ``near_entries``: what was read is served from this process for so
-                many seconds, and what others change is seen so much later at most.
+                parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
+                `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
+                ``docs/runners.rst``), and ``near_ttl`` with ``near_entries``: what was
+                read is served from this process for so many seconds, and what others
+                change is seen so much later at most.
 
         Returns:
             The region.
@@ -161,6 +163,7 @@ class ConfiguredRegion(Configurable):
         chain = build_chain(rules.runner)
         check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
+        chain.check_task_options(rules.terms.task_options)
         self._take(made, rules, chain, wrap, region_invalidator)
         return self
 
@@ -306,8 +309,7 @@ class ConfiguredRegion(Configurable):
         self._tier.also_invalid = self._strategy_standing()
         self._crew = crew = Crew.of(
             self._tier,
-            rules.lease,
-            rules.creator_terms,
+            rules.terms,
             self._chain,
             listeners=self._listeners,
             time_source=self._time,

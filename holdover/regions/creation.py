@@ -222,7 +222,7 @@ class Creation:
         if self._orders:
             found = self._tier.look(call.key, call.lifetime)
             if found.freshness in (Freshness.STALE, Freshness.FALLBACK):
-                self._orders.place(call, found)
+                self._orders.place(call, found, is_read=False)
 
     def claim(self, call: Call, found: Found) -> Lease | Busy | None:
         """Win the lease, whatever value is there; None if the backend cannot say."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from holdover.regions.events import Listeners
 from holdover.regions.foreground import Foreground
+from holdover.regions.fulfilling import Fulfiller
 from holdover.regions.lifetime import CreatorTerms, LeaseTerms
 from holdover.regions.making import Maker
 from holdover.regions.ordering import Chain
 from holdover.regions.orders import Orders
 from holdover.regions.patience import TakenLeases
+from holdover.regions.readers import Readers
+from holdover.regions.terms import Terms
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
@@ -29,7 +32,9 @@ class Crew:
         taken: The leases that others are known to hold.
         maker: Runs creators and stores what they make.
         foreground: Creates for callers who wait.
+        fulfiller: Carries out orders.
         orders: Has values refreshed behind their backs.
+        readers: Who asks for what; None if it does not matter.
     """
 
     tier: Tier
@@ -40,41 +45,48 @@ class Crew:
     taken: TakenLeases
     maker: Maker
     foreground: Foreground
+    fulfiller: Fulfiller
     orders: Orders
+    readers: Readers | None
 
     @classmethod
     def of(
         cls,
         tier: Tier,
-        terms: LeaseTerms,
-        creator_terms: CreatorTerms,
+        terms: Terms,
         chain: Chain,
         *,
         listeners: Listeners,
         time_source: TimeSource,
     ) -> Self:
         """Put a crew together, with the runners of *chain*."""
+        told: Any = {"listeners": listeners, "time_source": time_source}
         taken = TakenLeases(time_source)
-        maker = Maker(
-            tier, terms, creator_terms, listeners=listeners, time_source=time_source
+        maker = Maker(tier, terms.lease, terms.creator, **told)
+        span = terms.orders.unless_idle_for
+        readers = None if span is None else Readers(tier, span, time_source)
+        fulfiller = Fulfiller(
+            tier, maker, terms.lease, contexts=terms.contexts, readers=readers, **told
         )
         return cls(
             tier=tier,
-            terms=terms,
-            creator_terms=creator_terms,
+            terms=terms.lease,
+            creator_terms=terms.creator,
             listeners=listeners,
             time=time_source,
             taken=taken,
             maker=maker,
             foreground=Foreground(
+                tier, maker, terms.creator, wait=terms.lease.wait, **told
+            ),
+            fulfiller=fulfiller,
+            orders=Orders(
                 tier,
-                maker,
-                creator_terms,
-                wait=terms.wait,
-                listeners=listeners,
+                terms,
+                chain,
+                fulfiller=fulfiller,
+                taken=taken,
                 time_source=time_source,
             ),
-            orders=Orders(
-                tier, terms, chain, maker=maker, taken=taken, time_source=time_source
-            ),
+            readers=readers,
         )

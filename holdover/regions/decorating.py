@@ -33,6 +33,7 @@ from holdover.regions.many import ManyRegion
 from holdover.regions.reach import check_functions
 from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.signatures import prefix_of
+from holdover.regions.task_options import Given
 from holdover.regions.uses import Options, Use
 from holdover.regions.worker import CATALOGUE, Refreshable
 
@@ -60,6 +61,7 @@ class DecoratingRegion(ManyRegion):
         ignore: Sequence[str] = (),
         tags: Sequence[str] | Callable[..., Iterable[str]] = (),
         schema: int | str | None = None,
+        task_options: Given | None = None,
     ) -> Decorator:
         """Cache a function's values by its arguments.
 
@@ -81,12 +83,15 @@ class DecoratingRegion(ManyRegion):
             tags: Names under which its values can be invalidated, or a function that
                 gets the call's arguments and returns them.
             schema: As in ``configure()``, of this function alone.
+            task_options: How its orders travel, where that differs from the region's:
+                a mapping, or a function that gets the call's arguments and returns it.
 
         Raises:
             LazyValue: The function is a generator or an ``async def``.
             UnimportableFunction: The region's runner could not find the function.
             InvalidLifetime: *expiration_time* is no span of time.
-            ConfigurationError: *ignore* names a parameter that the function has not.
+            ConfigurationError: *ignore* names a parameter that the function has not, or
+                the region's queue does not understand *task_options*.
         """
         use = self._checked(
             Use(
@@ -99,6 +104,7 @@ class DecoratingRegion(ManyRegion):
                 ignore=ignore,
                 tags=tags,
                 schema=schema,
+                task_options=task_options,
             )
         )
         return cast("Decorator", lambda function: self._decorated(function, use))
@@ -113,8 +119,8 @@ class DecoratingRegion(ManyRegion):
         keyed by its object too, like a decorated one.
 
         A queue's worker refreshes functions at the top level of a module that it may
-        import (`holdover.allow_imports`), if no option but *namespace* and *empty* is
-        given; all others are refreshed in this process.
+        import (`holdover.allow_imports`), if no option but *namespace*, *empty* and
+        *task_options* is given; all others are refreshed in this process.
 
         Args:
             function: The creator.
@@ -177,6 +183,9 @@ class DecoratingRegion(ManyRegion):
         """Tell at once of options that could never work."""
         if use.expiration_time is not None and not callable(use.expiration_time):
             self._lifetime_for(use.expiration_time)
+        given = use.given_task_options()
+        if not callable(given):
+            self.check_task_options(given)
         return use
 
     def _decorated(self, decorated: Any, use: Use) -> Any:
@@ -227,14 +236,17 @@ class DecoratingRegion(ManyRegion):
 
     def _would_be_found(self, inline: InlineFunction[..., Any], use: Use) -> bool:
         """Say whether a worker would do the same under the function's name alone."""
-        if use != Use(namespace=use.namespace, empty=use.empty):
+        travelling = use.given_task_options() or None
+        if use != Use(
+            namespace=use.namespace, empty=use.empty, task_options=travelling
+        ):
             return False
         if not inline.can_be_imported():
             return False
         if inline.module in self._importable:
             return True
         here = not any(runner.leaves_process for runner in self._chain.runners)
-        return here and use == Use()
+        return here and use == Use(task_options=travelling)
 
     @property
     def _importable(self) -> set[str]:
@@ -295,5 +307,6 @@ class DecoratingRegion(ManyRegion):
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
+        self._readers = None if self._crew is None else self._crew.readers
         if self.name is not None:
             CATALOGUE.know(self.name, self)

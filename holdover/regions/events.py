@@ -19,8 +19,10 @@ __all__ = [
     "Missed",
     "OrderDropped",
     "OrderFailed",
+    "OrderPostponed",
     "Problem",
     "PushLost",
+    "QueueBehind",
     "Refreshed",
     "StaleServed",
     "TierDropped",
@@ -91,10 +93,12 @@ class Refreshed(Event):
     Attributes:
         cost: Seconds that its creator took.
         task_id: The queue's name for it, if it came by a queue.
+        lag: Seconds that it had waited before it was begun.
     """
 
     cost: float
     task_id: str | None = None
+    lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,15 @@ class OrderFailed(Problem):
 
 
 class OrderDropped(Problem):
-    """A refresh order was not carried out here: overtaken, or not allowed."""
+    """A refresh order was not carried out here: overtaken, idle, or not allowed."""
+
+
+class OrderPostponed(Problem):
+    """A stale value was not ordered anew, since enough is being ordered already."""
+
+
+class QueueBehind(Problem):
+    """An order has waited too long in a queue, so that this process refreshes."""
 
 
 class TierDropped(Problem):

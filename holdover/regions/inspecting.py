@@ -30,6 +30,7 @@ class Inspection:
         lifetime: Its own lifetime; None if its reader's judges it.
         lease: What keeps it from being created right now; None if nothing does.
         lease_expires_in: Seconds until that ends, unless it is renewed.
+        queued_for: Seconds that its order has been waiting in a queue; None if none is.
         last_error: Why its creator is left alone, if it is.
         pending: Whether an invalidation has not been delivered yet, so that this
             process does not trust what is stored.
@@ -47,6 +48,7 @@ class Inspection:
     lifetime: Lifetime | None = None
     lease: LeaseKind | None = None
     lease_expires_in: float | None = None
+    queued_for: float | None = None
     last_error: str = ""
     pending: bool = False
     reachable: bool = True

@@ -12,6 +12,7 @@ from holdover.regions.texts import masked
 
 DAY = 86_400.0
 _LONGEST_TERM = 30 * DAY
+DEFAULT_QUEUE_WAIT = 10.0
 DEFAULT_BACKOFF = 5.0
 DEFAULT_MOST_UNLEASED = 32
 
@@ -212,3 +213,42 @@ class LeaseTerms:
                     f"got {value!r}"
                 )
             object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTerms:
+    """How many refreshes are ordered, and when one is not worth carrying out.
+
+    Attributes:
+        per_second: How many refreshes each process orders per second, on average; None:
+            as many as there are stale values asked for.
+        burst: How many it orders at once after a pause; None: those of one second.
+        queue_wait: Seconds that an order may wait in a queue. Whoever then finds the
+            value stale has it refreshed by his own process; so are others, for a while.
+            None: as long as ``lease.queue_ttl``, after which it is ordered again.
+        unless_idle_for: A refresh is dropped whose value nobody in the fleet has asked
+            for in that many seconds; None: none is.
+    """
+
+    per_second: float | None = None
+    burst: int | None = None
+    queue_wait: float | None = DEFAULT_QUEUE_WAIT
+    unless_idle_for: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("queue_wait", "unless_idle_for"):
+            value = seconds_or_none(getattr(self, name), name)
+            object.__setattr__(self, name, value)
+        rate: object = self.per_second
+        if rate is not None and not _is_positive(rate):
+            raise InvalidLifetime(f"per_second must be a number above 0, got {rate!r}")
+        burst: object = self.burst
+        if burst is not None and (type(burst) is not int or burst < 1):
+            raise InvalidLifetime(f"burst must be an int above 0, got {burst!r}")
+        if burst is not None and rate is None:
+            raise InvalidLifetime("burst says nothing without per_second: give both")
+
+
+def _is_positive(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < math.inf  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Running creators: under a lease, without one, or on a worker's order."""
+"""Running creators, under a lease or without one, and storing what they make."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from holdover.regions.events import Listeners
 from holdover.regions.flights import EVERYONE, FLIGHTS, Flight, Landed, ticket
 from holdover.regions.leases import RENEWALS
 from holdover.regions.lifetime import CreatorTerms, LeaseTerms
-from holdover.regions.outcomes import MISSING, NOT_STORED, Committed
-from holdover.regions.refresh.base import Outcome
+from holdover.regions.outcomes import NOT_STORED, Committed
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
@@ -104,44 +103,6 @@ class Maker:
         returned = call.create()
         return Made.of(call, returned, self._time.steady() - started)
 
-    def fulfil(self, call: Call, token: str, task_id: str | None = None) -> Outcome:
-        """Carry out an order of which *token* is the proof, unless it was overtaken."""
-        lease = self._adopt(call.key, token)
-        if lease is None:
-            return Outcome(done=False, reason="overtaken")
-        with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
-            try:
-                made = self.under(
-                    call, lease, seat.flight if seat.is_mine else Flight()
-                )
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
-                self._tier.tell(events.CreatorFailed, call.key, repr(error))
-                return Outcome(done=False, reason=f"creator failed: {error!r}")
-        if not made.stored:
-            return Outcome(done=False, reason="not stored", cost=made.cost)
-        self._tell_refreshed(call, made, task_id)
-        return Outcome(done=True, reason="refreshed", cost=made.cost)
-
-    def _adopt(self, key: str, token: str) -> Lease | None:
-        """Take over an ordered lease, unless the order was overtaken."""
-        # Promise 6: the token is swapped in the same step, so that the second delivery
-        # of a message finds another one.
-        lease = self._tier.adopt(key, token, self._terms.ttl)
-        if lease is None:
-            reason = "overtaken: its lease is no longer the one that was ordered with"
-            self._tier.tell(events.OrderDropped, key, reason)
-        return lease
-
-    def _tell_refreshed(self, call: Call, made: Made, task_id: str | None) -> None:
-        self._listeners.tell(
-            events.Refreshed(
-                region=self._tier.region,
-                key=call.key,
-                cost=made.cost,
-                task_id=task_id,
-            )
-        )
-
     def many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
         """Create several at once and commit those that have a lease."""
         started = ticket()
@@ -180,39 +141,6 @@ class Maker:
             Made.of(part.call, value, share)
             for part, value in zip(parts, values, strict=True)
         ]
-
-    def fulfil_many(
-        self,
-        calls: Sequence[Call],
-        tokens: Sequence[str],
-        create: CreateMany,
-        task_id: str | None = None,
-    ) -> Outcome:
-        """Carry out an order for several keys, those of which were not overtaken."""
-        with ExitStack() as seats:
-            parts = []
-            for call, token in zip(calls, tokens, strict=True):
-                lease = self._adopt(call.key, token)
-                if lease is not None:
-                    boarding = FLIGHTS.board((self._tier, call.key), may_wait=False)
-                    seat = seats.enter_context(boarding)
-                    flight = seat.flight if seat.is_mine else Flight()
-                    parts.append(Part(call, MISSING, flight, lease))
-            if not parts:
-                return Outcome(done=False, reason="overtaken")
-            try:
-                made = self.many(parts, create)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
-                for part in parts:
-                    self._tier.tell(events.CreatorFailed, part.call.key, repr(error))
-                return Outcome(done=False, reason=f"creator failed: {error!r}")
-        for part, one in zip(parts, made, strict=True):
-            if one.stored:
-                self._tell_refreshed(part.call, one, task_id)
-        cost = sum(one.cost for one in made)
-        if not any(one.stored for one in made):
-            return Outcome(done=False, reason="not stored", cost=cost)
-        return Outcome(done=True, reason="refreshed", cost=cost)
 
     def _land(self, part: Part, made: Made, done: Committed, started: int) -> None:
         made.stored = done.stored

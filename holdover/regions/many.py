@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -16,8 +16,10 @@ from holdover.regions.cached_many import (
 from holdover.regions.calls import Call, CreateMany, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
+from holdover.regions.readers import Readers
 from holdover.regions.reading import ReadableRegion
-from holdover.regions.refresh.base import BatchOrder, Outcome
+from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
+from holdover.regions.task_options import checked
 from holdover.regions.worker import CATALOGUE
 
 T = TypeVar("T")
@@ -25,6 +27,8 @@ T = TypeVar("T")
 
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
+
+    _readers: Readers | None = None
 
     def get_or_create_multi(
         self,
@@ -84,6 +88,8 @@ class ManyRegion(ReadableRegion):
         asdict: bool = False,
         to_str: Callable[[Any], str] = str,
         function_multi_key_generator: Callable[..., Any] | None = None,
+        *,
+        task_options: Mapping[str, Any] | None = None,
     ) -> ManyDecorator:
         """Cache the values of a function that makes many of them at once.
 
@@ -102,11 +108,15 @@ class ManyRegion(ReadableRegion):
                 key generators.
             function_multi_key_generator: dogpile.cache's hook to make keys in another
                 way.
+            task_options: How its orders travel, where that differs from the region's.
 
         Raises:
             LazyValue: The function is a generator or an ``async def``.
             InvalidLifetime: *expiration_time* is no span of time.
+            ConfigurationError: The region's queue does not understand *task_options*.
         """
+        options = checked(task_options)
+        self.check_task_options(options)
         if not self._makes_multi_keys(function_multi_key_generator):
             return super().cache_multi_on_arguments(  # type: ignore[return-value]
                 namespace,
@@ -121,7 +131,9 @@ class ManyRegion(ReadableRegion):
 
         def make_call(key: str) -> Call:
             spans = expiration_time() if callable(expiration_time) else expiration_time
-            return self._call(key, _to_be_set, spans, should_cache_fn, None)
+            call = self._call(key, _to_be_set, spans, should_cache_fn, None)
+            call.task_options = (lambda: options) if options else None
+            return call
 
         def decorate(function: Callable[..., Any]) -> CachedManyCallable[Any, Any]:
             cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
@@ -139,10 +151,21 @@ class ManyRegion(ReadableRegion):
             and self.function_multi_key_generator is function_multi_key_generator
         )
 
+    def check_task_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that the region's queue does not understand. For functions.
+
+        Raises:
+            ConfigurationError: It names the option.
+        """
+        self._chain.check_task_options(options)
+
     def fetch_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
         """Answer prepared calls. For decorated functions."""
         if self._batches is None:
             return [self._create_as_dogpile_does(call) for call in calls]
+        if self._readers is not None:
+            for call in calls:
+                self._readers.note(call.key)
         return self._batches.answer(calls, create)
 
     def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
@@ -168,7 +191,8 @@ class ManyRegion(ReadableRegion):
             InvalidOrder: It came too late.
         """
         crew = self._crew_for(order.not_after, calls[0].key)
-        return crew.maker.fulfil_many(calls, order.tokens, create, task_id)
+        origin = Origin.of(order, task_id)
+        return crew.fulfiller.fulfil_many(calls, order.tokens, create, origin)
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""

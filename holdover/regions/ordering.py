@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from holdover.regions.background import Pool
 from holdover.regions.breaker import Breaker
 from holdover.regions.refresh.base import Job, Runner
+from holdover.regions.timesource import SYSTEM_TIME
 
 GiveUp = Callable[[str], None]
 
@@ -41,6 +43,7 @@ class Chain:
 
     def __init__(self, runners: Sequence[Runner]) -> None:
         self._links = [_Link(runner) for runner in runners]
+        self._queues_from = 0.0  # when orders may go to queues again
 
     @property
     def runners(self) -> list[Runner]:
@@ -54,6 +57,21 @@ class Chain:
     def takes_orders(self) -> bool:
         """Whether an order that can travel would."""
         return bool(self._links) and self._links[0].runner.takes_orders
+
+    def check_task_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that a queue does not understand.
+
+        Raises:
+            ConfigurationError: It names the option.
+        """
+        for link in self._links:
+            check = getattr(link.runner, "check_task_options", None)
+            if check is not None:
+                check(options)
+
+    def pass_queues_over(self, span: float) -> None:
+        """Give orders to this process's own runners for *span* seconds."""
+        self._queues_from = SYSTEM_TIME.steady() + span
 
     def dispatch(self, job: Job, give_up: GiveUp) -> None:
         """Hand *job* to the first runner that takes it.
@@ -69,7 +87,10 @@ class Chain:
             link = self._links[index]
             if not link.suits(job):
                 continue
-            if link.runner.takes_orders:
+            if link.runner.takes_orders and not _is_eager(link.runner):
+                if SYSTEM_TIME.steady() < self._queues_from:
+                    reason = f"{link.runner.name}: it is behind with its orders"
+                    continue
                 if link.publisher.busy_for() > _HANGS_AFTER:
                     reason = f"{link.runner.name}: its client hangs"
                     continue
@@ -88,6 +109,11 @@ class Chain:
         failure = _submit(self._links[index], job)
         if failure is not None:
             self._dispatch(job, give_up, start=index + 1, reason=failure)
+
+
+def _is_eager(runner: Runner) -> bool:
+    """Say whether it carries out in the calling thread, which then is the caller's."""
+    return bool(getattr(runner, "is_eager", False))
 
 
 def _submit(link: _Link, job: Job) -> str | None:

@@ -58,6 +58,7 @@ RUNNERS = {
     "inline": Plugin("holdover.regions.refresh.inline:InlineRunner"),
     "thread": Plugin("holdover.regions.refresh.thread:ThreadRunner"),
     "celery": Plugin("holdover.regions.refresh.celery:CeleryRunner", "celery"),
+    "rq": Plugin("holdover.regions.refresh.rq:RqRunner", "rq"),
 }
 CODECS = {
     "pickle": Plugin("holdover.regions.codecs:PickleCodec"),

@@ -37,11 +37,16 @@ def check_reach(region: str | None, backend: Any, chain: Chain) -> None:
 def check_functions(
     chain: Chain, functions: Iterable[CachedFunction[Any, Any]]
 ) -> None:
-    """Refuse functions that a queue's worker could not find.
+    """Refuse functions that a queue's worker could not find, or a queue not take.
 
     Raises:
         UnimportableFunction: It says which, and why.
+        ConfigurationError: A queue does not understand the options of one.
     """
+    functions = list(functions)
+    for cached in functions:
+        if not callable(cached.task_options):
+            chain.check_task_options(cached.task_options)
     for runner in chain.runners:
         if runner.takes_orders:
             for cached in functions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE
@@ -116,7 +117,12 @@ class ReadableRegion(WritableRegion):
             An `Inspection`; if the backend cannot be reached, one that says so.
         """
         lifetime = self._lifetime_for(expiration_time)
-        return inspect_key(self._entries, self._address(key), lifetime)
+        entries = self._entries
+        told = inspect_key(entries, self._address(key), lifetime)
+        if self._crew is None or told.lease is None:
+            return told
+        queued_for = self._crew.orders.queued_for(told.lease, told.lease_expires_in)
+        return replace(told, queued_for=queued_for)
 
     def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
         """Win the right to create *key*, for code that reads first and writes later.

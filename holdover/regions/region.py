@@ -17,7 +17,7 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.legacy import for_its_get, plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery
-from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.refresh.base import Origin, Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
 
 T = TypeVar("T")
@@ -101,6 +101,8 @@ class Region(DecoratingRegion):
         """Answer a prepared call. For decorated functions and doors."""
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(call)
+        if self._readers is not None:
+            self._readers.note(call.key)
         found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
             if self._listeners:
@@ -124,6 +126,8 @@ class Region(DecoratingRegion):
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
             return super().get(call.user_key, for_its_get(call.lifetime))
+        if self._readers is not None:
+            self._readers.note(call.key)
         found = self._tier.find(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
@@ -151,10 +155,10 @@ class Region(DecoratingRegion):
 
         Raises:
             RegionNotConfigured: This process has not configured the region.
-            InvalidOrder: It came too late.
+            InvalidOrder: It came too late, or brings what is not known here.
         """
         crew = self._crew_for(order.not_after, call.key)
-        return crew.maker.fulfil(call, order.token, task_id)
+        return crew.fulfiller.fulfil(call, order.token, Origin.of(order, task_id))
 
     # -- as dogpile.cache does it ----------------------------------------------
 

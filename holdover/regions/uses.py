@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from holdover.regions.errors import ConfigurationError, InvalidArgument
 from holdover.regions.keys import schema_of
 from holdover.regions.returned import checked_tags
+from holdover.regions.task_options import Given, checked
 
 
 class Options(TypedDict, total=False):
@@ -23,6 +24,7 @@ class Options(TypedDict, total=False):
     ignore: Sequence[str]
     tags: Sequence[str] | Callable[..., Iterable[str]]
     schema: int | str | None
+    task_options: Given | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Use:
     ignore: Sequence[str] = ()
     tags: Sequence[str] | Callable[..., Iterable[str]] = ()
     schema: int | str | None = None
+    task_options: Given | tuple[tuple[str, Any], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.namespace is not None and not isinstance(self.namespace, str):
@@ -48,6 +51,9 @@ class Use:
         if isinstance(self.ignore, list | tuple | set | frozenset):
             # Of any order, and fit to be remembered by.
             object.__setattr__(self, "ignore", tuple(sorted(self.ignore)))
+        if self.task_options is not None and not callable(self.task_options):
+            named = sorted(checked(self.task_options).items())
+            object.__setattr__(self, "task_options", tuple(named))
         schema_of(self.schema)
         if not callable(self.tags):
             object.__setattr__(self, "tags", checked_tags(self.tags))
@@ -56,6 +62,11 @@ class Use:
                 "ignore= is about the keys that Holdover makes, and "
                 "function_key_generator= makes its own: give one of the two"
             )
+
+    def given_task_options(self) -> Given:
+        """Give its task options, or what makes them."""
+        given = self.task_options
+        return given if callable(given) else dict(given or ())
 
     def span(self) -> object:
         """Give the seconds for which a value is fresh; None means the region's."""

@@ -40,6 +40,8 @@ assert_type(price.refresh(1), float)
 assert_type(price.key_for(1, "y"), str)
 price.set(2.5, 1, shop="y")
 price.invalidate(1, net=True)
+assert_type(price.with_task_options(queue="urgent")(1), float)
+price.with_task_options(queue="urgent").expire(1)
 plain: Callable[[int], float] = price
 original: Callable[[int, str], float] = price.original
 

@@ -8,7 +8,7 @@ a message only the first one counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from reprlib import repr as repr_of
 from typing import Any, Protocol
 
@@ -33,6 +33,11 @@ class RefreshOrder:
         token: Proof of the lease taken for this refresh.
         clock: The region clock's tick when it was ordered.
         not_after: When it has become pointless (wall clock, seconds).
+        ordered_at: When it was ordered (wall clock, seconds).
+        read_at: When the value was last asked for, as the ordering process knows; 0 if
+            it was ordered for nobody in particular.
+        context: What the creator needs of the ordering process, by the names that its
+            region knows; JSON values.
     """
 
     region: str
@@ -43,6 +48,9 @@ class RefreshOrder:
     token: str
     clock: int
     not_after: float
+    ordered_at: float = 0.0
+    read_at: float = 0.0
+    context: dict[str, Any] = field(default_factory=dict)
 
     def to_message(self) -> dict[str, Any]:
         """Give the order as a JSON object."""
@@ -69,6 +77,9 @@ class BatchOrder:
         keys: The keys they make, as the ordering process sees them.
         tokens: Proofs of the leases taken for this refresh, one for each key.
         not_after: When it has become pointless (wall clock, seconds).
+        ordered_at: See `RefreshOrder`, as for the next two.
+        read_at: See there.
+        context: See there.
     """
 
     region: str
@@ -77,6 +88,9 @@ class BatchOrder:
     keys: list[Any]
     tokens: list[Any]
     not_after: float
+    ordered_at: float = 0.0
+    read_at: float = 0.0
+    context: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, orders: Sequence[RefreshOrder]) -> BatchOrder:
@@ -88,6 +102,9 @@ class BatchOrder:
             keys=[order.key for order in orders],
             tokens=[order.token for order in orders],
             not_after=min(order.not_after for order in orders),
+            ordered_at=orders[0].ordered_at,
+            read_at=orders[0].read_at,
+            context=orders[0].context,
         )
 
     def to_message(self) -> dict[str, Any]:
@@ -135,6 +152,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "tokens": (list,),
     "clock": (int,),
     "not_after": (float, int),
+    "ordered_at": (float, int),
+    "read_at": (float, int),
+    "context": (dict,),
 }
 
 
@@ -147,10 +167,19 @@ def _parts_of(message: object, order: type[Any]) -> dict[str, Any]:
             f"an order of version {repr_of(message.get('version'))}; "
             f"this release reads version {MESSAGE_VERSION}"
         )
-    parts = {field.name: message.get(field.name) for field in fields(order)}
+    parts = {
+        part.name: message.get(part.name)
+        for part in fields(order)
+        if part.name in message or _is_needed(part)
+    }
     for name, part in parts.items():
         _check_part(name, part, _KINDS[name])
     return parts
+
+
+def _is_needed(part: Field[Any]) -> bool:
+    """Say whether a message must have it; the rest is newer than version 1."""
+    return part.default is MISSING and part.default_factory is MISSING
 
 
 def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
@@ -161,6 +190,38 @@ def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise InvalidOrder(f"{name} has {len(value)} characters")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a refresh comes from: what an order tells besides the call and its lease.
+
+    Attributes:
+        task_id: The queue's name for it; None if it never left its process.
+        ordered_at: See `RefreshOrder`, as for the rest.
+        read_at: See there.
+        context: See there.
+    """
+
+    task_id: str | None = None
+    ordered_at: float = 0.0
+    read_at: float = 0.0
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, order: RefreshOrder | BatchOrder, task_id: str | None) -> Origin:
+        """Take it from an order."""
+        return cls(
+            task_id=task_id,
+            ordered_at=order.ordered_at,
+            read_at=order.read_at,
+            context=order.context,
+        )
+
+    def lag(self, now: float) -> float:
+        """Tell for how many seconds it has waited by *now* (wall clock)."""
+        # Of an order without that stamp, or from a clock ahead, nothing is known.
+        return max(0.0, now - self.ordered_at) if self.ordered_at else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an order in the worker.
@@ -169,11 +230,13 @@ class Outcome:
         done: Whether the creator ran and its value was stored.
         reason: Why not, in a few words, or "refreshed".
         cost: Seconds that the creator took.
+        lag: Seconds from the order to the moment at which its carrying out began.
     """
 
     done: bool
     reason: str
     cost: float = 0.0
+    lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +250,7 @@ class Report:
         done: Whether a new value was stored.
         reason: Why not, in a few words, or "refreshed".
         cost: Seconds that the creator took.
+        lag: Seconds that the message has waited, by the clocks of both hosts.
     """
 
     task_id: str
@@ -195,6 +259,7 @@ class Report:
     done: bool
     reason: str
     cost: float
+    lag: float = 0.0
 
 
 Execute = Callable[[object, str | None], Outcome]
@@ -209,15 +274,23 @@ class Job:
         key: What is refreshed, for logs.
         carry_out: Carries it out in this process.
         order: The same as data, or None if it cannot travel.
+        task_options: How it is to travel, for the queue that takes it: what the region,
+            the function and the call say of it, the nearest deciding.
     """
 
     key: str
     carry_out: Callable[[], Outcome]
     order: RefreshOrder | BatchOrder | None
+    task_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner(Protocol):
     """Whatever carries out refreshes.
+
+    Besides what stands here it may have ``modules``, the names of those that its worker
+    imports; ``is_eager``, true while it carries out what it is given before it returns;
+    and ``check_task_options(options)``, which raises `ConfigurationError` for those
+    that it does not understand.
 
     Attributes:
         name: Its name in logs and errors.

@@ -46,7 +46,8 @@ class CeleryRunner:
         worker: Without *app*: "thread" or "process".
         include: Modules that a worker process imports, so that their regions and
             functions are known there.
-        task_options: Passed to ``apply_async``: ``queue``, ``priority`` and so on.
+        task_options: With *app*, passed to ``apply_async``: ``queue``, ``priority`` and
+            so on; those of a region, a function or a call take precedence.
         publish_timeout: Seconds that a broker may take for each step of publishing
             (with Redis and RabbitMQ). Callers never wait for it; when it is over, the
             next runner takes the order.
@@ -82,7 +83,8 @@ class CeleryRunner:
         self._app = app
         self._worker = worker
         self._include = list(include)
-        self._options = _checked_options(task_options or {})
+        self.check_task_options(task_options or {})
+        self._options = dict(task_options or {})
         self._on_outcome = on_outcome
         self._nice = nice
         self._execute: Execute | None = None
@@ -113,6 +115,23 @@ class CeleryRunner:
         if self._app is None:
             return self._include
         return [*self._app.conf.include, *self._app.conf.imports]
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the app's tasks run in their callers (``task_always_eager``)."""
+        return self._app is not None and bool(self._app.conf.task_always_eager)
+
+    def check_task_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that would undo what the runner does.
+
+        Raises:
+            ConfigurationError: It names the option.
+        """
+        for name in sorted(_OURS.intersection(options)):
+            raise ConfigurationError(
+                f"task_options says how an order is routed; {name!r} is up to the "
+                "runner"
+            )
 
     def close(self) -> None:
         """End the worker process and the connection; the next order makes others."""
@@ -147,11 +166,19 @@ class CeleryRunner:
             self._running_process().send(message)
             return
         self._start_thread_once()
-        self.publish(message, expires=max(0.1, job.order.not_after - time.time()))
+        expires = max(0.1, job.order.not_after - time.time())
+        self.publish(message, expires=expires, task_options=job.task_options)
 
-    def publish(self, message: Mapping[str, Any], expires: float | None = None) -> None:
+    def publish(
+        self,
+        message: Mapping[str, Any],
+        expires: float | None = None,
+        task_options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Send *message* to the broker; the worker drops it after *expires* seconds."""
-        options = {"retry": False, "expires": expires, **self._options}
+        options = {"retry": False, "expires": expires}
+        if self._app is not None:  # the embedded worker serves one queue
+            options |= {**self._options, **(task_options or {})}
         if self._publisher is None:  # an in-memory broker: nothing to wait for
             self._task.apply_async((dict(message),), **options)
         else:
@@ -262,11 +289,3 @@ def _check(app: Celery | None, worker: str, include: Sequence[str]) -> None:
 
 def _is_memory(app: Celery) -> bool:
     return str(app.conf.broker_url or "").startswith("memory:")
-
-
-def _checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    for name in sorted(_OURS.intersection(given)):
-        raise ConfigurationError(
-            f"task_options says how an order is routed; {name!r} is up to the runner"
-        )
-    return dict(given)

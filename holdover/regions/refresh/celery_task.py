@@ -1,4 +1,8 @@
-"""The task that Celery's workers run: one order, carried out or dropped."""
+"""The task that Celery's workers run: one order, carried out or dropped.
+
+An app has it from a runner that was made with the app; or, as one of Celery's shared
+tasks, from `holdover.tasks`, which a worker may import that makes no runner.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from celery import Celery
+from celery import Celery, shared_task
 
 from holdover.regions.refresh.base import TASK_NAME, Execute, Outcome, Report
 
@@ -17,8 +21,8 @@ OnOutcome = Callable[[Report], object]
 class Served:
     """Whom an app's task serves: all runners that were made with the app."""
 
-    def __init__(self) -> None:
-        self.execute: Execute = _not_bound
+    def __init__(self, execute: Execute | None = None) -> None:
+        self.execute: Execute = execute or _not_bound
         self._listeners: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def add(self, runner: Any) -> None:
@@ -37,24 +41,33 @@ def registered(app: Celery, runner: Any) -> Any:
     """Give *app*'s task, which serves *runner* from now on."""
     task = app.tasks.get(TASK_NAME)
     if task is None:
-        task = _register(app)
+        # Not shared: other apps of this process are none of our business.
+        task = app.task(shared=False, served=Served(), is_shared=False, **_SETTINGS)(
+            _refresh
+        )
+    elif task.is_shared:
+        # From here on it is the app's own, and hears of no other's orders.
+        task.served, task.is_shared = Served(task.served.execute), False
+    task.serializer = _serializer(app)
     task.served.add(runner)
     return task
 
 
-def _register(app: Celery) -> Any:
-    def refresh(task: Any, message: object) -> None:
-        task.served.carry_out(message, task.request.id)
+def share(execute: Execute) -> Any:
+    """Give every app of this process the task, and carry its messages out so."""
+    return shared_task(served=Served(execute), is_shared=True, **_SETTINGS)(_refresh)
 
-    # Not shared: other apps of this process are none of our business.
-    return app.task(
-        name=TASK_NAME,
-        bind=True,
-        shared=False,
-        ignore_result=True,
-        serializer=_serializer(app),
-        served=Served(),
-    )(refresh)
+
+def _refresh(task: Any, message: object) -> None:
+    task.served.carry_out(message, task.request.id)
+
+
+_SETTINGS: dict[str, Any] = {
+    "name": TASK_NAME,
+    "bind": True,
+    "ignore_result": True,
+    "serializer": "json",
+}
 
 
 def _serializer(app: Celery) -> str:
@@ -79,4 +92,5 @@ def _report(task_id: str, message: object, outcome: Outcome) -> Report:
         done=outcome.done,
         reason=outcome.reason,
         cost=outcome.cost,
+        lag=outcome.lag,
     )
