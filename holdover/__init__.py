@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
     from holdover.regions.lifetime import LeaseTerms, Lifetime
+    from holdover.regions.mailing import MailTo
     from holdover.regions.outcomes import Delivery
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from holdover.regions.region import Region
     from holdover.regions.registry import Registry, make_region, registry
     from holdover.regions.returned import Cached
+    from holdover.regions.runs import Run
+    from holdover.regions.schedule import Schedule
+    from holdover.regions.scheduler import Scheduler
 
 __all__ = [
     "NO_VALUE",
@@ -43,9 +47,13 @@ __all__ = [
     "KeyLease",
     "LeaseTerms",
     "Lifetime",
+    "MailTo",
     "Region",
     "Registry",
     "Report",
+    "Run",
+    "Schedule",
+    "Scheduler",
     "ThreadRunner",
     "__version__",
     "allow_imports",
@@ -68,9 +76,13 @@ _HOMES = {
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
+    "MailTo": "holdover.regions.mailing",
     "Region": "holdover.regions.region",
     "Report": "holdover.regions.refresh.base",
     "Registry": "holdover.regions.registry",
+    "Run": "holdover.regions.runs",
+    "Schedule": "holdover.regions.schedule",
+    "Scheduler": "holdover.regions.scheduler",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "allow_imports": "holdover.regions.importing",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",

@@ -54,6 +54,11 @@ LAYERS = {
         "regions.making",
         "regions.worker",
         "regions.within",
+        "regions.schedule",
+        "regions.recording",
+        "regions.scheduled",
+        "regions.scheduling",
+        "regions.scheduler",
     },
     "mechanics": {
         "regions.calls",
@@ -83,6 +88,10 @@ LAYERS = {
         "regions.signatures",
         "regions.undelivered",
         "regions.uses",
+        "regions.slotbook",
+        "regions.histories",
+        "regions.commands",
+        "regions.mailing",
     },
     "ports": {
         "regions.backends.base",
@@ -108,6 +117,10 @@ LAYERS = {
         "regions.timesource",
         "regions.ticks",
         "regions.returned",
+        "regions.due",
+        "regions.due_cron",
+        "regions.progress",
+        "regions.runs",
     },
 }
 ORDER = list(LAYERS)
@@ -139,7 +152,7 @@ PUBLIC = {"", "errors", "events", "testing", "_version"}
 OPTIONAL = [
     "celery", "kombu", "rq", "redis", "pymemcache", "pylibmc", "sqlalchemy", "django",
     "webob", "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile",
-    "hypothesis", "pytest",
+    "hypothesis", "pytest", "cronsim",
 ]  # fmt: skip
 
 

@@ -72,6 +72,10 @@ class Settings:
             alone.
         unsigned_pickle: Whether unsigned pickles in a store that is reached over a
             network are meant, and no warning is wanted.
+        history_backend: Where the last runs of schedules are kept: the name of a
+            backend, its URL, or a backend. None means beside the values, if nothing is
+            evicted there.
+        history_codec: How they are kept there, as *codec*; None means as values are.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -89,6 +93,8 @@ class Settings:
     compress: bool | str | Compression | None = None
     schema: int | str | None = None
     unsigned_pickle: bool = False
+    history_backend: str | Backend | None = field(default=None, repr=False)
+    history_codec: str | Codec | None = None
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -101,6 +107,12 @@ class Settings:
         if not isinstance(self.unsigned_pickle, bool):
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
+            )
+        given: object = self.history_backend
+        if given is not None and not isinstance(given, str | Backend):
+            raise ConfigurationError(
+                "history_backend must be a name, a URL or one of Holdover's backends, "
+                f"got a {type(given).__qualname__}"
             )
         Keyring.of(self.secret)
         Compression.of(self.compress)

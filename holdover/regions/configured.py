@@ -41,6 +41,9 @@ from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
+from holdover.regions.recording import Records
+from holdover.regions.schedule import Schedule
+from holdover.regions.scheduled import Attendant
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -77,6 +80,9 @@ class ConfiguredRegion(Configurable):
         self._namesakes: dict[str, tuple[object, object]] = {}
         self._inline = Remembered()
         self._chain = Chain([])
+        self._schedules: dict[str, Schedule] = {}
+        self._records: Records | None = None
+        self._attending: Attendant | None = None
         modern = not self.defaults.as_dogpile
         self._makes_keys_itself = function_key_generator is None and modern
         self._prefix = region_prefix(name) if modern else ""

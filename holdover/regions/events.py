@@ -21,6 +21,8 @@ __all__ = [
     "OrderFailed",
     "Problem",
     "Refreshed",
+    "RunEnded",
+    "RunFailed",
     "StaleServed",
     "TierDropped",
     "Uncacheable",
@@ -91,6 +93,19 @@ class Refreshed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Event):
+    """A run of a schedule has ended well; the key is the schedule's name.
+
+    Attributes:
+        slot_at: The due time that it was for (wall clock).
+        cost: Seconds that it took.
+    """
+
+    slot_at: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Event):
     """Something went wrong that no caller was told of.
 
@@ -131,6 +146,10 @@ class OrderFailed(Problem):
 
 class OrderDropped(Problem):
     """A refresh order was not carried out here: overtaken, or not allowed."""
+
+
+class RunFailed(Problem):
+    """A run of a schedule has failed; the key is the schedule's name."""
 
 
 class TierDropped(Problem):

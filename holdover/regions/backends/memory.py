@@ -31,6 +31,7 @@ from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_ENTRIES = 10_000
+_NO_BOUND = 1 << 62
 
 
 class _Slot:
@@ -244,6 +245,10 @@ class MemoryBackend(Backend):
         return state
 
     # -- housekeeping ----------------------------------------------------------
+
+    def lasting(self) -> Backend:
+        """See `Backend.lasting`. As lasting as the process, and out of its way."""
+        return MemoryBackend({"max_entries": _NO_BOUND, "time_source": self._time})
 
     def purge(self) -> int:
         """See `Backend.purge`. Lapsed leases that nobody came back for go too."""

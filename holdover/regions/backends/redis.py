@@ -250,6 +250,10 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
 
     # -- housekeeping ----------------------------------------------------------
 
+    def lasting(self) -> Backend | None:
+        """See `Backend.lasting`. What has no ttl stays, under most policies."""
+        return None if self._default_ttl else self
+
     def purge(self) -> int:
         """See `Backend.purge`. Redis does so by itself: nothing is left to do."""
         return 0
