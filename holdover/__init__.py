@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdover import errors, events
     from holdover.regions.backends.sql_commit import invalidate_after_commit
+    from holdover.regions.beat import install_in_beat
     from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
     from holdover.regions.defaults import Defaults
@@ -59,6 +60,7 @@ __all__ = [
     "allow_imports",
     "errors",
     "events",
+    "install_in_beat",
     "invalidate_after_commit",
     "make_region",
     "registry",
@@ -85,6 +87,7 @@ _HOMES = {
     "Scheduler": "holdover.regions.scheduler",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "allow_imports": "holdover.regions.importing",
+    "install_in_beat": "holdover.regions.beat",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",
     "make_region": "holdover.regions.registry",
     "registry": "holdover.regions.registry",

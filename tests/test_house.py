@@ -27,6 +27,8 @@ LAYERS = {
         "regions.config",
         "regions.spelling",
         "regions.beaker",
+        "regions.schedule_config",
+        "regions.beat",
     },
     "hall": {
         "regions.region",

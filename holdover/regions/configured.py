@@ -53,6 +53,9 @@ class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     defaults: ClassVar[Defaults] = Defaults()
+    _records: Records | None = None
+    _attending: Attendant | None = None
+    _told_of_pickle = False
 
     def __init__(
         self,
@@ -81,13 +84,10 @@ class ConfiguredRegion(Configurable):
         self._inline = Remembered()
         self._chain = Chain([])
         self._schedules: dict[str, Schedule] = {}
-        self._records: Records | None = None
-        self._attending: Attendant | None = None
         modern = not self.defaults.as_dogpile
         self._makes_keys_itself = function_key_generator is None and modern
         self._prefix = region_prefix(name) if modern else ""
         self._fit: Callable[[str], str] = bounded if modern else str
-        self._told_of_pickle = False
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,

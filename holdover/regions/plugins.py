@@ -51,6 +51,7 @@ CODECS = {
 }
 SCHEDULES = {
     "cron": Plugin("holdover.regions.due_cron:Cron", "schedules"),
+    "beat": Plugin("holdover.regions.refresh.celery_beat:install", "celery"),
 }
 _BUILT_IN: dict[str, Mapping[str, Plugin]] = {
     "backend": BACKENDS,

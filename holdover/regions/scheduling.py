@@ -17,6 +17,7 @@ from holdover.regions.errors import (
     InvalidOrder,
     RegionNotConfigured,
     UnknownSchedule,
+    UnregisteredFunction,
     unknown,
 )
 from holdover.regions.ordering import Chain
@@ -84,6 +85,20 @@ class SchedulingRegion(DecoratingRegion):
         """Add schedules that were read before: all, or none. For the registry.
 
         Raises:
+            ConfigurationError: See `check_new_schedules`.
+        """
+        self.check_new_schedules(schedules)
+        for one in schedules:
+            self._schedules[one.name] = one
+            if self.name is not None:
+                CATALOGUE.register(
+                    self.name, ORDER + one.name, _ScheduleOrders(self, one)
+                )
+
+    def check_new_schedules(self, schedules: Sequence[Schedule]) -> None:
+        """Refuse what cannot be added. For the registry.
+
+        Raises:
             ConfigurationError: A name is taken, or a function is another region's.
         """
         names = [*self._schedules, *(one.name for one in schedules)]
@@ -94,12 +109,6 @@ class SchedulingRegion(DecoratingRegion):
                     f"{one.name!r}: give one of them another name="
                 )
             self._refuse_foreign(one)
-        for one in schedules:
-            self._schedules[one.name] = one
-            if self.name is not None:
-                CATALOGUE.register(
-                    self.name, ORDER + one.name, _ScheduleOrders(self, one)
-                )
 
     def value_of(self, name: str, *, strict: bool = False) -> Any:
         """Give a schedule's newest good value, without ever computing it.
@@ -242,6 +251,18 @@ class SchedulingRegion(DecoratingRegion):
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
         self._records = self._attending = None
+
+
+def attend_named(region: str, name: str) -> Attended:
+    """Do as `SchedulingRegion.attend`, here, with what this process has registered.
+
+    Raises:
+        UnregisteredFunction: Nobody has declared it in this process.
+    """
+    found = CATALOGUE.find(region, ORDER + name)
+    if not isinstance(found, _ScheduleOrders):
+        raise UnregisteredFunction(f"{name!r} of region {region!r} is no schedule")
+    return found.region.attend(found.schedule.name, here=True)
 
 
 class _ScheduleOrders:
