@@ -23,7 +23,7 @@ _HOUR = 3600
 _DAY = 24 * _HOUR
 # How far to look back for the newest slot: first where most have one. The 29th of
 # February that is a certain weekday comes once in 40 years.
-_LOOK_BACK = (_HOUR, _DAY, 35 * _DAY, 366 * _DAY, 41 * 366 * _DAY)
+_LOOK_BACK = (600, _HOUR, _DAY, 35 * _DAY, 366 * _DAY, 41 * 366 * _DAY)
 
 
 class _Field(NamedTuple):
@@ -81,6 +81,7 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august",
     "september", "october", "november", "december",
 )  # fmt: skip
+_LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of a month
 _DAYS = (
     "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 )  # fmt: skip
@@ -120,10 +121,6 @@ class Cron:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_words", _translated(self.expression))
         object.__setattr__(self, "_zone", _zone(self.timezone))
-        if self.next_after(0.0) == math.inf:
-            raise ConfigurationError(
-                f"cron={self.expression!r} comes never: there is no such day"
-            )
 
     def latest(self, now: float) -> float:
         """See `Due.latest`."""
@@ -176,15 +173,24 @@ def _translated(expression: object) -> str:
             "cron must be a text of five fields (minute, hour, day of month, month, "
             f"day of week), as '*/3 * * * *', got {expression!r:.80}"
         )
-    return " ".join(map(_field_translated, _FIELDS, texts))
+    numbers = list(map(_numbers, _FIELDS, texts))
+    days, months = numbers[2], numbers[3]
+    if min(days) > max(_LONGEST[month] for month in months):
+        raise ConfigurationError(
+            f"cron={expression!r} comes never: there is no such day"
+        )
+    return " ".join(map(_field_translated, _FIELDS, texts, numbers))
 
 
-def _field_translated(one: _Field, text: str) -> str:
+def _numbers(one: _Field, text: str) -> list[int]:
     try:
-        numbers = one.numbers(text)
+        return sorted(one.numbers(text))
     except ValueError as error:
         raise ConfigurationError(f"cron: the {one.name} {text!r}: {error}") from None
-    listed = ",".join(map(str, sorted(numbers)))
+
+
+def _field_translated(one: _Field, text: str, numbers: list[int]) -> str:
+    listed = ",".join(map(str, numbers))
     # A star makes it go by the time that passes, and adds no number but the first one,
     # which is there already if the text begins with a star.
     return f"*/{one.last + 1},{listed}" if text.startswith("*") else listed

@@ -75,7 +75,7 @@ def build_records(
     lasting = backend.lasting()
     kept_in = _history_backend(name, rules, backend, lasting)
     slots = replace(rules, codec="json", compress=None)
-    claimed_in = lasting or backend
+    claimed_in = backend if lasting is None else lasting
     sealing = build_sealing(slots, claimed_in, _SLOTS + prefix, None, None)
     tier = Tier(claimed_in, _SLOTS + prefix, sealing, listeners, time_source)
     coded = replace(rules, codec=rules.history_codec or rules.codec)

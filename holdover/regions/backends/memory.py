@@ -84,7 +84,8 @@ class MemoryBackend(Backend):
         self._ring: deque[_Slot] = deque()
         self._leases: dict[str, _Holding] = {}
         self._clocks: dict[str, ClockState] = {}
-        self._lock = threading.Lock()  # guards changes of all four
+        self._lasting: MemoryBackend | None = None
+        self._lock = threading.Lock()  # guards changes of all five
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -248,7 +249,11 @@ class MemoryBackend(Backend):
 
     def lasting(self) -> Backend:
         """See `Backend.lasting`. As lasting as the process, and out of its way."""
-        return MemoryBackend({"max_entries": _NO_BOUND, "time_source": self._time})
+        with self._lock:
+            if self._lasting is None:
+                kept = {"max_entries": _NO_BOUND, "time_source": self._time}
+                self._lasting = MemoryBackend(kept)
+            return self._lasting
 
     def purge(self) -> int:
         """See `Backend.purge`. Lapsed leases that nobody came back for go too."""
