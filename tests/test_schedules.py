@@ -172,7 +172,9 @@ class TestWhatIsKept:
             scheduler(region, clock).begin_due()
             clock.advance(15.0)
             assert number == region.value_of("count") == len(region.history("count"))
-        assert b"json" in (tmp_path / "history.db").read_bytes()
+        stored = b"".join(one.read_bytes() for one in tmp_path.glob("history.db*"))
+        assert b"json" in stored
+        assert b"pickle" not in stored
 
     def test_a_value_that_cannot_be_kept(self, tmp_path, clock):
         """It is a failure, told with its reason; the value before it stays."""
@@ -199,7 +201,7 @@ class TestWhatIsKept:
         told = heard(memory)
         memory.check_schedules()
         history = memory._records.history
-        monkeypatch.setattr(history._tier.backend, "read", broken)
+        monkeypatch.setattr(history._tier, "look", broken)
         monkeypatch.setattr(history, "add", broken)
         scheduler(memory, clock).begin_due()
         assert 1 == memory.get("schedule:count")
