@@ -66,8 +66,8 @@ class Command:
                 took too long. Its ``output`` is the end of what it said.
         """
         process = self._started()
+        said = _listening(process)
         try:
-            said = _Tail(process)
             code = process.wait(max_runtime)
         except BaseException as error:
             _end(process)
@@ -116,6 +116,16 @@ class _Tail(threading.Thread):
         """Give the end of it; what was left running in the background goes on."""
         self.join(_GRACE)
         return self._kept.decode(errors="replace")
+
+
+def _listening(process: subprocess.Popen[bytes]) -> _Tail:
+    """Begin to read what a process says; or end it, if that cannot be done."""
+    try:
+        return _Tail(process)
+    except BaseException:
+        with process:
+            _end(process)
+        raise
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -145,11 +145,9 @@ def from_sections(
 
 
 def _value(key: str, text: str) -> Any:
-    if key in _JSON:
+    if key in _JSON or (key == "command" and text.lstrip().startswith("[")):
         try:
             return json.loads(text)
         except ValueError as error:
             raise ConfigurationError(f"{key} must be JSON: {error}") from None
-    if key == "command" and text.lstrip().startswith("["):
-        return _value("args", text)
     return read_text(text, _TEXTS[key], key) if key in _TEXTS else text
