@@ -42,7 +42,8 @@ class SmtpServer(threading.Thread):
 
     def run(self):
         """Talk to one client."""
-        wire, _ = self.listening.accept()
+        with self.listening:
+            wire, _ = self.listening.accept()
         with wire, wire.makefile("rwb", buffering=0) as file:
             file.write(b"220 test\r\n")
             for line in file:
@@ -51,9 +52,10 @@ class SmtpServer(threading.Thread):
                     file.write(b"354 go on\r\n")
                     for part in iter(file.readline, b".\r\n"):
                         self.mail += part
-                file.write(b"250 ok\r\n")
-                if line.lower().startswith(b"quit"):
+                if line.upper().startswith(b"QUIT"):
+                    file.write(b"221 bye\r\n")
                     return
+                file.write(b"250 ok\r\n")
 
 
 def test_by_smtp():
