@@ -1,17 +1,33 @@
 """Schedules of a region: what is run, what is kept of it, and what if it fails."""
 
 import threading
+from collections import Counter
 
 import pytest
 from standins import broken
-from waiting import wait_until
+from waiting import at_once, wait_until
 
-from holdover import NO_VALUE, Registry, Run, Scheduler, errors, events, make_region
+from holdover import (
+    NO_VALUE,
+    Lifetime,
+    Registry,
+    Run,
+    Scheduler,
+    errors,
+    events,
+    make_region,
+)
+from holdover.regions.backends.sql import SqlBackend
 
 
 @pytest.fixture
 def jobs(new_region, backend_name, tmp_path):
     """A region on each backend in turn, that may run schedules."""
+    return hosted(new_region, backend_name, tmp_path)
+
+
+def hosted(new_region, backend_name, tmp_path):
+    """Make a region as each of several hosts has it."""
     more = {}
     if backend_name == "holdover.memcached":  # which may evict a history
         more["history_backend"] = f"sqlite:///{tmp_path}/history.db"
@@ -105,10 +121,7 @@ class TestOnEveryBackend:
 
     def test_two_schedulers(self, new_region, backend_name, tmp_path, clock, task):
         """Whichever comes first runs a slot, and the other does not."""
-        more = {}
-        if backend_name == "holdover.memcached":
-            more["history_backend"] = f"sqlite:///{tmp_path}/history.db"
-        hosts = [new_region(60.0, name="jobs", **more) for _ in range(2)]
+        hosts = [hosted(new_region, backend_name, tmp_path) for _ in range(2)]
         if backend_name == "holdover.memory":  # which is shared by whoever holds it
             hosts[1].configure(hosts[0].backend, 60.0, replace_existing_backend=True)
         for host in hosts:
@@ -120,6 +133,26 @@ class TestOnEveryBackend:
             assert number == len(task.calls)
             both.reverse()
             clock.advance(15.0)
+
+    def test_two_schedulers_at_once(self, new_region, backend_name, tmp_path, clock):
+        """However close they come, one of them runs a slot, and one alone."""
+        hosts = [hosted(new_region, backend_name, tmp_path) for _ in range(2)]
+        if backend_name == "holdover.memory":
+            hosts[1].configure(hosts[0].backend, 60.0, replace_existing_backend=True)
+        runs = Counter()
+        for host in hosts:
+            for number in range(10):
+                host.schedule(
+                    lambda n=number: runs.update([(n, clock.wall() // 15)]),
+                    every=15,
+                    name=f"job {number}",
+                )
+        both = [scheduler(host, clock) for host in hosts]
+        for _ in range(5):
+            at_once(*(one.begin_due for one in both))
+            clock.advance(15.0)
+        assert 50 == len(runs)
+        assert {1} == set(runs.values())
 
     def test_invalidation_leaves_schedules_alone(self, jobs, clock, task):
         """What is invalidated are values; which slots were run, and history, stay."""
@@ -194,6 +227,29 @@ class TestWhatIsKept:
         running.begin_due()
         assert "json cannot encode a builtins.dict" in region.history("next")[0].error
         assert 5 == region.value_of("next")
+
+    def test_a_value_that_is_too_large(self, tmp_path, clock):
+        """It is a failure as well."""
+        region = make_region("jobs", time_source=clock)
+        kept = f"sqlite:///{tmp_path}/history.db"
+        small = SqlBackend({"url": kept, "max_bytes": 2000})
+        region.configure("holdover.memory", 60, history_backend=small)
+        region.schedule(lambda: "x" * 4000, every=15, name="much")
+        scheduler(region, clock).begin_due()
+        assert "are more than max_bytes=2000" in region.history("much")[0].error
+
+    @pytest.mark.parametrize("held", [5, [5], [[1, 2]], [[1, True, {"x": 5}]], {}])
+    def test_a_strange_index(self, memory, clock, task, held):
+        """What is no history tells of no runs, and is replaced."""
+        memory.schedule(task, every=15, name="count")
+        memory.check_schedules()
+        history, key = memory._records.history, memory._records.history_key("count")
+        entry = history._tier.entry(held, Lifetime(), clock=history._tier.tick())
+        history._tier.store(key, entry)
+        assert [] == memory.history("count")
+        assert memory.value_of("count") is NO_VALUE
+        scheduler(memory, clock).begin_due()
+        assert 1 == memory.value_of("count") == len(memory.history("count"))
 
     def test_the_history_is_away(self, memory, clock, task, monkeypatch, heard):
         """What is due is run nevertheless; only its record is missing, and told of."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.errors import BackendError, UncacheableValue
+from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
@@ -94,7 +94,7 @@ class History:
         entry = self._tier.entry(run.value, _KEPT, clock=clock)
         try:
             self._tier.store(key, entry, strict=True)
-        except UncacheableValue as error:
+        except (UncacheableValue, ValueTooLarge) as error:
             failure = Failure.of(error)
             return replace(
                 run, value=NO_VALUE, error=failure.error, details=failure.details
@@ -128,7 +128,7 @@ class History:
         found = self._tier.look(key, _KEPT, strict=True)
         if found.freshness is Freshness.GONE:
             return found, []
-        return found, [_Noted(*one) for one in found.entry.value]
+        return found, _read(found.entry.value)
 
     def _values(self, key: str, noted: Sequence[_Noted]) -> list[Any]:
         """Read the values of runs, in their order; ``NO_VALUE`` where there is none."""
@@ -140,6 +140,16 @@ class History:
             if one.freshness is not Freshness.GONE
         }
         return [held.get(one.number, NO_VALUE) for one in noted]
+
+
+def _read(held: object) -> list[_Noted]:
+    """Read an index; one of another release, or no index at all, tells of no runs."""
+    try:
+        noted = [_Noted(*one) for one in held]  # type: ignore[attr-defined]
+        known = all(one.told.keys() == set(_TOLD) for one in noted)
+    except (TypeError, AttributeError):
+        return []
+    return noted if known else []
 
 
 def _kept(noted: Sequence[_Noted], keep: int) -> list[_Noted]:

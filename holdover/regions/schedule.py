@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypedDict, cast
 
 from holdover.regions import plugins
@@ -30,16 +31,16 @@ OnError = Callable[[Run], object]
 class ScheduleOptions(TypedDict, total=False):
     """The options of `Region.schedule`, for type checkers."""
 
-    every: object
+    every: float | timedelta | None
     cron: str | None
     timezone: str
     name: str | None
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     history: int
-    jitter: object
+    jitter: float | timedelta
     on_error: str | OnError | None
-    max_runtime: object
+    max_runtime: float | timedelta
     value: bool
     command: str | Sequence[str] | None
 

@@ -14,6 +14,7 @@ from holdover.regions.backends.grants import Busy
 from holdover.regions.crew import Crew
 from holdover.regions.errands import Errand
 from holdover.regions.errors import BackendError, CommandFailed
+from holdover.regions.forks import renew_after_fork
 from holdover.regions.ordering import Chain
 from holdover.regions.progress import (
     Begin,
@@ -67,8 +68,13 @@ class Attendant:
         self._records = records
         self._crew = crew
         self._work = work
-        self._lock = threading.Lock()  # guards both below
         self._seen: dict[str, Progress] = {}  # for stores that forget
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent its threads."""
+        self._lock = threading.Lock()  # guards the one below
         self._left: dict[str, Errand[Any]] = {}  # runs that took too long, and go on
 
     def attend(self, schedule: Schedule, chain: Chain) -> Attended:
@@ -239,8 +245,7 @@ class Attendant:
         return ended
 
     def _remember(self, schedule: Schedule, progress: Progress) -> None:
-        with self._lock:
-            self._seen[schedule.name] = progress
+        self._seen[schedule.name] = progress
 
     # -- by a queue's worker ---------------------------------------------------
 
