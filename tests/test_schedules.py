@@ -1,5 +1,6 @@
 """Schedules of a region: what is run, what is kept of it, and what if it fails."""
 
+import os
 import threading
 from collections import Counter
 
@@ -577,6 +578,17 @@ class TestFailures:
         clock.advance(15.0)
         running.begin_due()
         assert "late" == memory.value_of("hang")
+
+    def test_it_takes_too_long_in_the_parent(self, memory, clock):
+        """A fork's child has no such thread, and may begin the schedule."""
+        memory.schedule(lambda: 5, every=15, name="five")
+        attendant = memory._attendant()
+        attendant._left["five"] = None  # which no errand of this process will end
+        child = os.fork()
+        if child == 0:
+            scheduler(memory, clock).begin_due()
+            os._exit(0 if memory.value_of("five") == 5 else 1)
+        assert 0 == os.waitpid(child, 0)[1]
 
 
 def die(region, schedule):
