@@ -76,14 +76,14 @@ def test_a_worker_runs_it():
     app = Celery(set_as_current=False)
     install_in_beat(app, regions=caches)
     task = app.tasks["holdover.run"]
-    task.apply(("beaten", "five")).get()
-    task.apply(("beaten", "five")).get()
+    task("beaten", "five")
+    task("beaten", "five")
     assert 1 == len(caches["beaten"].history("five"))
     with pytest.raises(errors.HoldoverError, match="ZeroDivisionError"):
-        task.apply(("beaten", "zero")).get()
+        task("beaten", "zero")
     for function in ("os:system", "six"):
         with pytest.raises(errors.UnregisteredFunction):
-            task.apply(("beaten", function)).get()
+            task("beaten", function)
 
 
 def test_no_app():

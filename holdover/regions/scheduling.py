@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.assembling import Settings
 from holdover.regions.bound import BoundMethod
+from holdover.regions.crew import Crew
 from holdover.regions.decorating import DecoratingRegion
 from holdover.regions.errors import (
     BackendError,
     ConfigurationError,
     InvalidOrder,
-    RegionNotConfigured,
     UnknownSchedule,
     UnregisteredFunction,
     unknown,
 )
+from holdover.regions.forks import ForkSafeLock
 from holdover.regions.ordering import Chain
 from holdover.regions.recording import Records, build_records
 from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder
@@ -29,6 +30,7 @@ from holdover.regions.scheduled import ORDER, Attendant, Attended
 from holdover.regions.worker import CATALOGUE
 
 _KEY = "schedule:"
+_building = ForkSafeLock()  # guards the making of a region's records
 
 
 class SchedulingRegion(DecoratingRegion):
@@ -183,11 +185,9 @@ class SchedulingRegion(DecoratingRegion):
 
     def _work(self, schedule: Schedule) -> Any:
         """Do what a schedule says; give its value, if it has one."""
-        function = schedule.function
-        if function is None:
-            raise AssertionError("commands are run by themselves")
+        function: Any = schedule.function  # commands are run by themselves
         if self._caches(function):
-            return function.refresh(*schedule.args, **schedule.kwargs)  # type: ignore[attr-defined]
+            return function.refresh(*schedule.args, **schedule.kwargs)
 
         def create() -> Any:
             return function(*schedule.args, **schedule.kwargs)
@@ -224,29 +224,25 @@ class SchedulingRegion(DecoratingRegion):
 
     def _records_of_schedules(self) -> Records:
         self._require_configured()
-        if self._rules is None:
-            raise RegionNotConfigured(f"region {self.name!r} is not configured here")
-        if self._records is None:
-            # Two threads that are here at once make the same.
-            self._records = build_records(
-                self.name,
-                self._rules,
-                self.backend,
-                (self._user_defined_serializer, self._user_defined_deserializer),
-                listeners=self._listeners,
-                time_source=self._time,
-            )
-        return self._records
+        with _building.held:
+            if self._records is None:
+                self._records = build_records(
+                    self.name,
+                    cast("Settings", self._rules),
+                    self.backend,
+                    (self._user_defined_serializer, self._user_defined_deserializer),
+                    listeners=self._listeners,
+                    time_source=self._time,
+                )
+            return self._records
 
     def _attendant(self) -> Attendant:
         records = self._records_of_schedules()
-        if self._crew is None:
-            raise RegionNotConfigured(f"region {self.name!r} is not configured here")
-        if self._attending is None:
-            self._attending = Attendant(
-                self.name or "", records, self._crew, self._work
-            )
-        return self._attending
+        with _building.held:
+            if self._attending is None:
+                crew = cast("Crew", self._crew)
+                self._attending = Attendant(self.name or "", records, crew, self._work)
+            return self._attending
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
