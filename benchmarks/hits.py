@@ -38,6 +38,8 @@ from sql_servers import PostgresServer
 VALUE = {"name": "abcdefgh", "price": 12.5, "tags": ["a", "b", "c"], "id": 1234567}
 SLICE = 0.01  # seconds per subject and round
 LIMIT = 0.5  # of dogpile.cache's cost, for each backend
+NEAR_LIMIT = 1.1  # of the cost of a hit of holdover.memory, for a near hit
+NEAR = {"near_ttl": 3600.0}
 
 Call = Callable[[], object]
 
@@ -67,10 +69,16 @@ def decorated(region) -> Call:
     return lambda: price(1, 2, "abcdefgh")
 
 
-def ours(backend: str, **arguments) -> Call:
+def ours(backend: str, settings: dict[str, float] | None = None, **arguments) -> Call:
     region = make_region("bench")
     return decorated(
-        region.configure(f"holdover.{backend}", 3600, arguments, unsigned_pickle=True)
+        region.configure(
+            f"holdover.{backend}",
+            3600,
+            arguments,
+            unsigned_pickle=True,
+            **(settings or {}),
+        )
     )
 
 
@@ -191,12 +199,14 @@ def subjects(folder: Path, url: str, server: str) -> list[Subject]:
         Subject("dogpile.cache", "memory", dogpiles("memory")),
         Subject("floor", "file", file_floor(folder)),
         Subject("holdover", "file", ours("file", path=folder / "holdover")),
+        Subject("holdover, near", "file", ours("file", NEAR, path=folder / "near")),
         Subject(
             "dogpile.cache", "file", dogpiles("dbm", filename=str(folder / "dogpile"))
         ),
         Subject("floor", "redis", redis_floor(url)),
         Subject("redis-py", "redis", redis_client(url)),
         Subject("holdover", "redis", ours("redis", url=url)),
+        Subject("holdover, near", "redis", ours("redis", NEAR, url=url)),
         Subject("dogpile.cache", "redis", dogpiles("redis", url=url)),
         Subject("floor", "memcached", memcached_floor(server)),
         Subject("pymemcache", "memcached", memcached_client(server)),
@@ -241,6 +251,7 @@ def table(measured: list[Subject]) -> list[dict[str, object]]:
                 "best_us": round(one.best, 2),
                 "times_floor": round(one.best / floor.best, 2),
                 "of_dogpile": peer and round(one.best / peer.best, 3),
+                "of_memory": round(one.best / by_name["memory", "holdover"].best, 2),
             }
         )
     return rows
@@ -270,17 +281,30 @@ def main() -> int:
         for row in rows
         if row["subject"] == "holdover" and (row["of_dogpile"] or 0) > LIMIT
     ]
+    costly += [
+        row
+        for row in rows
+        if row["subject"] == "holdover, near" and row["of_memory"] > NEAR_LIMIT
+    ]
     return 1 if costly else 0
 
 
 def show(rows: list[dict[str, object]]) -> None:
-    head = ("backend", "subject", "median", "best", "x floor", "of dogpile")
-    print("{:9} {:16} {:>10} {:>9} {:>8} {:>11}".format(*head))
+    head = (
+        "backend",
+        "subject",
+        "median",
+        "best",
+        "x floor",
+        "of dogpile",
+        "of memory",
+    )
+    print("{:9} {:16} {:>10} {:>9} {:>8} {:>11} {:>10}".format(*head))
     for row in rows:
         print(
             f"{row['backend']:9} {row['subject']:16} {row['median_us']:>7} us "
             f"{row['best_us']:>6} us {row['times_floor']:>8} "
-            f"{row['of_dogpile'] or '-':>11}"
+            f"{row['of_dogpile'] or '-':>11} {row['of_memory']:>10}"
         )
 
 

@@ -8,6 +8,9 @@ import redis
 import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from redis_clusters import Cluster
+from redis_family import Certificate, TLSServer, ValkeyServer
+from redis_sentinels import SentinelGroup
 from servers import MemcachedServer, RedisServer
 from sql_clock import AgingDatabase
 from sql_servers import MariaServer, PostgresServer
@@ -48,7 +51,7 @@ def aging_server(redis_server):
         yield AgingServer(client)
 
 
-@pytest.fixture(params=["memory", "file", "redis", "memcached", "sql"])
+@pytest.fixture(params=["memory", "file", "dbm", "redis", "memcached", "sql"])
 def backend_name(request):
     """The name of each backend in turn."""
     return f"holdover.{request.param}"
@@ -67,6 +70,8 @@ def arguments(request, backend_name, tmp_path, clock):
         given["url"] = [server.url for server in servers]
     if backend_name == "holdover.file":
         given["path"] = tmp_path / "cache"
+    if backend_name == "holdover.dbm":
+        given["filename"] = tmp_path / "cache" / "dbm"
     return given
 
 
@@ -121,6 +126,69 @@ def own_redis(tmp_path):
     """Start a Redis server that the test may kill, freeze and fill."""
     with RedisServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory):
+    """Start the Valkey server that tests share which do it no harm."""
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_server(shared_valkey):
+    """Give the shared Valkey server, emptied."""
+    shared_valkey.ask("FLUSHALL")
+    return shared_valkey
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Make the certificate of a server on this host."""
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def shared_tls(tmp_path_factory, certificate):
+    """Start the Redis server behind TLS that tests share."""
+    with TLSServer(tmp_path_factory.mktemp("tls"), certificate) as server:
+        yield server
+
+
+@pytest.fixture
+def tls_server(shared_tls):
+    """Give the shared Redis server behind TLS, emptied."""
+    shared_tls.ask("FLUSHALL")
+    return shared_tls
+
+
+@pytest.fixture(scope="session")
+def shared_sentinels(tmp_path_factory):
+    """Start the master with a sentinel that tests share which do them no harm."""
+    folder = tmp_path_factory.mktemp("sentinels")
+    with SentinelGroup(folder, replicas=1, sentinels=1) as group:
+        yield group
+
+
+@pytest.fixture
+def sentinels(shared_sentinels):
+    """Give the shared master with its sentinel, emptied."""
+    shared_sentinels.master.ask("FLUSHALL")
+    return shared_sentinels
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory):
+    """Start the cluster that tests share which do it no harm."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """Give the shared cluster of three primaries, emptied."""
+    shared_cluster.empty()
+    return shared_cluster
 
 
 @pytest.fixture(scope="session")

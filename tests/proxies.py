@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 
+_PATIENCE = 20.0  # seconds
+
 
 class Wire:
     """One client's connection through the proxy."""
@@ -102,12 +104,16 @@ class Swapper:
 class Proxy:
     """Passes bytes on, and replies as ``proxy.treat(wire, data)`` does.
 
+    What ``proxy.hold_back(data)`` returns, an event or None, is waited for before a
+    request is passed on, even if whoever sent it has long gone.
+
     Args:
         port: Where the server listens, on this host.
     """
 
     def __init__(self, port):
         self.treat = pass_on
+        self.hold_back = lambda data: None
         self._port = port
         self._wires = []
         self._over = False
@@ -143,6 +149,8 @@ class Proxy:
     def _ask(self, wire):
         with contextlib.suppress(OSError):
             while data := wire.client.recv(65_536):
+                if event := self.hold_back(data):
+                    event.wait(_PATIENCE)
                 wire.server.sendall(data)
         wire.close()
 

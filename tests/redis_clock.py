@@ -7,17 +7,18 @@ class AgingServer(FakeClock):
     """A clock that moves, and makes what a Redis server keeps older by as much.
 
     Args:
-        client: A connection of redis-py's to the server.
+        *clients: A connection of redis-py's to the server, or to each node.
     """
 
-    def __init__(self, client):
+    def __init__(self, *clients):
         super().__init__()
-        self._client = client
+        self._clients = clients
 
     def advance(self, seconds):
         """Let seconds pass, and shorten the remaining time of whatever has one."""
         super().advance(seconds)
-        for name in self._client.scan_iter():
-            left = self._client.pttl(name)
-            if left >= 0:
-                self._client.pexpire(name, max(0, left - round(seconds * 1000)))
+        for client in self._clients:
+            for name in client.scan_iter():
+                left = client.pttl(name)
+                if left >= 0:
+                    client.pexpire(name, max(0, left - round(seconds * 1000)))

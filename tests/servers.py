@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import redis
+
 # What talks to memcached; pylibmc has no wheel for later Pythons.
 MEMCACHED_CLIENTS = ["pymemcache"]
 if sys.version_info < (3, 12):
@@ -42,9 +44,13 @@ class RedisServer:
         *options: More of its command line, such as ``"--maxmemory", "3mb"``.
     """
 
+    program = "redis-server"
+    package = "redis-server"
+    scheme = "redis"
+
     def __init__(self, folder, *options):
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}/0"
         self._folder = Path(folder)
         self._options = options
         self._process = None
@@ -61,13 +67,21 @@ class RedisServer:
         """Its process, for those who send signals."""
         return self._process.pid
 
+    @property
+    def arguments(self):
+        """What a backend has to be told."""
+        return {"url": self.url}
+
     def start(self):
         """Start it, with nothing in it, and wait until it answers."""
-        command = [program("redis-server", "redis-server"), "--port", str(self.port)]
+        command = [program(self.program, self.package), *self._listening()]
         command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command += ["--dir", str(self._folder), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self._wait_until_ready()
+
+    def _listening(self):
+        return ["--port", str(self.port)]
 
     def stop(self):
         """Kill it, frozen or not."""
@@ -91,20 +105,27 @@ class RedisServer:
         request = [f"*{len(words)}"]
         for word in map(str, words):
             request += [f"${len(word)}", word]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+        with self._connected() as link:
             link.sendall("\r\n".join([*request, ""]).encode())
             return link.recv(65_536).split(b"\r\n")[0].decode()
+
+    def client(self):
+        """Give a connection of redis-py's own."""
+        return redis.Redis(port=self.port, socket_timeout=5)
+
+    def _connected(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=2)
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"redis-server ended with {self._process.poll()}")
+                raise RuntimeError(f"{self.program} ended with {self._process.poll()}")
             with contextlib.suppress(OSError):
                 if self.ask("PING") == "+PONG":
                     return
             time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
+        raise RuntimeError(f"{self.program} did not start")
 
 
 class MemcachedServer:

@@ -1,17 +1,24 @@
 """All backends keep the port's promises."""
 
+import contextlib
+
 import pytest
 import redis
 import sqlalchemy
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
+from redis_family import rights_in_docs
 from servers import MEMCACHED_CLIENTS
 from sql_clock import AgingDatabase
 
+from holdover.regions.backends.dbm import DbmBackend
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.redis_cluster import RedisClusterBackend
+from holdover.regions.backends.redis_sentinel import RedisSentinelBackend
+from holdover.regions.backends.redis_slots import home_names
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id
@@ -37,6 +44,16 @@ class TestFileBackend(BackendContract):
         return FileBackend({"path": tmp_path / "cache", "time_source": clock})
 
 
+class TestDbmBackend(BackendContract):
+    @pytest.fixture
+    def backend(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+
+    @pytest.fixture
+    def peer(self, tmp_path, clock):
+        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+
+
 class TestRedisBackend(BackendContract):
     expires_by_itself = True
 
@@ -54,17 +71,25 @@ class TestRedisBackend(BackendContract):
         return AgingServer(client)
 
     @pytest.fixture
-    def backend(self, url):
-        return RedisBackend({"url": url})
+    def arguments(self, url):
+        return {"url": url}
 
     @pytest.fixture
-    def peer(self, url):
-        return RedisBackend({"url": url})
+    def backend(self, arguments):
+        return RedisBackend(arguments)
 
-    def test_ticks_grow_though_the_clock_goes_back(self, backend, client):
+    @pytest.fixture
+    def peer(self, arguments):
+        return RedisBackend(arguments)
+
+    @pytest.fixture
+    def clock_name(self):
+        return f"holdover:clock:{REGION}"
+
+    def test_ticks_grow_though_the_clock_goes_back(self, backend, client, clock_name):
         """No two invalidations have the same tick, whatever the time of day."""
         tick = backend.clock(REGION).tick + 10**12  # as made by a clock days ahead
-        client.set(f"holdover:clock:{REGION}", f"{tick} {tick} {tick} 0")
+        client.set(clock_name, f"{tick} {tick} {tick} 0")
         assert backend.advance(REGION, hard=True).tick > tick
 
 
@@ -89,6 +114,110 @@ class TestRedisBackendWithAPool(TestRedisBackend):
         pool = redis.BlockingConnectionPool.from_url(url, max_connections=2)
         yield RedisBackend({"connection_pool": pool})
         pool.disconnect()
+
+
+class TestRedisBackendBehindTLS(TestRedisBackend):
+    @pytest.fixture
+    def arguments(self, tls_server, certificate):
+        trust = {"ssl_ca_certs": certificate.path}
+        return {"url": tls_server.url, "connection_kwargs": trust}
+
+    @pytest.fixture
+    def client(self, tls_server):
+        with redis.Redis.from_url(tls_server.url, ssl_cert_reqs="none") as client:
+            yield client
+
+
+class TestRedisBackendWithFewRights(TestRedisBackend):
+    @pytest.fixture
+    def url(self, redis_server):
+        rights = ["on", ">secret", "~*", *rights_in_docs()]
+        redis_server.ask("ACL", "SETUSER", "few", "reset", *rights)
+        return redis_server.url.replace("//", "//few:secret@")
+
+
+class TestValkey(TestRedisBackend):
+    @pytest.fixture
+    def url(self, valkey_server):
+        return valkey_server.url
+
+    @pytest.fixture
+    def client(self, valkey_server):
+        with redis.Redis(port=valkey_server.port) as client:
+            yield client
+
+
+class TestRedisSentinelBackend(TestRedisBackend):
+    @pytest.fixture
+    def client(self, sentinels):
+        with sentinels.master.client() as client:
+            yield client
+
+    @pytest.fixture
+    def backend(self, sentinels):
+        return RedisSentinelBackend(sentinels.arguments)
+
+    @pytest.fixture
+    def peer(self, sentinels):
+        return RedisSentinelBackend(sentinels.arguments)
+
+
+class TestRedisClusterBackend(TestRedisBackend):
+    @pytest.fixture
+    def rights(self):
+        return {}
+
+    @pytest.fixture
+    def client(self, cluster):
+        with redis.RedisCluster("127.0.0.1", cluster.nodes[0].port) as client:
+            yield client
+
+    @pytest.fixture
+    def clock(self, cluster):
+        with contextlib.ExitStack() as stack:
+            yield AgingServer(
+                *(stack.enter_context(node.client()) for node in cluster.nodes)
+            )
+
+    @pytest.fixture
+    def arguments(self, cluster, rights):
+        return {**cluster.arguments, **rights}
+
+    @pytest.fixture
+    def backend(self, arguments):
+        return RedisClusterBackend(arguments)
+
+    @pytest.fixture
+    def peer(self, arguments):
+        return RedisClusterBackend(arguments)
+
+    @pytest.fixture
+    def clock_name(self):
+        return home_names(REGION)[0]
+
+
+class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self, cluster):
+        for node in cluster.nodes:
+            rights = ["on", ">secret", "~*", *rights_in_docs("cluster")]
+            node.ask("ACL", "SETUSER", "few", "reset", *rights)
+        return {"username": "few", "password": "secret"}
+
+
+class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self, cluster):
+        for node in cluster.nodes:
+            rights = ["on", ">secret", "~*", "&*", "+@all", "-@scripting"]
+            node.ask("ACL", "SETUSER", "scriptless", *rights)
+        return {"username": "scriptless", "password": "secret"}
+
+
+class TestRedisClusterBackendWithFewConnections(TestRedisClusterBackend):
+    @pytest.fixture
+    def rights(self):
+        return {"connection_kwargs": {"max_connections": 2}}
 
 
 class TestMemcachedBackend(BackendContract):
@@ -189,3 +318,9 @@ class TestSqlBackendWithAnEngine(TestSqlBackendOnPostgreSQL):
     @pytest.fixture
     def arguments(self, engine):
         return {"engine": engine, "create_table": True, **PATIENT}
+
+
+class TestSqlBackendThatNotifies(TestSqlBackendOnPostgreSQL):
+    @pytest.fixture
+    def arguments(self, url):
+        return {"url": url, "create_table": True, "notify": True, **PATIENT}

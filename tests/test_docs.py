@@ -5,7 +5,8 @@ import sys
 import types
 from pathlib import Path
 
-import pytest
+import capability_table
+import contract_matrix
 
 from holdover import NO_VALUE, Registry
 from holdover.contrib_django import RegionCache
@@ -13,35 +14,30 @@ from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"this process": "process", "processes of a host": "host", "a fleet": "fleet"}
 
 
-def rows():
-    """The rows of the table of backends."""
-    text = (ROOT / "docs" / "backends.rst").read_text()
-    found = re.findall(
-        r"^``(holdover\.\w+)``\s+(this process|processes of a host|a fleet)\s+"
-        r"(\w+)\s+(yes|no)\s+([\w, ]+)$",
-        text,
-        re.MULTILINE,
-    )
-    return {name: rest for name, *rest in found}
+def test_the_backends_tables_are_what_they_declare():
+    """The page shows what the script makes of the backends' own words."""
+    text = capability_table.PAGE.read_text()
+    assert text == capability_table.rewritten(text), "run tools/capability_table.py"
+    sections = re.findall(r"^``(holdover\.\w+)``\n-", text, re.MULTILINE)
+    one_for_both = {name.replace(".valkey", ".redis") for name in plugins.BACKENDS}
+    assert one_for_both == set(sections)
 
 
-def test_every_backend_is_in_the_table():
-    """The table names the backends that there are."""
-    assert set(rows()) == set(plugins.BACKENDS)
-
-
-@pytest.mark.parametrize("name", plugins.BACKENDS)
-def test_the_table_is_true(name):
-    """The table says of each backend what it declares of itself."""
-    capabilities = plugins.load("backend", name).capabilities
-    shared, keeps, durable, bounds = rows()[name]
-    assert capabilities.shared_by == SHARED[shared]
-    assert capabilities.keeps_objects == (keeps == "objects")
-    assert capabilities.durable == (durable == "yes")
-    assert list(capabilities.bounded_by) == bounds.split(", ")
+def test_the_contract_s_page_is_of_these_tests():
+    """Every promise and backend is in the matrix, and every class has a column."""
+    text = contract_matrix.PAGE.read_text()
+    assert text.startswith(contract_matrix.HEAD)
+    _, head, _, *rows, _ = text.removeprefix(contract_matrix.HEAD).splitlines()
+    assert head.split() == ["Promise", *contract_matrix.BACKENDS]
+    promises = {re.split(r"  +", row)[0] for row in rows}
+    assert promises == set(contract_matrix.PROMISES)
+    for path in ("test_backends.py", "test_backends_in_trouble.py"):
+        code = (ROOT / "tests" / path).read_text()
+        classes = re.findall(r"^class (Test\w+)", code, re.MULTILINE)
+        assert classes
+        assert [one for one in classes if not contract_matrix.backend_of(one)] == []
 
 
 def test_every_codec_is_in_the_table():

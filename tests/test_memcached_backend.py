@@ -660,14 +660,33 @@ def test_a_lost_clock_is_made_anew(memcached_servers, cluster, what):
         assert cluster.read(f"k{number}", REGION)[1] == state.tick
 
 
-def test_a_clock_lost_while_time_goes_back(memcached_servers):
+@pytest.mark.parametrize("lost", ["the clock", "all that its server has"])
+def test_a_clock_lost_while_time_goes_back(memcached_servers, lost):
     """The new one is later all the same, while a tick of the old one is known."""
     clock = FakeClock()
     cluster = on(*memcached_servers, time_source=clock)
     before = cluster.advance(REGION, hard=True)
     forget(memcached_servers, clock_name(REGION))
+    if lost != "the clock":
+        home = cluster._servers.links.index(cluster._clocks._home(REGION))
+        memcached_servers[home].ask("flush_all")
     clock.set_wall(5.0)
     assert cluster.clock(REGION).hard_floor > before.tick
+
+
+def test_a_server_that_comes(memcached_servers, own_memcached, cluster):
+    """It takes some clocks, which are made anew; what the others had is known."""
+    more, stayed = on(*memcached_servers, own_memcached), []
+    for number in range(100):
+        region = f"region{number}"
+        before = cluster.advance(region, hard=True)
+        after = more.clock(region)
+        moved = more._clocks._home(region) is more._servers.links[-1]
+        stayed.append(after == before)
+        assert stayed[-1] is not moved
+        assert {more.read(f"k{n}", region)[1] for n in range(5)} == {after.tick}
+        assert after.hard_floor > before.tick or not moved
+    assert 50 < sum(stayed) < 100
 
 
 def test_an_invalidation_whose_process_died(memcached_servers, cluster):

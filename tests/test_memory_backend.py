@@ -41,7 +41,7 @@ def read(backend, key):
 
 def held(backend, keys):
     """Give those of *keys* that are there, without marking them as read."""
-    return [key for key in keys if key in backend._slots]
+    return [key for key in keys if key in backend._by_key]
 
 
 # -- the bound -----------------------------------------------------------------

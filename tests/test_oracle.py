@@ -5,7 +5,9 @@ never fails proves nothing.
 """
 
 import concurrent.futures
+import contextlib
 import multiprocessing
+import pickle
 import threading
 import time
 
@@ -66,7 +68,7 @@ def in_threads(count, run):
         return sum(pool.map(run, range(count)), start=Findings())
 
 
-def in_processes(count, run):
+def in_processes(count, run, patience=110):
     """Add up the findings of *run(number)* in *count* forked processes."""
     results = FORK.Queue()
 
@@ -80,7 +82,7 @@ def in_processes(count, run):
     processes = [FORK.Process(target=report, args=(n,)) for n in range(count)]
     for process in processes:
         process.start()
-    answers = [results.get(timeout=110) for _ in processes]
+    answers = [results.get(timeout=patience) for _ in processes]
     for process in processes:
         process.join()
     assert [] == [answer for answer in answers if isinstance(answer, str)]
@@ -178,6 +180,71 @@ def test_file_with_leases_that_lapse(oracle, tmp_path):
     check(in_processes(8, run), 40_000)
 
 
+def dbm_region(path, **changes):
+    """A region on a database file; so many who want it at once must wait longer."""
+    arguments = {"filename": path, "lock_timeout": 10.0}
+    return make_region("oracle").configure(
+        "holdover.dbm", SHORT, arguments, lease=terms(**changes)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_under_processes(oracle, tmp_path, way):
+    """A dbm file, 8 processes: nothing old, by key or by region."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run, patience=280), CALLS)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_dbm_whose_processes_are_killed(oracle, tmp_path, way):
+    """Though one after the other is killed, wherever it is, nothing old is returned."""
+
+    def run(number):
+        get, invalidate = way(dbm_region(tmp_path / "dbm"))
+        for part in range(1_000_000):
+            seed = 1_000_000 * number + part
+            findings = hammer(
+                oracle, get, invalidate, calls=20, seed=seed, invalidate_every=8
+            )
+            with (tmp_path / f"findings-{number}").open("ab") as file:
+                file.write(pickle.dumps(findings))
+
+    killed, processes = 0, []
+    deadline = time.monotonic() + 100
+    try:
+        while killed < 40 or findings_in(tmp_path).invalidations < 100:
+            assert time.monotonic() < deadline, findings_in(tmp_path)
+            while len(processes) < 6:
+                number = killed + len(processes)
+                processes.append(FORK.Process(target=run, args=(number,)))
+                processes[-1].start()
+            time.sleep(0.2)
+            processes.pop(0).kill()
+            killed += 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    check(findings_in(tmp_path), 500)
+
+
+def findings_in(folder):
+    """Add up what processes have noted before they were killed."""
+    total = Findings()
+    for path in folder.glob("findings-*"):
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.PickleError):
+            while True:
+                total += pickle.load(file)
+    return total
+
+
 def redis_region(server, **changes):
     """A region on a Redis server."""
     return make_region("oracle").configure(
@@ -248,6 +315,55 @@ def test_redis_without_scripts(oracle, redis_server):
     check(in_processes(8, run), 40_000)
 
 
+FAMILY = {
+    "holdover.redis_sentinel": "sentinels",
+    "holdover.redis_cluster": "cluster",
+    "holdover.valkey": "valkey_server",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", [through, through_region_clock])
+@pytest.mark.parametrize("name", FAMILY)
+def test_redis_family_under_processes(oracle, request, name, way):
+    """Sentinel, Cluster and Valkey, 8 processes: nothing old, by key or by region."""
+    servers = request.getfixturevalue(FAMILY[name])
+
+    def run(number):
+        region = make_region("oracle").configure(
+            name, SHORT, servers.arguments, lease=terms(), unsigned_pickle=True
+        )
+        get, invalidate = way(region)
+        return hammer(oracle, get, invalidate, calls=CALLS // 8, seed=number)
+
+    check(in_processes(8, run), CALLS)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_a_cluster_that_forgets(oracle, cluster, way):
+    """Even if the nodes lose everything all the time, nothing old is returned."""
+
+    def run(number):
+        region = make_region("oracle").configure(
+            "holdover.redis_cluster",
+            SHORT,
+            cluster.arguments,
+            lease=terms(),
+            unsigned_pickle=True,
+        )
+        get, invalidate = way(region)
+        findings = Findings()
+        for part in range(10):
+            cluster.primaries[part % 3].ask("FLUSHALL")
+            findings += hammer(
+                oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
+            )
+        return findings
+
+    check(in_processes(8, run), 20_000)
+
+
 def memcached_region(servers, client="pymemcache", **changes):
     """A region on memcached servers."""
     return make_region("oracle").configure(
@@ -291,15 +407,17 @@ def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
     check(in_processes(8, run), 40_000)
 
 
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("way", [through, through_region_clock])
-def test_memcached_that_forgets(oracle, memcached_servers, way):
+def test_memcached_that_forgets(oracle, memcached_servers, way, count):
     """Even if the servers lose everything all the time, nothing old is returned."""
+    servers = memcached_servers[:count]
 
     def run(number):
-        get, invalidate = way(memcached_region(memcached_servers))
+        get, invalidate = way(memcached_region(servers))
         findings = Findings()
         for part in range(20):
-            memcached_servers[part % 3].ask("flush_all")
+            servers[part % count].ask("flush_all")
             findings += hammer(
                 oracle, get, invalidate, calls=250, seed=part, invalidate_every=50
             )
@@ -417,3 +535,89 @@ def test_sql_with_leases_that_lapse(oracle, database_url):
         )
 
     check(in_processes(8, run), 20_000)
+
+
+NEAR = {"near_ttl": 0.2, "near_entries": KEYS}
+TIGHT = {"near_entries": KEYS // 2}
+FRESH = 5.0  # seconds: what is served near is fresh for longer than near_ttl
+
+
+def near_region(path, **settings):
+    """A region on files with a near cache."""
+    arguments = {"path": path}
+    return make_region("oracle").configure(
+        "holdover.file", FRESH, arguments, lease=terms(), **{**NEAR, **settings}
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "runner", "every"),
+    [(through, "thread", 20), (through_region_clock, None, 100)],
+)
+def test_near_under_threads(oracle, tmp_path, way, runner, every):
+    """A near cache, 8 threads of one process: nothing old, by key or by region.
+
+    It is too small, so that there are always reads under way that could be overtaken.
+    """
+    region = near_region(tmp_path / "cache", runner=runner, near_ttl=60.0, **TIGHT)
+    get, invalidate = way(region)
+
+    def run(number):
+        return hammer(
+            oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=every
+        )
+
+    check(in_threads(8, run), 40_000)
+
+
+def near_in_processes(tmp_path, way, *, grace, configure=near_region, calls=40_000):
+    """Hammer through near caches of 4 processes, 2 threads each."""
+    oracle = Oracle(str(tmp_path / "oracle"), KEYS, grace=grace)
+
+    def run(number):
+        get, invalidate = way(configure(tmp_path / "cache"))
+        return in_threads(
+            2,
+            lambda n: hammer(
+                oracle,
+                get,
+                invalidate,
+                calls=calls // 8,
+                seed=2 * number + n,
+                invalidate_every=100,
+            ),
+        )
+
+    return in_processes(4, run)
+
+
+@pytest.mark.parametrize("way", [through, through_region_clock])
+def test_near_under_processes(tmp_path, way):
+    """Between processes nothing is older than near_ttl allows."""
+    check(near_in_processes(tmp_path, way, grace=NEAR["near_ttl"]), 40_000)
+
+
+def test_the_oracle_finds_what_is_older_than_a_bound(tmp_path):
+    """With less grace than near_ttl takes, the same run is full of old values."""
+    findings = near_in_processes(tmp_path, through, grace=0.001)
+    assert findings.wrong > 0, findings
+
+
+@pytest.mark.slow
+def test_near_redis_under_processes(tmp_path, redis_server):
+    """Nor on a backend that pushes, by which it does not get worse."""
+
+    def configure(_):
+        return make_region("oracle").configure(
+            "holdover.redis",
+            FRESH,
+            {"url": redis_server.url},
+            lease=terms(),
+            unsigned_pickle=True,
+            **NEAR,
+        )
+
+    findings = near_in_processes(
+        tmp_path, through, grace=NEAR["near_ttl"], configure=configure, calls=CALLS
+    )
+    check(findings, CALLS)

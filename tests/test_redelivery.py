@@ -3,10 +3,14 @@
 import os
 import threading
 
+import pytest
+from proxies import Proxy
+
 from holdover import NO_VALUE, make_region
 from holdover.errors import BackendError
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.redelivery import Redelivery
+from holdover.testing import FakeClock
 
 SOON = 10
 
@@ -110,3 +114,114 @@ def test_many_tags_are_delivered_in_few_steps():
     region._tier._guard.removing.succeeded()
     assert region.get("k") is NO_VALUE
     assert backend.advances <= 3
+
+
+class Frozen(Outage):
+    """A backend that carries out late what it was told while it was down."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = []
+
+    def write(self, key, stored, *, ttl):
+        """See `Backend.write`."""
+        if self.is_down:
+            self.late.append((key, stored, ttl))
+        self._refuse()
+        super().write(key, stored, ttl=ttl)
+
+    def write_multi(self, stored, *, ttl):
+        """See `Backend.write_multi`."""
+        if self.is_down:
+            self.late += [(key, one, ttl) for key, one in stored.items()]
+        self._refuse()
+        super().write_multi(stored, ttl=ttl)
+
+    def go_on(self):
+        """Carry it out."""
+        for key, stored, ttl in self.late:
+            super().write(key, stored, ttl=ttl)
+
+
+@pytest.mark.parametrize("verb", ["set", "set_multi"])
+def test_a_write_that_comes_after_its_removal_is_removed(verb):
+    """Nobody is served what was given up, though the backend did not give it up."""
+    backend, clock = Frozen(), FakeClock()
+    region = make_region("late", time_source=clock).configure(backend, 60)
+    another = make_region("late", time_source=clock).configure(backend, 60)
+    backend.is_down = True
+    if verb == "set":
+        assert region.set("k", "old").pending
+    else:
+        assert region.set_multi({"k": "old", "j": "old"}).pending
+    backend.is_down = False
+    clock.advance(5)  # since Holdover lets a backend alone that has failed
+    assert region.get("k") is NO_VALUE
+    assert not region.inspect("k").pending
+    backend.go_on()
+    assert another.get("k") == "old"
+    assert region.get("k") is NO_VALUE
+    assert another.get("k") is NO_VALUE
+    for _ in range(2):
+        clock.advance(2)
+        assert region.get_multi(["k", "j"]) == [NO_VALUE] * 2
+    assert not region._tier._guard.undelivered
+
+
+def test_what_is_set_again_is_kept():
+    """Only what was given up is removed, and it is looked for for a second."""
+    backend, clock = Frozen(), FakeClock()
+    region = make_region("late", time_source=clock).configure(backend, 60)
+    backend.is_down = True
+    assert region.set("k", "old").pending
+    backend.is_down = False
+    clock.advance(5)
+    assert not region.set("k", "new").pending
+    assert region.get("k") == "new"
+    assert region._tier._guard.undelivered
+    clock.advance(2)
+    assert region.get("k") == "new"
+    assert not region._tier._guard.undelivered
+
+
+@pytest.mark.parametrize("kind", ["memcached", "redis"])
+def test_a_server_that_reads_late_what_it_was_sent(kind, request, monkeypatch):
+    """A `set` timed out, was removed, and then stored: it is removed once more."""
+    monkeypatch.setattr(Redelivery, "start", lambda self: None)  # so that we see it
+    server = request.getfixturevalue(f"{kind}_server")
+    late = threading.Event()
+    with Proxy(server.port) as proxy:
+        host = f"127.0.0.1:{proxy.port}"
+        region, another = (
+            make_region("late").configure(
+                f"holdover.{kind}",
+                60,
+                {"url": f"redis://{url}" if kind == "redis" else url},
+                unsigned_pickle=True,
+            )
+            for url in (host, f"127.0.0.1:{server.port}")
+        )
+        region.set("k", "before")
+        proxy.hold_back = lambda data: late if b"the old one" in data else None
+        assert region.set("k", "the old one").pending
+        assert region.get("k") is NO_VALUE
+        assert another.get("k") is NO_VALUE
+        late.set()
+        wait_until(lambda: another.get("k") == "the old one")
+        assert region.get("k") is NO_VALUE
+        assert another.get("k") is NO_VALUE
+
+
+def test_late_writes_are_looked_for_behind_the_caller_s_back():
+    """Until the backend has answered for a second; then the thread ends."""
+    before, backend = set(redelivering()), Frozen()
+    region = make_region("late").configure(backend, 60)
+    backend.is_down = True
+    assert region.set("k", "old").pending
+    backend.is_down = False
+    wait_until(lambda: not region._tier.is_pending("k"))
+    backend.go_on()
+    another = make_region("late").configure(backend, 60)
+    wait_until(lambda: another.get("k") is NO_VALUE)
+    wait_until(lambda: not set(redelivering()) - before)
+    assert not region._tier._guard.undelivered

@@ -30,7 +30,7 @@ def jobs(new_region, backend_name, tmp_path):
 def hosted(new_region, backend_name, tmp_path):
     """Make a region as each of several hosts has it."""
     more = {}
-    if backend_name == "holdover.memcached":  # which may evict a history
+    if backend_name in ("holdover.memcached", "holdover.dbm"):  # which evict histories
         more["history_backend"] = f"sqlite:///{tmp_path}/history.db"
     return new_region(60.0, name="jobs", **more)
 

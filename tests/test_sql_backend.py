@@ -760,8 +760,8 @@ def test_statements_are_counted(url, monkeypatch):
         wire.execute = lambda *given: (sent.append(given[0]), execute(*given))
         return wire
 
-    opened = backend._link._opened
-    monkeypatch.setattr(backend._link, "_opened", lambda: counting(opened()))
+    opened = backend._link.opened
+    monkeypatch.setattr(backend._link, "opened", lambda: counting(opened()))
 
     def count(use):
         sent.clear()

@@ -15,8 +15,10 @@ programs() {
 chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
+openssl      openssl
 pg_ctlcluster postgresql
 redis-server redis-server
+valkey-server valkey-server
 TABLE
 }
 
@@ -25,7 +27,11 @@ main() {
     while read -r binary package; do
         command -v "$binary" >/dev/null || missing+=("$package")
     done < <(programs)
-    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
+    [ ${#missing[@]} -gt 0 ] || return 0
+    case " ${missing[*]} " in
+        *" valkey-server "*) provide_backports valkey-server ;;
+    esac
+    apt_install "${missing[@]}"
 }
 
 main

@@ -11,7 +11,7 @@ from dogpile.cache.backends import _backend_loader
 from dogpile.util import PluginLoader
 
 from holdover.regions import plugins
-from holdover.regions.backends.base import Backend
+from holdover.regions.backends.base import Backend, positive
 from holdover.regions.codecs import Codec, FunctionCodec, check_tag
 from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
@@ -24,6 +24,7 @@ from holdover.regions.lifetime import (
     Lifetime,
     seconds_or_none,
 )
+from holdover.regions.near import NearTerms
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
@@ -31,6 +32,7 @@ from holdover.regions.signing import Keyring
 from holdover.regions.worker import carry_out
 
 INSTANCE = "holdover.instance"
+DEFAULT_NEAR_ENTRIES = 1000
 _LIFETIME_NAMES = (
     "stale_while_revalidate",
     "stale_if_error",
@@ -72,6 +74,9 @@ class Settings:
             alone.
         unsigned_pickle: Whether unsigned pickles in a store that is reached over a
             network are meant, and no warning is wanted.
+        near_ttl: Seconds for which a value that was read from the backend is served
+            from this process without asking again; None means that it always is asked.
+        near_entries: How many values are kept so at most.
         history_backend: Where the last runs of schedules are kept: the name of a
             backend, its URL, or a backend. None means beside the values, if nothing is
             evicted there.
@@ -93,6 +98,8 @@ class Settings:
     compress: bool | str | Compression | None = None
     schema: int | str | None = None
     unsigned_pickle: bool = False
+    near_ttl: float | None = None
+    near_entries: int = DEFAULT_NEAR_ENTRIES
     history_backend: str | Backend | None = field(default=None, repr=False)
     history_codec: str | Codec | None = None
 
@@ -108,6 +115,9 @@ class Settings:
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
             )
+        near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
+        object.__setattr__(self, "near_ttl", near_ttl)
+        positive({"near_entries": self.near_entries}, "near_entries", 1)
         given: object = self.history_backend
         if given is not None and not isinstance(given, str | Backend):
             raise ConfigurationError(
@@ -133,6 +143,13 @@ class Settings:
             backoff_when_gone=self.backoff_when_gone,
             most_unleased=self.most_unleased_creators,
         )
+
+    @property
+    def near(self) -> NearTerms | None:
+        """What a near cache is to keep; None without one."""
+        if self.near_ttl is None:
+            return None
+        return NearTerms(self.near_ttl, self.near_entries)
 
     @classmethod
     def of(cls, expiration_time: object, given: Mapping[str, Any]) -> Settings:

@@ -50,7 +50,7 @@ class Batches:
         if not calls:
             return []
         keys = [call.key for call in calls]
-        founds = self._crew.tier.look_multi(keys, calls[0].lifetime)
+        founds = self._crew.tier.find_multi(keys, calls[0].lifetime)
         asked = ticket()
         answers: dict[str, Any] = {}
         wanting: list[tuple[Call, Found]] = []
@@ -58,7 +58,7 @@ class Batches:
             call.asked = asked
             is_fresh = found.freshness is Freshness.FRESH
             if is_fresh:
-                self._tell_hit(call)
+                self._tell_hit(call, found)
             if is_fresh and not self._is_due(call, found):
                 answers[call.key] = found.entry.value
             else:
@@ -214,10 +214,11 @@ class Batches:
             found.entry, call.lifetime, self._crew.time.wall()
         )
 
-    def _tell_hit(self, call: Call) -> None:
+    def _tell_hit(self, call: Call, found: Found) -> None:
         if self._crew.listeners:
+            region = self._crew.tier.region
             self._crew.listeners.tell(
-                events.Hit(region=self._crew.tier.region, key=call.key)
+                events.Hit(region=region, key=call.key, near=found.near)
             )
 
 

@@ -123,6 +123,15 @@ def under_prefix(
     return found
 
 
+def under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what stands in *mapping* under *prefix*, as in dogpile.cache's files."""
+    return {
+        name[len(prefix) :]: value
+        for name, value in mapping.items()
+        if name.startswith(prefix)
+    }
+
+
 def with_backend(options: Options) -> dict[str, Written]:
     """Let "url" be another name for a backend that is given by its URL.
 

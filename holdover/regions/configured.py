@@ -21,7 +21,7 @@ from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
-from holdover.regions.configurable import Configurable, unchanged_on_error
+from holdover.regions.configurable import Configurable, unchanged_on_error, under
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.defaults import Defaults
@@ -34,16 +34,20 @@ from holdover.regions.errors import (
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.foreign import reading_foreign
 from holdover.regions.freshness import Standing
-from holdover.regions.guarding import build_sealing, refuse_unkept, warn_of_pickle
+from holdover.regions.guarding import (
+    build_sealing,
+    refuse_near,
+    refuse_unkept,
+    warn_of_pickle,
+)
 from holdover.regions.inline import Remembered
 from holdover.regions.keys import bounded, region_prefix, schema_of
 from holdover.regions.legacy import dogpile_span, mangler_for
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
-from holdover.regions.recording import Records
-from holdover.regions.schedule import Schedule
-from holdover.regions.scheduled import Attendant
+from holdover.regions.sealing import Sealing
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -53,8 +57,6 @@ class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     defaults: ClassVar[Defaults] = Defaults()
-    _records: Records | None = None
-    _attending: Attendant | None = None
     _told_of_pickle = False
 
     def __init__(
@@ -83,7 +85,6 @@ class ConfiguredRegion(Configurable):
         self._namesakes: dict[str, tuple[object, object]] = {}
         self._inline = Remembered()
         self._chain = Chain([])
-        self._schedules: dict[str, Schedule] = {}
         modern = not self.defaults.as_dogpile
         self._makes_keys_itself = function_key_generator is None and modern
         self._prefix = region_prefix(name) if modern else ""
@@ -129,7 +130,9 @@ class ConfiguredRegion(Configurable):
                 ``most_unleased_creators`` (see ``docs/policies.rst``), ``codec``,
                 ``secret``, ``compress``, ``schema``, ``unsigned_pickle`` (see
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
-                parts), ``runner``, ``on_miss``, ``on_timeout``.
+                parts), ``runner``, ``on_miss``, ``on_timeout``, and ``near_ttl`` with
+                ``near_entries``: what was read is served from this process for so
+                many seconds, and what others change is seen so much later at most.
 
         Returns:
             The region.
@@ -145,7 +148,7 @@ class ConfiguredRegion(Configurable):
                 f"{self.backend!r}; replace_existing_backend=True replaces it"
             )
         if arguments is None and _config_argument_dict is not None:
-            arguments = _under(_config_prefix or "", _config_argument_dict)
+            arguments = under(_config_prefix or "", _config_argument_dict)
         if is_url(backend):
             settings |= {"wrap": wrap, "region_invalidator": region_invalidator}
             settings |= {"replace_existing_backend": replace_existing_backend}
@@ -154,6 +157,7 @@ class ConfiguredRegion(Configurable):
         rules = Settings.of(self._span(expiration_time), given)
         made = build_backend(backend, arguments or {})
         refuse_unkept(rules, made)
+        refuse_near(rules, made)
         chain = build_chain(rules.runner)
         check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
@@ -203,6 +207,7 @@ class ConfiguredRegion(Configurable):
     def backend(self, backend: Any) -> None:
         if self._rules is not None:
             refuse_unkept(self._rules, backend)
+            refuse_near(self._rules, backend)
         self.__dict__["backend"] = backend  # where dogpile.cache looks for it
         self._actual_backend = None
         if self._rules is not None:
@@ -278,6 +283,8 @@ class ConfiguredRegion(Configurable):
 
     def _assemble(self, rules: Settings) -> None:
         """Build what stands between the region's methods and its backend."""
+        if self._tier is not None:
+            self._tier.close()
         if not isinstance(self.backend, Backend):
             self._tier = self._crew = self._creation = self._batches = None
             kind = type(self.backend)
@@ -286,17 +293,16 @@ class ConfiguredRegion(Configurable):
                 events.TierDropped(region=self.name or "", reason=reason)
             )
             return
-        region = self.name or ""
-        sealing = build_sealing(
-            rules,
+        sealing = self._new_sealing(rules)
+        self._tier = new_tier(
             self.backend,
-            region,
-            self._user_defined_serializer,
-            self._user_defined_deserializer,
+            self.name or "",
+            sealing,
+            self._listeners,
+            self._time,
+            near=rules.near,
+            prefix=self._prefix,
         )
-        if sealing is not None and self.defaults.as_dogpile:
-            sealing = reading_foreign(sealing, RegionClock(self.backend, region))
-        self._tier = Tier(self.backend, region, sealing, self._listeners, self._time)
         self._tier.also_invalid = self._strategy_standing()
         self._crew = crew = Crew.of(
             self._tier,
@@ -310,6 +316,19 @@ class ConfiguredRegion(Configurable):
         self._batches = Batches(crew, self._creation)
         if not self._told_of_pickle and not rules.unsigned_pickle:
             self._told_of_pickle = warn_of_pickle(sealing, self.backend, self.name)
+
+    def _new_sealing(self, rules: Settings) -> Sealing | None:
+        region = self.name or ""
+        sealing = build_sealing(
+            rules,
+            self.backend,
+            region,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
+        )
+        if sealing is not None and self.defaults.as_dogpile:
+            return reading_foreign(sealing, RegionClock(self.backend, region))
+        return sealing
 
     def _strategy_standing(self) -> Callable[[float], Standing] | None:
         """What a strategy of the user's own says of an entry; None without one."""
@@ -325,12 +344,3 @@ class ConfiguredRegion(Configurable):
             return Standing.CURRENT
 
         return standing
-
-
-def _under(prefix: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Take what stands in *mapping* under *prefix*, as in dogpile.cache's files."""
-    return {
-        name[len(prefix) :]: value
-        for name, value in mapping.items()
-        if name.startswith(prefix)
-    }

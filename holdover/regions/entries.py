@@ -32,7 +32,7 @@ from holdover.regions.outcomes import MISSING, Delivery, Found, together
 from holdover.regions.sealing import Sealing
 from holdover.regions.ticks import Mark, Reach
 from holdover.regions.timesource import TimeSource
-from holdover.regions.undelivered import WHOLE_REGION, Pending
+from holdover.regions.undelivered import WHOLE_REGION, Late, Pending
 
 _MOST_AT_ONCE = 500  # keys that are removed in one step
 _SWAPS = 100  # tries against others who change the same key
@@ -120,7 +120,8 @@ class Entries:
 
     def is_pending(self, key: str) -> bool:
         """Say whether an invalidation that may reach *key* is still undelivered."""
-        return bool(self._guard.undelivered.concerning(key))
+        concerning = self._guard.undelivered.concerning(key)
+        return any(not isinstance(one, Late) for one in concerning)
 
     def leased(self, key: str) -> Busy | None:
         """Tell what keeps *key* from being created right now.
@@ -172,7 +173,10 @@ class Entries:
                 raise BackendError("the region clock could not be read")
             self.backend.write(key, stored, ttl=ttl)
 
-        return self._guard.deliver(self._guard.writing, [key], write, strict=strict)
+        late = [Late(key, entry.fence)]
+        return self._guard.deliver(
+            self._guard.writing, [key], write, strict=strict, late=late
+        )
 
     def store_multi(
         self, entries: Mapping[str, Entry], *, strict: bool = False
@@ -188,9 +192,10 @@ class Entries:
                 raise BackendError("the region clock could not be read")
             self.backend.write_multi(sealed, ttl=self._ttl(first))
 
+        late = [Late(key, entry.fence) for key, entry in entries.items()]
         try:
             return self._guard.deliver(
-                self._guard.writing, list(entries), write, strict=True
+                self._guard.writing, list(entries), write, strict=True, late=late
             )
         except ValueTooLarge:  # one of them; so each for itself
             done = [self.store(k, e, strict=strict) for k, e in entries.items()]
@@ -282,6 +287,8 @@ class Entries:
                 self.invalidate(hard=hard, reaches=reaches, strict=True)
         for start in range(0, len(keys), _MOST_AT_ONCE):
             self.remove_multi(keys[start : start + _MOST_AT_ONCE], strict=True)
+        for late in [one for one in pending if isinstance(one, Late)]:
+            self._guard.expel(late, self.backend)
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
         """Write *entry* only if the value is still the one *seen*.

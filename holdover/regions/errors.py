@@ -45,14 +45,18 @@ __all__ = [
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Word an error: *name* is no *kind*, what was likely meant, and what there is."""
     known = sorted(known)
-    near = get_close_matches(str(name), known, n=1) or _of_that_surname(name, known)
+    near = _of_that_surname(name, known) or get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def _of_that_surname(name: object, known: list[str]) -> list[str]:
     """Find what is called *name* within something: "holdover.redis" for "redis"."""
-    return sorted((one for one in known if one.endswith(f".{name}")), key=len)
+    surname = str(name).rpartition(".")[2]
+    return sorted(
+        (one for one in known if "." in one and one.rpartition(".")[2] == surname),
+        key=len,
+    )
 
 
 class HoldoverError(dogpile.DogpileCacheException):

@@ -20,6 +20,7 @@ __all__ = [
     "OrderDropped",
     "OrderFailed",
     "Problem",
+    "PushLost",
     "Refreshed",
     "RunEnded",
     "RunFailed",
@@ -47,7 +48,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit(Event):
-    """A fresh value was served."""
+    """A fresh value was served.
+
+    Attributes:
+        near: Whether it came from the near cache, and the backend was not asked.
+    """
+
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +161,10 @@ class RunFailed(Problem):
 
 class TierDropped(Problem):
     """The region works without leases: its backend knows only dogpile.cache's verbs."""
+
+
+class PushLost(Problem):
+    """The backend does not tell of changes any more; ``near_ttl`` alone bounds them."""
 
 
 Listener = Callable[[Event], object]

@@ -10,13 +10,15 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from holdover.regions import events
+from holdover.regions.backends.base import Backend
 from holdover.regions.breaker import Breaker
+from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
 from holdover.regions.outcomes import Delivery
 from holdover.regions.redelivery import Redelivery
 from holdover.regions.timesource import TimeSource
-from holdover.regions.undelivered import Pending, Undelivered
+from holdover.regions.undelivered import Late, Pending, Undelivered
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ class Guard:
     ) -> None:
         self._region = region
         self._listeners = listeners
+        self._time = time_source
         self.reading = Breaker(time_source=time_source)
         self.writing = Breaker(time_source=time_source)
         self.removing = Breaker(time_source=time_source)
@@ -91,6 +94,7 @@ class Guard:
         operation: Callable[[], object],
         *,
         strict: bool,
+        late: Collection[Late] = (),
     ) -> Delivery:
         """Carry out what must not be forgotten.
 
@@ -99,6 +103,7 @@ class Guard:
             pending: What is distrusted until it has been carried out.
             operation: Returns whether there was something.
             strict: Whether to raise if it fails.
+            late: What it may still store after it has failed.
 
         Raises:
             BackendError: Only if *strict*.
@@ -111,7 +116,7 @@ class Guard:
                 raise
             return Delivery()  # what was there before has been removed
         except BackendError:
-            for one in pending:
+            for one in (*pending, *late):
                 self.undelivered.remember(one)
             self.see_to_redelivery()
             if strict:
@@ -121,6 +126,22 @@ class Guard:
             for one in pending:
                 self.undelivered.delivered(one, begun)
         return Delivery(existed=existed is True)
+
+    def expel(self, late: Late, backend: Backend) -> None:
+        """Remove what a late write has stored, if it has come.
+
+        Raises:
+            BackendError: That cannot be told.
+        """
+        begun = self._time.steady()
+
+        def remove() -> None:
+            stored, _ = backend.read(late.key, self._region)
+            if stored is not None and fence_of(stored) == late.fence:
+                backend.remove(late.key)
+
+        self.call(self.removing, remove)
+        self.undelivered.looked_for(late, begun)
 
     def tell(self, kind: type[events.Problem], key: str, reason: str) -> None:
         """Report a problem that no caller is told of."""

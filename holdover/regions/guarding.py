@@ -92,3 +92,24 @@ def refuse_unkept(rules: Settings, backend: Any) -> None:
                 f"{name} needs a backend of Holdover, and {type(backend).__name__} "
                 "stores as dogpile.cache does"
             )
+
+
+def refuse_near(rules: Settings, backend: Any) -> None:
+    """Refuse a near cache where it would be of no use, or could not be kept right.
+
+    Raises:
+        ConfigurationError: It says why.
+    """
+    if rules.near_ttl is None:
+        return
+    kind = type(backend).__name__
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(
+            "near_ttl needs a backend of Holdover, without proxies: nobody would tell "
+            f"the near cache of what {kind} changes"
+        )
+    if backend.capabilities.shared_by == "process":
+        raise ConfigurationError(
+            "near_ttl is for backends outside of this process, and what "
+            f"{kind} keeps is in it already: leave near_ttl out"
+        )

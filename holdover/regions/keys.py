@@ -63,6 +63,11 @@ def may_begin_with(key: str, prefix: str) -> bool:
     return key.endswith(_SHORTENED) and prefix.startswith(key[:_READABLE])
 
 
+def shared_beginning(prefix: str) -> str:
+    """Give what all keys with *prefix* begin with, also once they are shortened."""
+    return prefix[:_READABLE]
+
+
 def region_prefix(name: str | None, schema: str | None = None) -> str:
     """Give what parts a region's keys from other regions' in the same backend.
 

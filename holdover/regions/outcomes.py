@@ -35,10 +35,17 @@ def together(deliveries: Iterable[Delivery]) -> Delivery:
 
 @dataclass(slots=True)  # frozen, it would take 0.3 us more per hit
 class Found:
-    """A stored entry and how usable it is. Shared between threads, so never changed."""
+    """A stored entry and how usable it is. Shared between threads, so never changed.
+
+    Attributes:
+        freshness: What a caller may do with its value.
+        entry: The entry.
+        near: Whether it came from the near cache.
+    """
 
     freshness: Freshness
     entry: Entry
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,25 @@ class Plugin:
     extra: str = ""
 
 
+_REDIS = Plugin("holdover.regions.backends.redis:RedisBackend", "redis")
+_SENTINEL = Plugin(
+    "holdover.regions.backends.redis_sentinel:RedisSentinelBackend", "redis"
+)
+_CLUSTER = Plugin(
+    "holdover.regions.backends.redis_cluster:RedisClusterBackend", "redis"
+)
+
 BACKENDS = {
     "holdover.memory": Plugin("holdover.regions.backends.memory:MemoryBackend"),
     "holdover.file": Plugin("holdover.regions.backends.file:FileBackend"),
+    "holdover.dbm": Plugin("holdover.regions.backends.dbm:DbmBackend"),
     "holdover.null": Plugin("holdover.regions.backends.null:NullBackend"),
-    "holdover.redis": Plugin("holdover.regions.backends.redis:RedisBackend", "redis"),
+    "holdover.redis": _REDIS,
+    "holdover.redis_sentinel": _SENTINEL,
+    "holdover.redis_cluster": _CLUSTER,
+    "holdover.valkey": _REDIS,
+    "holdover.valkey_sentinel": _SENTINEL,
+    "holdover.valkey_cluster": _CLUSTER,
     "holdover.memcached": Plugin(
         "holdover.regions.backends.memcached:MemcachedBackend", "memcached"
     ),

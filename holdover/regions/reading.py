@@ -36,7 +36,8 @@ class ReadableRegion(WritableRegion):
             key: The key.
             expiration_time: Seconds for which a value counts as fresh, for this call.
             ignore_expiration: Whether an old value that is still kept will do.
-            strict: Whether to raise if the backend cannot be reached.
+            strict: Whether to ask the backend in any case (with ``near_ttl``), and to
+                raise if it cannot be reached.
 
         Raises:
             BackendError: Only if *strict*.
@@ -79,7 +80,7 @@ class ReadableRegion(WritableRegion):
         addresses = [self._address(key) for key in keys]
         return [
             _payload(found, ignore_expiration=ignore_expiration)
-            for found in self._tier.look_multi(addresses, lifetime, strict=strict)
+            for found in self._tier.find_multi(addresses, lifetime, strict=strict)
         ]
 
     def _parse_serialized_from_backend(self, value: Any) -> Any:
@@ -155,7 +156,7 @@ class ReadableRegion(WritableRegion):
         self, key: str, expiration_time: object, *, strict: bool = False
     ) -> Found:
         lifetime = self._lifetime_for(expiration_time)
-        return self._entries.look(self._address(key), lifetime, strict=strict)
+        return self._entries.find(self._address(key), lifetime, strict=strict)
 
     def _call(
         self,

@@ -55,15 +55,15 @@ class Redelivery:
             while self._is_needed():
                 # With jitter, or all processes would come at once.
                 threading.Event().wait(pause * _DICE.uniform(0.5, 1.0))
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                self._try()
+                pause = _FIRST_PAUSE if self._try() else min(2 * pause, _LONGEST_PAUSE)
         finally:
             self._is_running = False
         if self._is_needed():  # something came in between
             self.start()
 
-    def _try(self) -> None:
+    def _try(self) -> bool:
         try:
             self._deliver()
         except BackendError:
-            return
+            return False
+        return True

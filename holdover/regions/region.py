@@ -70,8 +70,9 @@ class Region(SchedulingRegion):
                 value; without it that is None.
             lifetime: Stored with the entry, and judging it from then on.
             tags: Names under which the entry can be invalidated.
-            strict: Whether to raise if the backend cannot be reached, rather than
-                create a value that is not stored.
+            strict: Whether to ask the backend in any case (with ``near_ttl``), and to
+                raise if it cannot be reached, rather than create a value that is not
+                stored.
 
         Raises:
             BackendError: Only if *strict*.
@@ -100,10 +101,12 @@ class Region(SchedulingRegion):
         """Answer a prepared call. For decorated functions and doors."""
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(call)
-        found = self._entries.look(call.key, call.lifetime, strict=call.strict)
+        found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
             if self._listeners:
-                self._listeners.tell(events.Hit(region=self.name or "", key=call.key))
+                self._listeners.tell(
+                    events.Hit(region=self.name or "", key=call.key, near=found.near)
+                )
             if call.lifetime.early_refresh:
                 return self._creation.answer_fresh(call, found)
             return found.entry.value
@@ -121,7 +124,7 @@ class Region(SchedulingRegion):
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
             return super().get(call.user_key, for_its_get(call.lifetime))
-        found = self._tier.look(call.key, call.lifetime)
+        found = self._tier.find(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
     def expire_call(self, call: Call) -> Delivery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Unpack, cast
 
@@ -35,6 +36,14 @@ _building = ForkSafeLock()  # guards the making of a region's records
 
 class SchedulingRegion(DecoratingRegion):
     """The part of a region that runs functions when they are due. See `Region`."""
+
+    _records: Records | None = None
+    _attending: Attendant | None = None
+
+    @cached_property
+    def _schedules(self) -> dict[str, Schedule]:
+        """What was declared, by name."""
+        return {}
 
     def schedule(
         self,

@@ -5,7 +5,7 @@ Everything above works with entries and keys; everything below with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from holdover.regions import events
 from holdover.regions.backends.grants import (
@@ -28,6 +28,16 @@ Answer = Lease | Busy | Found | None
 
 class Tier(Entries):
     """The entries of one region in one backend, and their leases."""
+
+    # For those who want a value, and not to change it: a near cache may answer.
+    find = Entries.look
+    find_multi = Entries.look_multi
+
+    def forget(self, keys: Iterable[str] | None) -> None:
+        """Keep nothing of *keys* in this process, or of all if None."""
+
+    def close(self) -> None:
+        """End what runs behind the callers' backs; it begins anew if need be."""
 
     def acquire(
         self,

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.ticks import Mark
 
-Pending = str | Mark | None
-"""What an invalidation reaches: a key, a tag or prefix, or the `WHOLE_REGION`."""
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A write that failed, which the backend may carry out later all the same.
+
+    Such as a server that was frozen: when it goes on, it reads what it was sent.
+
+    Attributes:
+        key: The key.
+        fence: That of the entry that was to be written.
+    """
+
+    key: str
+    fence: int
+
+
+Pending = str | Mark | Late | None
+"""What is to be delivered: the invalidation of a key, of a tag or a prefix, or of the
+`WHOLE_REGION`; or the removal of what a late write may store."""
 
 WHOLE_REGION = None
 
 _MOST = 10_000
+_LATEST = 1.0  # seconds after the backend has answered again; far more than it takes
 
 
 class Undelivered:
@@ -23,8 +42,11 @@ class Undelivered:
 
     def __init__(self) -> None:
         self._keys: dict[Pending, int] = {}  # what -> when it was noted
+        self._answered_at: dict[
+            Late, float
+        ] = {}  # when it did first, since it was noted
         self._moments = itertools.count(1)
-        self._lock = ForkSafeLock()  # guards changes of _keys
+        self._lock = ForkSafeLock()  # guards changes of both
 
     def __bool__(self) -> bool:
         return bool(self._keys)
@@ -35,8 +57,12 @@ class Undelivered:
     def concerning(self, key: str) -> list[Pending]:
         """Give what must be delivered before *key* can be trusted."""
         # Which keys a tag or a prefix reaches is known only once they are read.
-        marks = [one for one in list(self._keys) if isinstance(one, Mark)]
-        return [one for one in (WHOLE_REGION, *marks, key) if one in self._keys]
+        wider = [
+            one
+            for one in list(self._keys)
+            if isinstance(one, Mark) or (isinstance(one, Late) and one.key == key)
+        ]
+        return [one for one in (WHOLE_REGION, *wider, key) if one in self._keys]
 
     def pending(self) -> list[Pending]:
         """Give all that is to be delivered."""
@@ -50,11 +76,27 @@ class Undelivered:
         """Distrust *key* until it is delivered."""
         with self._lock.held:
             self._keys[key] = self.moment()
+            if isinstance(key, Late):
+                self._answered_at.pop(key, None)
             if len(self._keys) > _MOST:
                 self._keys = {WHOLE_REGION: self.moment()}
+                self._answered_at.clear()
 
     def delivered(self, key: Pending, begun: int) -> None:
         """Trust *key* again, unless it was noted after the removal had *begun*."""
         with self._lock.held:
             if self._keys.get(key, begun) < begun:
                 del self._keys[key]
+
+    def looked_for(self, late: Late, now: float) -> None:
+        """Look no more for a write if the backend has answered for long enough.
+
+        Args:
+            late: The write, which was not found, or was removed.
+            now: When that began (steady clock).
+        """
+        with self._lock.held:
+            if late not in self._keys:
+                return
+            if now - self._answered_at.setdefault(late, now) >= _LATEST:
+                del self._keys[late], self._answered_at[late]

@@ -77,15 +77,25 @@ def _nothing(address: Address) -> dict[str, Any]:
     return {}
 
 
-def _path(address: Address) -> dict[str, Any]:
+def _place(address: Address, kind: str) -> str:
     if address.host not in ("", "localhost"):  # RFC 8089 section 2
         raise address.refused(
             "is on another host: a path on this one has three slashes, "
-            "'file:///var/cache/shop'"
+            f"'{address.scheme}:///var/cache/shop'"
         )
     if not address.path.strip("/"):
-        raise address.refused("names no directory, as 'file:///var/cache/shop' does")
-    return {"path": unquote(address.path)}
+        raise address.refused(
+            f"names no {kind}, as '{address.scheme}:///var/cache/shop' does"
+        )
+    return unquote(address.path)
+
+
+def _path(address: Address) -> dict[str, Any]:
+    return {"path": _place(address, "directory")}
+
+
+def _filename(address: Address) -> dict[str, Any]:
+    return {"filename": _place(address, "file")}
 
 
 def _url(address: Address) -> dict[str, Any]:
@@ -131,6 +141,7 @@ SCHEMES = {
     "memory": Scheme("holdover.memory", _nothing),
     "null": Scheme("holdover.null", _nothing),
     "file": Scheme("holdover.file", _path),
+    "dbm": Scheme("holdover.dbm", _filename),
     "redis": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),
     "rediss": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),
     "unix": Scheme("holdover.redis", _server, _REDIS_PARAMETERS),

@@ -18,7 +18,9 @@ def remove_within(tier: Tier, connection: Any, keys: Sequence[str]) -> Delivery:
     Raises:
         ConfigurationError: The backend is not in the application's database.
     """
-    return Delivery(existed=_backend(tier).remove_within(connection, keys))
+    existed = _backend(tier).remove_within(connection, keys)
+    tier.forget(keys)
+    return Delivery(existed=existed)
 
 
 def invalidate_within(
@@ -30,6 +32,7 @@ def invalidate_within(
         ConfigurationError: The backend is not in the application's database.
     """
     _backend(tier).advance_within(connection, tier.region, hard=hard, reaches=reaches)
+    tier.forget(None)
     return Delivery()
 
 

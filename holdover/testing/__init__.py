@@ -2,6 +2,7 @@
 
 from holdover.testing.clock import FakeClock
 from holdover.testing.contract import BackendContract
+from holdover.testing.contract_troubles import Troubles
 from holdover.testing.oracle import Findings, Oracle, hammer
 
-__all__ = ["BackendContract", "FakeClock", "Findings", "Oracle", "hammer"]
+__all__ = ["BackendContract", "FakeClock", "Findings", "Oracle", "Troubles", "hammer"]

@@ -1,11 +1,34 @@
 """The promises of the backend port, as tests that every backend inherits.
 
-Subclass it in your tests and give it a ``backend`` fixture::
+Subclass it in your tests and give it a ``backend`` fixture. All else is optional::
 
-    class TestMyBackend(BackendContract):
+    from holdover.testing import BackendContract, Troubles
+
+    class ShelfTroubles(Troubles):
+        def __init__(self, server):
+            self.server = server
+
+        def restart(self):
+            self.server.stop()
+            self.server.start()
+
+    class TestShelfBackend(BackendContract):
+        cannot = BackendContract.cannot - {"restart"}
+
         @pytest.fixture
-        def backend(self, clock):
-            return MyBackend({"time_source": clock})
+        def backend(self, server):
+            return ShelfBackend({"url": server.url})
+
+        @pytest.fixture
+        def make(self, server):  # in another process
+            return lambda: ShelfBackend({"url": server.url})
+
+        @pytest.fixture
+        def troubles(self, server):
+            return ShelfTroubles(server)
+
+A backend that takes the time from its arguments is given the fixture ``clock``, which
+the tests move; one whose server judges overrides that fixture.
 """
 
 from __future__ import annotations
@@ -24,6 +47,8 @@ from holdover.testing.contract_leases import (
     together,
     won,
 )
+from holdover.testing.contract_processes import ProcessContract
+from holdover.testing.contract_troubles import TroubleContract
 
 HOSTILE_KEYS = [
     "plain",
@@ -40,7 +65,7 @@ HOSTILE_KEYS = [
 ]
 
 
-class BackendContract(LeaseContract):
+class BackendContract(LeaseContract, ProcessContract, TroubleContract):
     """What `Backend` promises, whatever the store.
 
     Attributes:
@@ -49,11 +74,6 @@ class BackendContract(LeaseContract):
     """
 
     expires_by_itself = False
-
-    @pytest.fixture
-    def clock(self) -> FakeClock:
-        """Move the time that the backend under test goes by."""
-        return FakeClock()
 
     @pytest.fixture
     def peer(self, backend: Backend) -> Backend:

@@ -3,7 +3,8 @@
 The *source* of each key is a counter. Whoever changes it invalidates the key and then,
 only once that has been acknowledged, raises the key's *floor*. A reader notes the floor
 before his call; a value below it was created before an invalidation that had already
-been acknowledged, which no cache should ever return.
+been acknowledged, which no cache should ever return. With a *grace* it may be that old:
+the floor of a key is then what was acknowledged so many seconds ago.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from holdover.regions.timesource import SYSTEM_TIME
+
 _NUMBER = struct.Struct("<Q")
+_NOTE = struct.Struct("<dQQ")  # when, key, value
 
 
 class Oracle:
@@ -29,11 +33,15 @@ class Oracle:
     Args:
         path: The file; made if it is not there.
         keys: How many keys there are.
+        grace: Seconds for which a value may still be returned after an invalidation
+            was acknowledged.
     """
 
-    def __init__(self, path: str, keys: int) -> None:
+    def __init__(self, path: str, keys: int, *, grace: float = 0.0) -> None:
         self.path = path
         self.keys = keys
+        self._grace = grace
+        self._journal = _Journal(f"{path}.journal", keys) if grace else None
         self._lock = threading.Lock()  # for threads; flock is for processes
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         if os.fstat(self._file).st_size < 2 * keys * _NUMBER.size:
@@ -45,7 +53,9 @@ class Oracle:
 
     def floor(self, key: int) -> int:
         """Read the least value that a call which begins now may return."""
-        return self._read(2 * key + 1)
+        if self._journal is None:
+            return self._read(2 * key + 1)
+        return self._journal.floor(key, SYSTEM_TIME.steady() - self._grace)
 
     def change(self, key: int) -> int:
         """Change the source; give its new value."""
@@ -54,6 +64,8 @@ class Oracle:
     def acknowledge(self, key: int, value: int) -> None:
         """Note that the invalidation after the change to *value* has returned."""
         self._update(2 * key + 1, lambda floor: max(floor, value))
+        if self._journal is not None:
+            self._journal.note(key, value)
 
     def _read(self, slot: int) -> int:
         data = os.pread(self._file, _NUMBER.size, slot * _NUMBER.size)
@@ -71,6 +83,39 @@ class Oracle:
             finally:
                 os.close(locked)
         return value
+
+
+class _Journal:
+    """When which value was acknowledged: appended by all, read on by each.
+
+    Args:
+        path: The file; made if it is not there.
+        keys: How many keys there are.
+    """
+
+    def __init__(self, path: str, keys: int) -> None:
+        self._lock = threading.Lock()  # guards all below
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._position = 0
+        self._floors = [0] * keys
+
+    def note(self, key: int, value: int) -> None:
+        """Note that *value* is acknowledged now. A short append is one step."""
+        os.write(self._file, _NOTE.pack(SYSTEM_TIME.steady(), key, value))
+
+    def floor(self, key: int, until: float) -> int:
+        """Give the newest value that was acknowledged before *until*."""
+        with self._lock:
+            while True:
+                note = os.pread(self._file, _NOTE.size, self._position)
+                if len(note) < _NOTE.size:
+                    break
+                noted_at, noted, value = _NOTE.unpack(note)
+                if noted_at > until:
+                    break
+                self._floors[noted] = max(self._floors[noted], value)
+                self._position += _NOTE.size
+            return self._floors[key]
 
 
 @dataclass(slots=True)

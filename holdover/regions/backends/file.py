@@ -8,7 +8,6 @@ small record beside the value, so that it can travel, and lapses by itself.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,14 +25,10 @@ from holdover.regions.backends.file_disk import (
     USAGE,
     StripeLocks,
     Usage,
-    check_private,
+    check_directory,
     directory_named,
-    read_file,
-    read_tail,
-    unlink,
-    write_temporary,
 )
-from holdover.regions.backends.file_records import LeaseRecord, digest, stripe
+from holdover.regions.backends.file_records import load_lease, overwrite, stripe
 from holdover.regions.backends.grants import (
     Busy,
     Changed,
@@ -42,7 +37,14 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
-from holdover.regions.envelope import TRAILER_SIZE, fence_of, new_fence
+from holdover.regions.backends.host_files import (
+    read_file,
+    read_tail,
+    unlink,
+    write_temporary,
+)
+from holdover.regions.backends.host_records import LeaseRecord, digest
+from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import (
     BackendError,
     InsecureDirectory,
@@ -70,7 +72,12 @@ class FileBackend(DefaultSerialization, Backend):
     """
 
     capabilities = Capabilities(
-        shared_by="host", durable=True, keeps_objects=False, bounded_by=("max_bytes",)
+        shared_by="host",
+        durable=True,
+        keeps_objects=False,
+        bounded_by=("max_bytes",),
+        may_lose=("eviction",),
+        largest_value=DEFAULT_MAX_BYTES,
     )
     known_arguments = MappingProxyType(
         {
@@ -86,7 +93,7 @@ class FileBackend(DefaultSerialization, Backend):
         self._root = directory_named(arguments)
         self.max_bytes: int = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
-        self._is_checked = check_private(self._root)
+        self._is_checked = check_directory(self._root)
         timeout = seconds(arguments.get("lock_timeout", 1.0), "lock_timeout")
         self._locks = StripeLocks(f"{self._root}/locks", timeout)
         self._usage = Usage(f"{self._root}/{USAGE}")
@@ -155,18 +162,13 @@ class FileBackend(DefaultSerialization, Backend):
             if fence not in (None, seen) and (stored := read_file(path)) is not None:
                 return Changed(stored, tick)
             now = self._time.steady()
-            held = LeaseRecord.load(path + LEASE)
+            held = load_lease(path + LEASE)
             busy = None if held is None else held.busy(now)
             if busy is not None and busy.kind not in overtaking:
                 return busy
-            record = LeaseRecord(
-                token=secrets.token_hex(16),
-                fence=new_fence(),
-                lapses_at=now + ttl,
-                kind=LeaseKind.QUEUED if queued else LeaseKind.HELD,
-            )
-            record.save(path + LEASE)
-        return _lease(key, record, tick, ttl)
+            record = LeaseRecord.granted(now + ttl, queued=queued)
+            overwrite(path + LEASE, record.packed())
+        return record.lease(key, tick, ttl)
 
     def renew(self, lease: Lease, *, ttl: float) -> bool:
         """See `Backend.renew`."""
@@ -176,7 +178,8 @@ class FileBackend(DefaultSerialization, Backend):
             if held is None:
                 return False
             lapses_at = self._time.steady() + ttl
-            replace(held, lapses_at=lapses_at).save(path + LEASE)
+            renewed = replace(held, lapses_at=lapses_at)
+            overwrite(path + LEASE, renewed.packed())
             return True
 
     def adopt(self, key: str, region: str, token: str, *, ttl: float) -> Lease | None:
@@ -187,15 +190,9 @@ class FileBackend(DefaultSerialization, Backend):
             held = _held_by(token, path)
             if held is None:
                 return None
-            lapses_at = self._time.steady() + ttl
-            record = replace(
-                held,
-                token=secrets.token_hex(16),
-                lapses_at=lapses_at,
-                kind=LeaseKind.HELD,
-            )
-            record.save(path + LEASE)
-        return _lease(key, record, tick, ttl)
+            record = held.adopted(self._time.steady() + ttl)
+            overwrite(path + LEASE, record.packed())
+        return record.lease(key, tick, ttl)
 
     def commit(
         self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
@@ -203,7 +200,7 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.commit`."""
         path = self._path(lease.key)
         with self._prepared(path, stored, ttl) as temporary, self._locked(path):
-            held = LeaseRecord.load(path + LEASE)
+            held = load_lease(path + LEASE)
             if held is None or held.fence != lease.fence:
                 return None
             self._replace(path, temporary, stored)
@@ -223,13 +220,14 @@ class FileBackend(DefaultSerialization, Backend):
         with translated("ending a lease", OSError), self._locked(path):
             if _held_by(lease.token, path) is None:
                 return False
-            LeaseRecord.pausing(self._time.steady() + ttl, reason).save(path + LEASE)
+            pause = LeaseRecord.pausing(self._time.steady() + ttl, reason)
+            overwrite(path + LEASE, pause.packed())
             return True
 
     def leased(self, key: str) -> Busy | None:
         """See `Backend.leased`."""
         with translated("reading a lease", OSError):
-            held = LeaseRecord.load(self._path(key) + LEASE)
+            held = load_lease(self._path(key) + LEASE)
         return None if held is None else held.busy(self._time.steady())
 
     # -- the region clock ------------------------------------------------------
@@ -268,7 +266,7 @@ class FileBackend(DefaultSerialization, Backend):
         if self._is_checked:
             return
         try:
-            self._is_checked = check_private(self._root)
+            self._is_checked = check_directory(self._root)
         except InsecureDirectory as error:
             raise BackendError(str(error)) from error
 
@@ -325,9 +323,5 @@ def _fence_at(path: str) -> int | None:
 
 
 def _held_by(token: str, path: str) -> LeaseRecord | None:
-    held = LeaseRecord.load(path + LEASE)
+    held = load_lease(path + LEASE)
     return held if held is not None and held.token == token else None
-
-
-def _lease(key: str, record: LeaseRecord, tick: int, ttl: float) -> Lease:
-    return Lease(key=key, token=record.token, fence=record.fence, clock=tick, ttl=ttl)

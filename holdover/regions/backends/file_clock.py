@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from holdover.regions.backends.base import translated
-from holdover.regions.backends.file_disk import StripeLocks, read_file
-from holdover.regions.backends.file_records import checked, digest, overwrite, stripe
+from holdover.regions.backends.file_disk import StripeLocks
+from holdover.regions.backends.file_records import overwrite, stripe
+from holdover.regions.backends.host_files import read_file
+from holdover.regions.backends.host_records import clock_packed, clock_unpacked, digest
 from holdover.regions.errors import BackendError
-from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import TimeSource
 
 
@@ -27,8 +26,6 @@ class ClockFile:
     that works on a full disk.
     """
 
-    _FORM = struct.Struct("<8s3QI")
-    _MAGIC = b"HLDCLCK2"
     _NANOSECONDS = 1000  # per tick
     _SIGN = 777
 
@@ -46,19 +43,7 @@ class ClockFile:
 
     def load(self) -> ClockState | None:
         """Read the whole state, under the lock; None if there is none."""
-        data = read_file(self.path)
-        if data is None or len(data) < self._FORM.size:
-            return None
-        magic, tick, hard_floor, soft_floor, length = self._FORM.unpack_from(data)
-        body = checked(data, self._FORM.size + length)
-        if magic != self._MAGIC or body is None:
-            return None
-        return ClockState(
-            tick=tick,
-            hard_floor=hard_floor,
-            soft_floor=soft_floor,
-            marks=_marks_from(json.loads(body[self._FORM.size :])),
-        )
+        return clock_unpacked(read_file(self.path))
 
     def save(self, state: ClockState) -> ClockState:
         """Write the state, under the lock; give what has been written.
@@ -67,11 +52,11 @@ class ClockFile:
             BackendError: The file system keeps no exact times.
         """
         try:
-            overwrite(self.path, self._body(state))
+            overwrite(self.path, clock_packed(state))
         except OSError:
             # On a full disk the file cannot grow, but what it holds can be replaced.
             state = state.without_marks()
-            overwrite(self.path, self._body(state))
+            overwrite(self.path, clock_packed(state))
         stamp = state.tick * self._NANOSECONDS + self._SIGN
         os.utime(self.path, ns=(stamp, stamp), follow_symlinks=False)
         if self.tick() != state.tick:
@@ -80,16 +65,6 @@ class ClockFile:
                 "which holdover.file needs"
             )
         return state
-
-    def _body(self, state: ClockState) -> bytes:
-        marks = json.dumps(
-            [
-                [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
-                for mark, tick in state.marks.items()
-            ]
-        ).encode()
-        floors = (state.hard_floor, state.soft_floor)
-        return self._FORM.pack(self._MAGIC, state.tick, *floors, len(marks)) + marks
 
 
 class FileClocks:
@@ -147,10 +122,3 @@ class FileClocks:
             path = f"{self._root}/clocks/{digest(region)}"
             clock = self._files[region] = ClockFile(path)
         return clock
-
-
-def _marks_from(listed: list[list[Any]]) -> dict[Mark, int]:
-    return {
-        Mark(Reach(Scope(scope), name), hard): tick
-        for scope, name, hard, tick in listed
-    }

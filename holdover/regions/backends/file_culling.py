@@ -11,11 +11,10 @@ import time
 from holdover.regions.backends.base import translated
 from holdover.regions.backends.file_disk import (
     STRIPES,
-    TEMPORARY,
     StripeLocks,
     Usage,
-    unlink,
 )
+from holdover.regions.backends.host_files import TEMPORARY, unlink
 from holdover.regions.errors import BackendError
 from holdover.regions.timesource import TimeSource
 

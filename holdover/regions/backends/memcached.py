@@ -20,7 +20,11 @@ from holdover.regions.backends.memcached_clock import MemcachedClocks
 from holdover.regions.backends.memcached_leases import LeasesInMemcached
 from holdover.regions.backends.memcached_link import Connection, Link, Refused
 from holdover.regions.backends.memcached_names import lease_name, tick_name, value_name
-from holdover.regions.backends.memcached_options import KNOWN_ARGUMENTS, Options
+from holdover.regions.backends.memcached_options import (
+    DEFAULT_MAX_BYTES,
+    KNOWN_ARGUMENTS,
+    Options,
+)
 from holdover.regions.backends.memcached_records import (
     PAST,
     exptime,
@@ -58,6 +62,10 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
         durable=False,
         keeps_objects=False,
         bounded_by=("memory_limit",),
+        clock="server",
+        expires_by_itself=True,
+        may_lose=("eviction", "restart"),
+        largest_value=DEFAULT_MAX_BYTES,
     )
     known_arguments = KNOWN_ARGUMENTS
 
@@ -186,7 +194,11 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
 
     def clock(self, region: str, *, since: int = 0) -> ClockState:
         """See `Backend.clock`."""
-        return self._clocks.state(region)
+        return self._clocks.state(region, since=since)
+
+    def tick(self, region: str, *, since: int = 0) -> int:
+        """See `Backend.tick`. Whoever asks has missed none, whatever he knew."""
+        return self.clock(region).tick
 
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()

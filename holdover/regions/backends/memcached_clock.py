@@ -8,17 +8,24 @@ acknowledged::
     whole clock:  gets ... cas                         one server
     tick:                      gets, whole clock, cas  every server, the first one last
 
-A tick is written only over the one that was there before the whole clock was read. So
-of two who write at the same time, the one with the older tick has to read again.
+A tick is written only over what was there before the whole clock was read. So of two
+who write at the same time, the one with the older tick has to read again. Where nothing
+is there, something is put first over which to write.
+
+If the whole clock is lost between its ``cas`` and the reading for one of the servers,
+that server has not been told, though a clock that somebody began anew may have been
+shown to the next ones. Then the invalidation begins again with the new clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from holdover.regions.backends.memcached_link import Connection, Link
 from holdover.regions.backends.memcached_names import clock_name, tick_name
 from holdover.regions.backends.memcached_records import (
+    NO_TICK,
     clock_record,
     state_of,
     tick_of,
@@ -50,8 +57,13 @@ class MemcachedClocks:
         self._max_bytes = max_bytes
         self._repair_at = 0.0  # steady clock
 
-    def state(self, region: str) -> ClockState:
+    def state(self, region: str, *, since: int = 0) -> ClockState:
         """Read a clock, making it if it is new or lost.
+
+        Args:
+            region: Whose clock.
+            since: The tick of a state that the caller knows, and which some server
+                did not show.
 
         Raises:
             BackendError: The server that has it does not answer.
@@ -62,7 +74,7 @@ class MemcachedClocks:
             state = state_of(found.get(whole))
             if state is None:
                 self._seed(region)
-            elif tick_of(found.get(tick)) == state.tick:
+            elif tick_of(found.get(tick)) == state.tick != since:
                 return state
             else:
                 self._repair(region)
@@ -85,10 +97,11 @@ class MemcachedClocks:
         Raises:
             BackendError: Not all servers know of it.
         """
-        state = self._advance(region, hard=hard, reaches=reaches)
-        if not self._publish(region):
-            return self.state(region)  # lost right now, so that everything is gone
-        return state
+        for _ in range(_MOST_TRIES):
+            state = self._advance(region, hard=hard, reaches=reaches)
+            if self._publish(region):
+                return state
+        raise _changing(region)
 
     # -- the whole clock -------------------------------------------------------
 
@@ -120,8 +133,14 @@ class MemcachedClocks:
 
     def _seeded(self, server: Connection, region: str) -> ClockState:
         """Make a clock that is later than the lost one, whatever the time of day."""
-        known = tick_of(server.gets(tick_name(region))[0]) or 0
-        return ClockState.seeded(max(self._time.wall(), (known + EPOCH_MASK + 1) / 1e6))
+        name, home = tick_name(region), self._home(region)
+        known = [tick_of(server.gets(name)[0]) or 0]
+        for link in self._servers.links:
+            if link is not home:
+                with suppress(BackendError):  # it can be told later
+                    known.append(tick_of(link.fetch([name]).get(name)) or 0)
+        least = (max(known) + EPOCH_MASK + 1) / 1e6
+        return ClockState.seeded(max(self._time.wall(), least))
 
     def _replace(
         self,
@@ -154,42 +173,39 @@ class MemcachedClocks:
     def _publish(self, region: str) -> bool:
         """Bring the tick up to date on all servers.
 
-        The one that has the whole clock comes last: what is right there is right
-        everywhere, but for servers that have lost theirs, who notice by themselves.
+        The one that has the whole clock comes last: until it is right there, whoever
+        reads the clock does this, too.
 
         Returns:
-            False if the whole clock was lost meanwhile.
+            False if the whole clock was lost meanwhile, so that some may not know.
 
         Raises:
             BackendError: Not all servers know of it; those that answer do.
         """
-        home, failure = self._home(region), None
+        home, known, failure = self._home(region), True, None
         for link in self._servers.links:
             if link is not home:
                 try:
-                    self._publish_at(link, region)
+                    known &= self._publish_at(link, region)
                 except BackendError as error:
                     failure = error
         if failure is not None:
             raise failure
-        return self._publish_at(home, region)
+        return known and self._publish_at(home, region)
 
     def _publish_at(self, link: Link, region: str) -> bool:
         name = tick_name(region)
         for _ in range(_MOST_TRIES):
             with link.conversation() as server:
                 shown, version = server.gets(name)
+                if shown is None:
+                    server.add(name, NO_TICK, 0)
+                    continue
                 state = self._read_again(server, link, region)
                 if state is None:
                     return False
                 record = tick_record(state.tick)
-                if shown == record:
-                    return True
-                # After an add look again: if the one before had just been lost, there
-                # was nothing by which to see that it was newer.
-                if shown is None:
-                    server.add(name, record, 0)
-                elif server.cas(name, record, version, 0):
+                if shown == record or server.cas(name, record, version, 0):
                     return True
         raise _changing(region)
 

@@ -249,8 +249,13 @@ def _guard(server: Connection, value: bytes, seen: int | None) -> int | bytes:
 
 def _drop(server: Connection, name: bytes, secret: str) -> bool:
     """End a lease, if it still is this one."""
-    found, version = server.gets(name)
-    return _held(found, secret) is not None and server.cas(name, b"", version, PAST)
+    for _ in range(_MOST_TRIES):
+        found, version = server.gets(name)
+        if _held(found, secret) is None:
+            return False
+        if server.cas(name, b"", version, PAST):
+            return True  # and not renewed in between
+    raise _changing(name)
 
 
 def _changing(key: str | bytes) -> BackendError:

@@ -5,10 +5,13 @@ memcached takes 250 visible ASCII bytes for a name. What is none gets a digest.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from bisect import bisect
 from collections.abc import Sequence
+
+REMEMBERED = 1024  # keys, of which a hit need not find out anew where they are
 
 _OURS = b"holdover:"
 _VISIBLE = re.compile(rb"[!-~]{1,250}")
@@ -21,6 +24,7 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def value_name(key: str) -> bytes:
     """Name a value: by its key, where dogpile.cache has it too, if that can be."""
     name = to_bytes(key)

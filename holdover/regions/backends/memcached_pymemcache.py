@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from pymemcache.exceptions import (
 from holdover.regions.backends.memcached_link import Declined, Ended
 from holdover.regions.backends.memcached_options import Options
 
-_WORDS = 4  # VALUE <name> <flags> <length>
+_ITEM = re.compile(rb"VALUE (\S+) \d+ (\d+)\r\n")
 _PIECE = 16_384  # bytes; most answers are smaller
 _LARGE_PIECE = 1 << 20  # whatever length was announced
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
@@ -102,27 +103,28 @@ def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     data, at = _more(sock, b"", 1), 0
     while True:
-        end = data.find(b"\r\n", at)
-        if end < 0:
+        item = _ITEM.match(data, at)
+        if item is None:
+            rest = data[at:]
+            if rest == b"END\r\n":
+                return found
+            if b"\r\n" in rest:
+                raise MemcacheError(f"the server answered {rest!r:.80} to a get")
             data = _more(sock, data, len(data) + 1)
             continue
-        if data[at:end] == b"END" and end + 2 == len(data):
-            return found
-        words = data[at:end].split(b" ")
-        if len(words) != _WORDS or words[0] != b"VALUE" or not words[3].isdigit():
-            raise MemcacheError(f"the server answered {data[at:end]!r:.80} to a get")
-        start, stop = end + 2, end + 2 + int(words[3])
-        data = _more(sock, data, stop + 2)
-        if data[stop : stop + 2] != b"\r\n" or words[1] not in names:
-            raise MemcacheError(f"the server sent {words[1]!r:.80}, which is damaged")
-        found[words[1]] = data[start:stop]
+        name, length = item.groups()
+        start = item.end()
+        stop = start + int(length)
+        if len(data) < stop + 2:
+            data = _more(sock, data, stop + 2)
+        if data[stop : stop + 2] != b"\r\n" or name not in names:
+            raise MemcacheError(f"the server sent {name!r:.80}, which is damaged")
+        found[name] = data[start:stop]
         at = stop + 2
 
 
 def _more(sock: Any, data: bytes, length: int) -> bytes:
     """Read on until there are so many bytes."""
-    if len(data) >= length:
-        return data
     parts, missing = [data], length - len(data)
     while missing > 0:
         part = sock.recv(min(max(_PIECE, missing), _LARGE_PIECE))

@@ -28,6 +28,7 @@ _LEAST_LEFT = 0.02  # seconds: the server still has it, so it is not over
 
 _NOTHING = b"\0holdover:nothing\0"
 _NONCE_LENGTH = 16
+_PLACEHOLDER_LENGTH = len(_NOTHING) + _NONCE_LENGTH
 PLACEHOLDER_TTL = 86_400.0  # seconds; longer than anybody creates one value
 
 
@@ -69,9 +70,7 @@ def placeholder() -> bytes:
 
 def is_placeholder(data: bytes) -> bool:
     """Say whether an item stands for the absence of a value."""
-    return data[: len(_NOTHING)] == _NOTHING and (
-        len(data) == len(_NOTHING) + _NONCE_LENGTH
-    )
+    return len(data) == _PLACEHOLDER_LENGTH and data.startswith(_NOTHING)
 
 
 def value_in(data: bytes | None) -> bytes | None:
@@ -147,6 +146,8 @@ class LeaseRecord:
 
 
 # -- region clocks -------------------------------------------------------------
+
+NO_TICK = b"none"  # lies in the place of a tick that is about to be written
 
 
 def tick_record(tick: int) -> bytes:

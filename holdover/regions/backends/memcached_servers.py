@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from holdover.regions.backends.memcached_link import Connection, Link
-from holdover.regions.backends.memcached_names import Ring
+from holdover.regions.backends.memcached_names import REMEMBERED, Ring
 from holdover.regions.backends.memcached_options import Options
 from holdover.regions.backends.memcached_records import T, batches
 
@@ -21,14 +22,18 @@ class Servers:
     Args:
         options: Which servers, and how long to wait for them.
         connector: Gives what makes connections to one of them.
+
+    Attributes:
+        links: The way to each, in the order in which they were named.
+        link_for: Gives the way to whatever goes by this value's or clock's name.
     """
 
     def __init__(self, options: Options, connector: Connector) -> None:
         self.links = [Link(connector(one, options), one) for one in options.servers]
         self._ring = Ring(options.servers)
+        self.link_for = functools.lru_cache(maxsize=REMEMBERED)(self._link_for)
 
-    def link_for(self, name: bytes) -> Link:
-        """Give the way to whatever goes by this value's or clock's name."""
+    def _link_for(self, name: bytes) -> Link:
         return self.links[self._ring.number_for(name)]
 
     def shared_out(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import secrets
 import threading
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -27,23 +26,12 @@ from holdover.regions.backends.grants import (
 )
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.slots import Slots
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_ENTRIES = 10_000
 _NO_BOUND = 1 << 62
-
-
-class _Slot:
-    """One stored entry, and whether it was read since the hand last came by."""
-
-    __slots__ = ("expires_at", "key", "stored", "used")
-
-    def __init__(self, key: str, stored: Stored, expires_at: float) -> None:
-        self.key = key
-        self.stored: Stored | None = stored  # None once it was removed
-        self.expires_at = expires_at
-        self.used = False
 
 
 @dataclass(slots=True)
@@ -70,6 +58,7 @@ class MemoryBackend(Backend):
         durable=False,
         keeps_objects=True,
         bounded_by=("max_entries",),
+        may_lose=("eviction", "restart"),
     )
     known_arguments = MappingProxyType({"max_entries": int, "time_source": TimeSource})
 
@@ -77,15 +66,12 @@ class MemoryBackend(Backend):
         super().__init__(arguments)
         self._max_entries = positive(arguments, "max_entries", DEFAULT_MAX_ENTRIES)
         self._time = arguments.get("time_source", SYSTEM_TIME)
-        # Read without the lock: a dict lookup is atomic.
-        self._slots: dict[str, _Slot] = {}
-        # The hand takes slots from the front, and those that it spares go to the back.
-        # Slots that were removed stay here until the hand comes by.
-        self._ring: deque[_Slot] = deque()
+        self._slots: Slots[Stored] = Slots(self._max_entries, self._time.wall)
+        self._by_key = self._slots.by_key  # for readers, who need no lock
         self._leases: dict[str, _Holding] = {}
         self._clocks: dict[str, ClockState] = {}
         self._lasting: MemoryBackend | None = None
-        self._lock = threading.Lock()  # guards changes of all five
+        self._lock = threading.Lock()  # guards changes of all of them
         renew_after_fork(self)
 
     def after_fork(self) -> None:
@@ -98,11 +84,11 @@ class MemoryBackend(Backend):
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
         clock = self._clocks.get(region) or self.clock(region)
-        slot = self._slots.get(key)
+        slot = self._by_key.get(key)
         if slot is None:
             return None, clock.tick
         slot.used = True
-        return slot.stored, clock.tick
+        return slot.held, clock.tick
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
@@ -115,11 +101,8 @@ class MemoryBackend(Backend):
         """See `Backend.remove`."""
         with self._lock:
             self._leases.pop(key, None)
-            slot = self._slots.pop(key, None)
-        if slot is None:
-            return False
-        slot.stored = None  # the ring may keep the slot for a while
-        return True
+            removed = self._slots.pop(key)
+        return removed is not None
 
     def compare_and_set(
         self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
@@ -149,8 +132,7 @@ class MemoryBackend(Backend):
         tick = self.clock(region).tick
         now = self._time.steady()
         with self._lock:
-            slot = self._slots.get(key)
-            stored = None if slot is None else slot.stored
+            stored = self._stored(key)
             if stored is not None and fence_of(stored) != seen:
                 return Changed(stored, tick)
             busy = self._busy(key, now)
@@ -259,13 +241,10 @@ class MemoryBackend(Backend):
         """See `Backend.purge`. Lapsed leases that nobody came back for go too."""
         now, steady = self._time.wall(), self._time.steady()
         with self._lock:
-            expired = [slot for slot in self._slots.values() if slot.expires_at <= now]
-            for slot in expired:
-                del self._slots[slot.key]
+            expired = [key for key, slot in self._by_key.items() if slot.until <= now]
+            dropped = [self._slots.pop(key) for key in expired]
             self._forget_lapsed(steady)
-        for slot in expired:
-            slot.stored = None
-        return len(expired)
+        return len(dropped)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -283,44 +262,18 @@ class MemoryBackend(Backend):
         for key in lapsed:
             del self._leases[key]
 
+    def _stored(self, key: str) -> Stored | None:
+        slot = self._by_key.get(key)
+        return None if slot is None else slot.held
+
     def _fence(self, key: str) -> int | None:
-        slot = self._slots.get(key)
-        stored = None if slot is None else slot.stored
+        stored = self._stored(key)
         return None if stored is None else fence_of(stored)
 
     def _put(self, key: str, stored: Stored, ttl: float | None) -> list[object]:
         """Store; give what was displaced, to be let go without the lock."""
         expires_at = math.inf if ttl is None else self._time.wall() + ttl
-        slot = self._slots.get(key)
-        if slot is not None:
-            dropped: list[object] = [slot.stored]
-            slot.stored, slot.expires_at = stored, expires_at
-            return dropped
-        dropped = []
-        while len(self._slots) >= self._max_entries:
-            dropped.append(self._evict_one())
-        self._slots[key] = slot = _Slot(key, stored, expires_at)
-        self._ring.append(slot)
-        if len(self._ring) > 2 * self._max_entries:
-            dropped.append(self._ring)
-            self._ring = deque(one for one in self._ring if self._is_held(one))
-        return dropped
-
-    def _evict_one(self) -> _Slot:
-        """Move the CLOCK hand to the first slot that nobody has used."""
-        now = self._time.wall()
-        while True:
-            slot = self._ring.popleft()
-            if not self._is_held(slot):
-                continue
-            if not slot.used or slot.expires_at <= now:
-                del self._slots[slot.key]
-                return slot
-            slot.used = False
-            self._ring.append(slot)
-
-    def _is_held(self, slot: _Slot) -> bool:
-        return self._slots.get(slot.key) is slot
+        return self._slots.put(key, stored, expires_at)
 
 
 def _lease(key: str, held: _Holding, tick: int, ttl: float) -> Lease:

@@ -26,6 +26,8 @@ class NullBackend(Backend):
         durable=False,
         keeps_objects=True,
         bounded_by=("nothing",),
+        clock="none",
+        expires_by_itself=True,
     )
     known_arguments = frozenset[str]()
 

@@ -7,50 +7,44 @@ allowed. The server's clock judges leases and ttls.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import Backend, positive
-from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
-from holdover.regions.backends.redis_leases import LeasesInRedis
 from holdover.regions.backends.redis_link import (
-    Command,
     Link,
-    Refused,
     a_list,
-    a_number,
     accepted,
 )
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
     connected,
-    default_ttl,
     has_limit,
     with_bounds,
 )
 from holdover.regions.backends.redis_records import (
+    NO_CLOCK,
+    OURS,
+    VALUES,
     batches,
-    expiry,
-    packed_fence,
     tick_of,
     to_bytes,
-    weight,
 )
-from holdover.regions.errors import BackendError, ValueTooLarge
+from holdover.regions.backends.redis_tracking import PushedByRedis
+from holdover.regions.backends.redis_values import ValuesInRedis, value_in
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_MAX_BYTES = 64 << 20
-_OURS = b"holdover:"
 _MOST_KEYS = 500  # in one MGET, which holds up the server's other clients
-_NO_CLOCK = (b"", 0)
 
 
-class RedisBackend(LeasesInRedis, DogpileRedisBackend):
+class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
     """Entries in a Redis or Valkey server.
 
     Arguments are those of ``dogpile.cache.redis``, with other defaults:
@@ -72,47 +66,43 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
             something to ``get_mutex``; a region uses leases instead.
     """
 
-    capabilities = Capabilities(
-        shared_by="fleet",
-        durable=False,
-        keeps_objects=False,
-        bounded_by=("maxmemory",),
-    )
+    capabilities = replace(ValuesInRedis.capabilities, pushes=True)
     known_arguments = ARGUMENT_TYPES
+    _dogpiles: type[DogpileRedisBackend] = DogpileRedisBackend
+    _way: type[Link] = Link
+    _link: Link
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        Backend.__init__(self, arguments)
-        self.max_bytes: int = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
-        self._default_ttl = default_ttl(arguments.get("redis_expiration_time"))
+        ValuesInRedis.__init__(self, arguments)
         bounded = with_bounds(arguments)
         with connected():
-            DogpileRedisBackend.__init__(self, bounded)  # type: ignore[no-untyped-call]
+            self._dogpiles.__init__(self, bounded)  # type: ignore[no-untyped-call]
             self._link = self._linked(has_limit(bounded))
         self._atomic = steps.Steps(self._link)
         self._clocks = RedisClocks(self._link, self._atomic)
         self._clock_words: dict[str, bytes] = {}
-        self._known_clocks: dict[str, tuple[bytes, int]] = {}
+        self._known_clocks: dict[str, tuple[object, int]] = {}
 
     def _linked(self, borrows: bool) -> Link:  # noqa: FBT001 - see Link
         """Make the way to the server, and see whether connections can be made."""
-        pool = self.reader_client.connection_pool
+        pool = self.writer_client.connection_pool
         pool.connection_class(**pool.connection_kwargs)  # refuses unknown arguments
-        return Link(pool, borrows=borrows, wait=self.socket_timeout)
+        return self._way(pool, borrows=borrows, wait=self.socket_timeout)
 
     # -- names in the store ----------------------------------------------------
 
     def _value_name(self, key: str) -> bytes:
         """Name a value: by its key, where dogpile.cache has it, too."""
         name = to_bytes(key)
-        return _OURS + b"value:" + name if name.startswith(_OURS) else name
+        return VALUES + name if name.startswith(OURS) else name
 
     def _lease_name(self, key: str) -> bytes:
-        return _OURS + b"lease:" + to_bytes(key)
+        return OURS + b"lease:" + to_bytes(key)
 
     def _clock_names(self, region: str) -> tuple[bytes, bytes]:
         """Name a region's clock, and the marks beside it."""
         name = to_bytes(region)
-        return _OURS + b"clock:" + name, _OURS + b"marks:" + name
+        return OURS + b"clock:" + name, OURS + b"marks:" + name
 
     def _names(self, key: str, region: str) -> tuple[bytes, bytes, bytes, bytes]:
         """Name all that a step about *key* may touch."""
@@ -122,7 +112,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
             *self._clock_names(region),
         )
 
-    # -- reading and writing ---------------------------------------------------
+    # -- reading ----------------------------------------------------------------
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
@@ -134,7 +124,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
             ),
             2,
         )
-        return _value(stored), self._tick(region, found)
+        return value_in(stored), self._tick(region, found)
 
     def _remember_clock(self, region: str) -> bytes:
         """Have the last word of every reading command about *region* packed already."""
@@ -144,7 +134,7 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
 
     def _tick(self, region: str, clock: Any) -> int:
         """Read the tick of a region's clock, making the clock if it is not there."""
-        known, tick = self._known_clocks.get(region, _NO_CLOCK)
+        known, tick = self._known_clocks.get(region, NO_CLOCK)
         if clock == known:  # as it is until the next invalidation
             return tick
         found = tick_of(clock)
@@ -165,70 +155,8 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
             first, *stored = a_list(reply, 1 + len(batch))
             if tick is None:  # with the first batch, so it is no later than any value
                 tick = self._tick(region, first)
-            found += map(_value, stored)
+            found += map(value_in, stored)
         return found, self.clock(region).tick if tick is None else tick
-
-    def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
-        """See `Backend.write`."""
-        self.write_multi({key: stored}, ttl=ttl)
-
-    def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
-        """See `Backend.write_multi`."""
-        for batch in batches(list(stored.items()), size=lambda item: weight(item[1])):
-            try:
-                commands = [self._setting(key, one, ttl) for key, one in batch]
-                leases = [self._lease_name(key) for key, _ in batch]
-                self._link.transact(*commands, ("DEL", *leases))
-            except (Refused, ValueTooLarge):
-                # A server that is full still removes, and what is there is outdated.
-                self.remove_multi([key for key, _ in batch])
-                raise
-
-    def remove(self, key: str) -> bool:
-        """See `Backend.remove`."""
-        return self.remove_multi([key])
-
-    def remove_multi(self, keys: Sequence[str]) -> bool:
-        """See `Backend.remove_multi`."""
-        removed = 0
-        for batch in batches(keys):
-            values = list(map(self._value_name, batch))
-            # One DEL for both, so that nobody commits in between; and not by MULTI, in
-            # which a full server refuses even that.
-            there, gone = accepted(
-                self._link.ask(
-                    ("EXISTS", *values),
-                    ("DEL", *values, *map(self._lease_name, batch)),
-                )
-            )
-            removed += min(a_number(there), a_number(gone))
-        return removed > 0
-
-    def compare_and_set(
-        self, key: str, stored: Stored, *, seen: int | None, ttl: float | None
-    ) -> bool:
-        """See `Backend.compare_and_set`."""
-        names = (self._value_name(key), self._lease_name(key))
-        args = (packed_fence(seen), self._checked(stored), self._px(ttl))
-        return self._done(steps.SWAP, names, *args)
-
-    def _setting(self, key: str, stored: Stored, ttl: float | None) -> Command:
-        command = ("SET", self._value_name(key), self._checked(stored))
-        px = self._px(ttl)
-        return (*command, "PX", px) if px else command
-
-    def _checked(self, stored: Stored) -> bytes:
-        """Give what is to be stored, which the server would choke on if too large."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self.max_bytes:
-            raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-            )
-        return stored
-
-    def _px(self, ttl: float | None) -> bytes:
-        return expiry(self._default_ttl if ttl is None else ttl)
 
     # -- the region clock ------------------------------------------------------
 
@@ -246,20 +174,11 @@ class RedisBackend(LeasesInRedis, DogpileRedisBackend):
     ) -> ClockState:
         """See `Backend.advance`."""
         names = self._clock_names(region)
-        return self._clocks.advance(*names, hard=hard, reaches=reaches)
+        state = self._clocks.advance(*names, hard=hard, reaches=reaches)
+        return ClockState.seeded(time.time()) if state is None else state
 
     # -- housekeeping ----------------------------------------------------------
 
     def lasting(self) -> Backend | None:
         """See `Backend.lasting`. What has no ttl stays, under most policies."""
         return None if self._default_ttl else self
-
-    def purge(self) -> int:
-        """See `Backend.purge`. Redis does so by itself: nothing is left to do."""
-        return 0
-
-
-def _value(reply: Any) -> bytes | None:
-    if reply is None or type(reply) is bytes:
-        return reply
-    raise BackendError(f"Redis answered {reply!r:.80} where bytes were wanted")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.redis_link import Link, Refused, accepted
+from holdover.regions.backends.redis_link import Refused, Way, accepted
 from holdover.regions.backends.redis_records import mark_record, state_of, tick_of
 from holdover.regions.errors import BackendError
 from holdover.regions.ticks import ClockState, Mark, Reach, new_epoch
@@ -22,12 +21,17 @@ class RedisClocks:
         atomic: Carries out what must be atomic.
     """
 
-    def __init__(self, link: Link, atomic: steps.Steps) -> None:
+    def __init__(self, link: Way, atomic: steps.Steps) -> None:
         self._link = link
         self._atomic = atomic
 
-    def state(self, name: bytes, marks: bytes, *, since: int) -> ClockState:
-        """Read a clock, with its marks from after *since*."""
+    def state(
+        self, name: bytes, marks: bytes, *, since: int, floor: int = 0
+    ) -> ClockState:
+        """Read a clock, with its marks from after *since*.
+
+        One that is older than *floor* was lost in part, and begins anew.
+        """
         for attempt in range(_MOST_TRIES):
             # Not by MULTI, in which a full server refuses even to read. What is the
             # same before and after is one state, since every change moves the tick.
@@ -40,33 +44,40 @@ class RedisClocks:
             if tick_of(before) != tick_of(after):
                 continue
             state = state_of(before, has_marks, listed)
-            if state is not None:
+            if state is not None and state.tick >= floor:
                 return state
             if attempt:  # not lost but damaged, or of another type
-                self._forget(name, marks)
-            self._atomic.run(steps.SEED, (name, marks), epoch())
+                self.forget(name, marks)
+            self._atomic.run(steps.SEED, (name, marks), epoch(), b"%d" % floor)
         raise BackendError(f"the region clock {name!r:.80} keeps changing")
 
     def advance(
-        self, name: bytes, marks: bytes, *, hard: bool, reaches: Sequence[Reach]
-    ) -> ClockState:
-        """Invalidate; give the clock's new state."""
+        self,
+        name: bytes,
+        marks: bytes,
+        *,
+        hard: bool,
+        reaches: Sequence[Reach],
+        floor: int = 0,
+    ) -> ClockState | None:
+        """Invalidate; give the clock's new state.
+
+        Returns:
+            None if the clock could only be forgotten, with which all is gone, too.
+        """
         members = [mark_record(Mark(reach, hard)) for reach in reaches]
+        rules = (epoch(), b"%d" % floor, b"1" if hard else b"0")
         try:
-            found = self._atomic.run(
-                steps.ADVANCE, (name, marks), epoch(), b"1" if hard else b"0", *members
-            )
-        except Refused:
-            # A full server. It still deletes, and without its clock all is gone.
-            self._forget(name, marks)
-            return ClockState.seeded(time.time())
+            found = self._atomic.run(steps.ADVANCE, (name, marks), *rules, *members)
+        except Refused:  # by a full server, which still deletes
+            found = None
         state = state_of(*found) if isinstance(found, list) else None
-        if state is None:  # what was there was damaged
-            self._forget(name, marks)
-            return ClockState.seeded(time.time())
+        if state is None:  # or what was there was damaged
+            self.forget(name, marks)
         return state
 
-    def _forget(self, name: bytes, marks: bytes) -> None:
+    def forget(self, name: bytes, marks: bytes) -> None:
+        """Remove a clock."""
         accepted(self._link.ask(("DEL", name, marks)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from holdover.regions.backends import redis_steps as steps
@@ -18,7 +19,7 @@ from holdover.regions.backends.grants import (
     Stored,
 )
 from holdover.regions.backends.redis_clock import epoch
-from holdover.regions.backends.redis_link import Link, a_list, a_number, accepted
+from holdover.regions.backends.redis_link import Way, a_list, a_number, accepted
 from holdover.regions.backends.redis_records import (
     batches,
     busy_of,
@@ -42,7 +43,7 @@ class LeasesInRedis(Backend):
     server that lost it) also refuses the commit.
     """
 
-    _link: Link
+    _link: Way
     _atomic: steps.Steps
 
     @abstractmethod
@@ -85,25 +86,23 @@ class LeasesInRedis(Backend):
         kind = LeaseKind.QUEUED if queued else LeaseKind.HELD
         grants: list[Grant] = []
         for batch in batches(list(seen.items())):
-            asked = [(key, secrets.token_hex(16), new_fence()) for key, _ in batch]
+            asked = [_wanted(key, ttl) for key, _ in batch]
             calls = [
                 (
                     self._names(key, region),
                     (
                         packed_fence(fence_seen),
-                        lease_record(kind, token, fence),
+                        lease_record(kind, one.token, one.fence),
                         span(ttl),
                         letters(overtaking),
-                        epoch(),
+                        self._epoch(),
                     ),
                 )
-                for (key, fence_seen), (_, token, fence) in zip(
-                    batch, asked, strict=True
-                )
+                for (key, fence_seen), one in zip(batch, asked, strict=True)
             ]
             replies = self._atomic.run_many(steps.ACQUIRE, calls)
             grants += [
-                _grant(reply, *one, ttl)
+                self._grant(reply, one, region)
                 for reply, one in zip(replies, asked, strict=True)
             ]
         return grants
@@ -116,16 +115,15 @@ class LeasesInRedis(Backend):
         """See `Backend.adopt`."""
         _, *names = self._names(key, region)
         new_token = secrets.token_hex(16)
-        args = (to_bytes(token), new_token.encode(), span(ttl), epoch())
+        args = (to_bytes(token), new_token.encode(), span(ttl), self._epoch())
         reply = self._atomic.run(steps.ADOPT, names, *args)
         if reply is None:
             return None
         fence, clock = a_list(reply, 2)
         with translated("adopting a lease that is none of ours", ValueError):
             number = int(fence, 16)
-        return Lease(
-            key=key, token=new_token, fence=number, clock=_tick(clock), ttl=ttl
-        )
+        tick = self._tick_beside(key, region, clock)
+        return Lease(key=key, token=new_token, fence=number, clock=tick, ttl=ttl)
 
     def commit(
         self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
@@ -146,13 +144,16 @@ class LeasesInRedis(Backend):
                         b"%016x" % lease.fence,
                         self._checked(stored),
                         self._px(ttl),
-                        epoch(),
+                        self._epoch(),
                     ),
                 )
                 for lease, stored, ttl in batch
             ]
             replies = self._atomic.run_many(steps.COMMIT, calls)
-            ticks += [None if clock is None else _tick(clock) for clock in replies]
+            ticks += [
+                None if clock is None else self._tick_beside(lease.key, region, clock)
+                for (lease, _, _), clock in zip(batch, replies, strict=True)
+            ]
         return ticks
 
     def release(self, lease: Lease) -> bool:
@@ -170,6 +171,31 @@ class LeasesInRedis(Backend):
         name = self._lease_name(key)
         return busy_of(*accepted(self._link.ask(("GET", name), ("PTTL", name))))
 
+    def _grant(self, reply: Any, wanted: Lease, region: str) -> Grant:
+        """Read what came of asking for a lease."""
+        key = wanted.key
+        match reply:
+            case [b"lease", clock]:
+                return replace(wanted, clock=self._tick_beside(key, region, clock))
+            case [b"changed", bytes(stored), clock]:
+                return Changed(stored, self._tick_beside(key, region, clock))
+            case [b"busy", record, milliseconds_left]:
+                busy = busy_of(record, milliseconds_left)
+                if busy is not None:
+                    return busy
+        raise BackendError(f"Redis answered {reply!r:.80} where a lease was asked for")
+
+    def _tick_beside(self, key: str, region: str, clock: Any) -> int:
+        """Read the tick that came with an answer about *key*."""
+        tick = tick_of(clock)
+        if tick is None:
+            raise BackendError(f"Redis answered {clock!r:.80} where a clock was wanted")
+        return tick
+
+    def _epoch(self) -> bytes:
+        """Draw the epoch of a clock that a step may have to make."""
+        return epoch()
+
     def _proof(self, lease: Lease) -> tuple[tuple[bytes], bytes]:
         return (self._lease_name(lease.key),), to_bytes(lease.token)
 
@@ -177,23 +203,7 @@ class LeasesInRedis(Backend):
         return a_number(self._atomic.run(step, names, *args)) == 1
 
 
-def _grant(reply: Any, key: str, token: str, fence: int, ttl: float) -> Grant:
-    """Read what came of asking for a lease."""
-    match reply:
-        case [b"lease", clock]:
-            tick = _tick(clock)
-            return Lease(key=key, token=token, fence=fence, clock=tick, ttl=ttl)
-        case [b"changed", bytes(stored), clock]:
-            return Changed(stored, _tick(clock))
-        case [b"busy", record, milliseconds_left]:
-            busy = busy_of(record, milliseconds_left)
-            if busy is not None:
-                return busy
-    raise BackendError(f"Redis answered {reply!r:.80} where a lease was asked for")
-
-
-def _tick(clock: Any) -> int:
-    tick = tick_of(clock)
-    if tick is None:
-        raise BackendError(f"Redis answered {clock!r:.80} where a clock was wanted")
-    return tick
+def _wanted(key: str, ttl: float) -> Lease:
+    """Draw a lease, which is none before it is granted with its clock."""
+    token = secrets.token_hex(16)
+    return Lease(key=key, token=token, fence=new_fence(), clock=0, ttl=ttl)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
-from typing import Any
+from typing import Any, Protocol
 
 from redis.exceptions import ConnectionError as ClosedConnection
 from redis.exceptions import ReadOnlyError, ResponseError
@@ -50,8 +50,16 @@ class Conversation:
 
     def ask(self, *commands: Command) -> list[Any]:
         """Send all commands in one write; give each one's reply, or its error."""
+        self.post(commands)
+        return self.replies(len(commands))
+
+    def post(self, commands: Sequence[Command]) -> None:
+        """Send all commands in one write, and do not wait."""
         self._connection.send_packed_command(self._connection.pack_commands(commands))
-        return [self._reply() for _ in commands]
+
+    def replies(self, count: int) -> list[Any]:
+        """Give the replies to what was posted, or its errors."""
+        return [self._reply() for _ in range(count)]
 
     def send(self, packed: bytes) -> Any:
         """Send one command that is packed already; give its reply, or its error."""
@@ -65,6 +73,19 @@ class Conversation:
             raise  # the master is elsewhere now: connect anew, to wherever that is
         except ResponseError as error:
             return error
+
+
+class Way(Protocol):
+    """The way to wherever something is: to a server, or to those of a cluster."""
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """See `Link.ask`."""
+
+    def transact(self, transactions: Sequence[Sequence[Command]]) -> None:
+        """See `Link.transact`."""
+
+    def conversation_about(self, name: bytes) -> AbstractContextManager[Conversation]:
+        """See `Link.conversation_about`."""
 
 
 class Link:
@@ -87,9 +108,30 @@ class Link:
 
     def after_fork(self) -> None:
         """Leave the parent its connections; redis-py closes our ends of them."""
-        self._own = _Own()
+        self.forget()
         most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
         self._seats = seats(most)
+
+    def forget(self) -> None:
+        """Have every thread make a new connection for what it asks next."""
+        self._own = _Own()
+
+    def opened(self, **changes: Any) -> Any:
+        """Open a connection that is the caller's alone, in no pool and of no thread.
+
+        Args:
+            **changes: What is other than with the pool's connections.
+
+        Raises:
+            BackendError: The server cannot be reached.
+        """
+        try:
+            given = {**self._pool.connection_kwargs, **changes}
+            connection = self._pool.connection_class(**given)
+            self._connect(connection)
+        except Exception as error:
+            raise BackendError(f"connecting to Redis: {error}") from error
+        return connection
 
     def fetch(self, packed: bytes) -> Any:
         """Send one packed command that does no harm if it is sent twice.
@@ -137,15 +179,27 @@ class Link:
         with self.conversation() as conversation:
             return conversation.ask(*commands)
 
-    def transact(self, *commands: Command) -> list[Any]:
-        """Have the server carry out *commands* in one step; give their replies.
+    def exchange(self, commands: Sequence[Command]) -> Generator[list[Any], None, None]:
+        """Send commands, as `ask` does, and have time for others before the replies.
+
+        Yields:
+            Nothing, when they are sent, and then the replies.
+        """
+        with self.conversation() as conversation:
+            conversation.post(commands)
+            yield []
+            replies = conversation.replies(len(commands))
+        yield replies
+
+    def transact(self, transactions: Sequence[Sequence[Command]]) -> None:
+        """Have the server carry out the commands of each of *transactions* in one step.
 
         Raises:
-            Refused: The server refused one of them, and has carried out none.
+            Refused: The server refused one of them; others may have been carried out.
             BackendError: What was carried out is not known.
         """
-        replies = accepted(self.ask(("MULTI",), *commands, ("EXEC",)))
-        return accepted(a_list(replies[-1], len(commands)))
+        for commands in transactions:
+            transacted(self.ask(*transaction(commands)))
 
     @contextmanager
     def conversation(self) -> Iterator[Conversation]:
@@ -163,6 +217,10 @@ class Link:
         except Exception as error:  # bytes that are no reply raise anything
             raise BackendError(f"asking Redis: {error}") from error
 
+    def conversation_about(self, name: bytes) -> AbstractContextManager[Conversation]:
+        """Hold a connection to where *name* is, which is here."""
+        return self.conversation()
+
     @contextmanager
     def _taken(self) -> Iterator[Any]:
         own = self._own
@@ -172,12 +230,16 @@ class Link:
         elif _has_ended(connection):
             connection.disconnect()
         try:
-            connection.connect()  # does nothing if it is
+            self._connect(connection)
+            own = self._own  # which may be another, now that it is connected
             yield connection
         except BaseException:
             connection.disconnect()
             raise
         own.connection = connection
+
+    def _connect(self, connection: Any) -> None:
+        connection.connect()  # does nothing if it is
 
     @contextmanager
     def _borrowed(self) -> Iterator[Any]:
@@ -211,6 +273,21 @@ def accepted(replies: list[Any]) -> list[Any]:
         if isinstance(reply, ResponseError):
             raise Refused(f"Redis answered: {reply}") from reply
     return replies
+
+
+def transaction(commands: Sequence[Command]) -> list[Command]:
+    """Give what has the server carry out *commands* in one step."""
+    return [("MULTI",), *commands, ("EXEC",)]
+
+
+def transacted(replies: list[Any]) -> None:
+    """Check what the server said to that.
+
+    Raises:
+        Refused: It refused one of the commands.
+    """
+    last = accepted(replies)[-1]
+    accepted(a_list(last, len(replies) - 2))
 
 
 def a_list(reply: Any, length: int) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from holdover.regions.lifetime import seconds
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", "valkey://", "valkeys://")
 ARGUMENT_TYPES = MappingProxyType(
     {
         "url": str,
@@ -65,21 +66,18 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(
             f"connection_pool must be a redis.ConnectionPool, got {pool!r:.80}"
         )
-    url = arguments.get("url")
-    if url is not None and not str(url).startswith(_SCHEMES):
-        # Not shown, since it may hold a password.
-        raise ConfigurationError(f"url must begin with {' or '.join(_SCHEMES)}")
     bounded = {name: one for name, one in arguments.items() if name != "max_bytes"}
-    given = _mapping(bounded.get("connection_kwargs") or {})
+    if arguments.get("url") is not None:
+        bounded["url"] = _readable(str(arguments["url"]))
+    given = bounded_kwargs(bounded.get("connection_kwargs"), "connection_kwargs")
     for name in _TIMEOUTS:
         wanted = bounded.get(name)
         if wanted is None:
             wanted = given.pop(name, None)
         bounded[name] = DEFAULT_TIMEOUT if wanted is None else seconds(wanted, name)
-    # redis-py's own way is ten more tries: on a frozen server, for many seconds.
-    given.setdefault("retry", Retry(NoBackoff(), 0))
-    # What version 3 adds is not used, and costs a round trip per connection.
-    given.setdefault("protocol", 2)
+    if _is_verified(bounded, given):
+        # Before redis-py 6, any host's certificate was good enough.
+        given.setdefault("ssl_check_hostname", True)
     bounded["connection_kwargs"] = given
     # Nobody takes that lock unless he asks for it, so that a warning about it would
     # only confuse.
@@ -87,11 +85,41 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return bounded
 
 
-def _mapping(given: object) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
+def _readable(url: str) -> str:
+    """Give a URL as redis-py reads it, which speaks to Valkey and does not know it."""
+    if not url.startswith(_SCHEMES):
+        # Not shown, since it may hold a password.
+        raise ConfigurationError(f"url must begin with {' or '.join(_SCHEMES)}")
+    return f"redis{url.removeprefix('valkey')}" if url.startswith("valkey") else url
+
+
+def _is_verified(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Say whether connections are encrypted, and the server has to prove who it is."""
+    url = arguments.get("url") or ""
+    encrypted = url.startswith("rediss://") if url else arguments.get("ssl")
+    verified = parse_qs(urlsplit(url).query).get(
+        "ssl_cert_reqs", [given.get("ssl_cert_reqs", "required")]
+    )
+    return bool(encrypted) and verified[0] not in {"none", None, ssl.CERT_NONE}
+
+
+def bounded_kwargs(given: object, argument: str) -> dict[str, Any]:
+    """Give what the user tells redis-py's connections, with our defaults.
+
+    Raises:
+        ConfigurationError: It is no mapping.
+    """
+    if not isinstance(given, Mapping | None):
         kind = type(given).__name__
-        raise ConfigurationError(f"connection_kwargs must be a mapping, got {kind}")
-    return dict(given)
+        raise ConfigurationError(f"{argument} must be a mapping, got {kind}")
+    # redis-py's own way is ten more tries: on a frozen server, for many seconds.
+    # What version 3 adds is not used, and costs a round trip per connection.
+    return {"retry": Retry(NoBackoff(), 0), "protocol": 2, **(given or {})}
+
+
+def without(types: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Give the arguments that are left where some mean nothing."""
+    return {name: kind for name, kind in types.items() if name not in names}
 
 
 @contextmanager

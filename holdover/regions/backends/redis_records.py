@@ -8,9 +8,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 from holdover.regions.backends.grants import Busy, LeaseKind, Stored
-from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.ticks import EPOCH_MASK, ClockState, Mark, Reach, Scope
 
 T = TypeVar("T")
+
+OURS = b"holdover:"
+"""What the names begin with of all that is not a value."""
+
+VALUES = OURS + b"value:"
+"""And those of values whose keys begin like that."""
 
 MOST_COMMANDS = 100
 _MOST_BYTES = 1 << 20
@@ -26,6 +32,9 @@ FENCE_LENGTH = 16
 TOKEN = slice(1, 1 + TOKEN_LENGTH)
 FENCE = slice(TOKEN.stop, TOKEN.stop + FENCE_LENGTH)
 RECORD_LENGTH = FENCE.stop  # without the reason
+
+NO_CLOCK: tuple[object, int] = (object(), 0)
+"""What is known of a clock that was never read: equal to nothing that a server says."""
 
 _CLOCK = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16}) ([01])")
 _SCOPES = {Scope.TAG: b"t", Scope.PREFIX: b"p"}
@@ -112,10 +121,20 @@ def tick_of(clock: Any) -> int | None:
     return int(found[1]) if found else None
 
 
+def above(tick: int) -> float:
+    """Give a time (seconds) of which a tick is made that is later than *tick*."""
+    return (tick + 2 * (EPOCH_MASK + 1)) / 1e6
+
+
 def clock_record(state: ClockState) -> bytes:
     """Write down a clock, without its marks, and whether it has any."""
     floors = (state.hard_floor, state.soft_floor)
     return b"%d %d %d %d" % (state.tick, *floors, bool(state.marks))
+
+
+def copy_record(tick: int) -> bytes:
+    """Write down the tick of a clock that is elsewhere, as if it were a clock."""
+    return b"%d 0 0 0" % tick
 
 
 def state_of(clock: Any, has_marks: Any, marks: Any) -> ClockState | None:

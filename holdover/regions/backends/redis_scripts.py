@@ -10,7 +10,9 @@ from holdover.regions.backends.redis_records import FENCE, KINDS, RECORD_LENGTH,
 from holdover.regions.envelope import FENCE_FROM_END, FENCE_SIZE, MAGIC, TRAILER_SIZE
 from holdover.regions.ticks import EPOCH_MASK, MOST_MARKS
 
-# A tick is a whole number below 2^53, which Lua's numbers hold exactly.
+# A tick is a whole number below 2^53, which Lua's numbers hold exactly. Without an
+# epoch, a clock that is lost is nothing here, and is made elsewhere. A clock that is
+# older than the floor has lost something, and begins anew above it.
 _CLOCK = f"""
 local CLOCK = '^(%d+) (%d+) (%d+) ([01])$'
 local function at(epoch)
@@ -18,8 +20,12 @@ local function at(epoch)
   local us = now[1] * 1000000 + now[2]
   return us - us % {EPOCH_MASK + 1} + epoch
 end
-local function seeded(name, marks, epoch)
-  local tick = string.format('%.0f', at(epoch))
+local function seeded(name, marks, epoch, floor)
+  if epoch == '' then return '' end
+  local step = {EPOCH_MASK + 1}
+  local tick = at(epoch)
+  if tick <= floor then tick = floor - floor % step + step + epoch end
+  tick = string.format('%.0f', tick)
   local clock = tick .. ' ' .. tick .. ' 0 0'
   redis.call('SET', name, clock)
   redis.call('DEL', marks)
@@ -28,12 +34,13 @@ end
 local function clock_at(name, marks, epoch)
   local clock = redis.pcall('GET', name)
   if type(clock) == 'string' and string.match(clock, CLOCK) then return clock end
-  return seeded(name, marks, epoch)
+  return seeded(name, marks, epoch, 0)
 end
-local function whole_clock_at(name, marks, epoch)
+local function whole_clock_at(name, marks, epoch, floor)
   local clock = clock_at(name, marks, epoch)
-  if string.sub(clock, -1) == '1' and redis.call('EXISTS', marks) == 0 then
-    return seeded(name, marks, epoch)
+  local torn = string.sub(clock, -1) == '1' and redis.call('EXISTS', marks) == 0
+  if torn or tonumber(string.match(clock, '^%d+')) < tonumber(floor) then
+    return seeded(name, marks, epoch, tonumber(floor))
   end
   return clock
 end
@@ -136,25 +143,35 @@ redis.call('DEL', KEYS[2])
 return 1
 """
 
-# KEYS clock marks; ARGV epoch
+# KEYS clock marks; ARGV epoch floor
 SEED = f"""{_CLOCK}
-return whole_clock_at(KEYS[1], KEYS[2], ARGV[1])
+return whole_clock_at(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 """
 
-# KEYS clock marks; ARGV epoch hard mark...
+# KEYS copy; ARGV record tick
+PUBLISH = f"""{_CLOCK}
+local there = redis.pcall('GET', KEYS[1])
+local tick = type(there) == 'string' and string.match(there, CLOCK)
+if not tick or tonumber(tick) < tonumber(ARGV[2]) then
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+return 1
+"""
+
+# KEYS clock marks; ARGV epoch floor hard mark...
 # What a full server refuses (ZADD, SET) comes before what it does not, so that marks
 # are never forgotten without a floor raised in their place.
 ADVANCE = f"""{_CLOCK}
 local name, marks = KEYS[1], KEYS[2]
-local is_hard = ARGV[2] == '1'
-local clock = whole_clock_at(name, marks, ARGV[1])
+local is_hard = ARGV[3] == '1'
+local clock = whole_clock_at(name, marks, ARGV[1], ARGV[2])
 local tick, hard, soft = string.match(clock, CLOCK)
 tick, hard, soft = tonumber(tick), tonumber(hard), tonumber(soft)
 tick = math.max(tick + {EPOCH_MASK + 1}, at(tick % {EPOCH_MASK + 1}))
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   redis.call('ZADD', marks, string.format('%.0f', tick), ARGV[i])
 end
-if #ARGV < 3 then
+if #ARGV < 4 then
   soft = tick
   if is_hard then hard = tick end
 end

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from holdover.regions.backends import redis_scripts, redis_watching
-from holdover.regions.backends.redis_link import Command, Link, accepted
+from holdover.regions.backends.redis_link import Command, Way, accepted
 from holdover.regions.backends.redis_watching import Plan, Words, run_watched
 
 Call = tuple[Words, Words]
@@ -44,6 +44,7 @@ RELEASE = Step(redis_scripts.RELEASE, redis_watching.release)
 BACK_OFF = Step(redis_scripts.BACK_OFF, redis_watching.back_off)
 SWAP = Step(redis_scripts.SWAP, redis_watching.swap)
 SEED = Step(redis_scripts.SEED, redis_watching.seed)
+PUBLISH = Step(redis_scripts.PUBLISH, redis_watching.publish)
 ADVANCE = Step(redis_scripts.ADVANCE, redis_watching.advance)
 
 
@@ -54,7 +55,7 @@ class Steps:
     know them (any more). A server that forbids them is not asked again.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Way) -> None:
         self._link = link
         self._may_script = True
 

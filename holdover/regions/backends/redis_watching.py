@@ -13,12 +13,13 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from holdover.regions.backends.redis_link import Command, Conversation, Link, accepted
+from holdover.regions.backends.redis_link import Command, Conversation, Way, accepted
 from holdover.regions.backends.redis_records import (
     FENCE,
     KINDS,
     RECORD_LENGTH,
     TOKEN,
+    above,
     clock_record,
     mark_of,
     mark_record,
@@ -38,7 +39,7 @@ Plan = Callable[[Conversation, Words, Words], Decision]
 """Reads through a conversation; gives the reply and the changes to carry out."""
 
 
-def run_watched(link: Link, plan: Plan, keys: Words, args: Words) -> Any:
+def run_watched(link: Way, plan: Plan, keys: Words, args: Words) -> Any:
     """Carry out one step; give its reply.
 
     Raises:
@@ -46,7 +47,7 @@ def run_watched(link: Link, plan: Plan, keys: Words, args: Words) -> Any:
         BackendError: It broke, or others kept changing what it is about.
     """
     for _ in range(_MOST_TRIES):
-        with link.conversation() as conversation:
+        with link.conversation_about(keys[0]) as conversation:
             accepted(conversation.ask(("WATCH", *keys)))
             reply, changes = plan(conversation, keys, args)
             if not changes:
@@ -79,18 +80,28 @@ def _held_at(conversation: Conversation, name: bytes) -> bytes:
 
 
 def _clock_at(conversation: Conversation, keys: Words, epoch: bytes) -> Decision:
-    """Read the clock; if it is lost, give a new one and the changes that make it."""
+    """Read the clock; if it is lost, give a new one and the changes that make it.
+
+    Without an *epoch* it is nothing, and is to be made elsewhere.
+    """
     name, marks = keys
     clock = _one(conversation, "GET", name)
     if tick_of(clock) is not None:
         return clock, []
+    if not epoch:
+        return b"", []
     return _seeded(conversation, name, marks, epoch)
 
 
 def _seeded(
-    conversation: Conversation, name: bytes, marks: bytes, epoch: bytes
+    conversation: Conversation,
+    name: bytes,
+    marks: bytes,
+    epoch: bytes,
+    floor: bytes = b"0",
 ) -> Decision:
-    seeded = ClockState.seeded(_now(conversation), epoch=int(epoch))
+    now = max(_now(conversation), above(int(floor)))
+    seeded = ClockState.seeded(now, epoch=int(epoch))
     clock = clock_record(seeded)
     return clock, [("SET", name, clock), ("DEL", marks)]
 
@@ -178,24 +189,35 @@ def swap(conversation: Conversation, keys: Words, args: Words) -> Decision:
 
 def seed(conversation: Conversation, keys: Words, args: Words) -> Decision:
     """See `redis_scripts.SEED`."""
-    clock, has_marks = conversation.ask(("GET", keys[0]), ("EXISTS", keys[1]))
-    if state_of(clock, has_marks, []) is not None:
-        return clock, []
     name, marks = keys
-    return _seeded(conversation, name, marks, args[0])
+    epoch, floor = args
+    clock, has_marks = conversation.ask(("GET", name), ("EXISTS", marks))
+    state = state_of(clock, has_marks, [])
+    if state is not None and state.tick >= int(floor):
+        return clock, []
+    return _seeded(conversation, name, marks, epoch, floor)
+
+
+def publish(conversation: Conversation, keys: Words, args: Words) -> Decision:
+    """See `redis_scripts.PUBLISH`."""
+    record, tick = args
+    there = tick_of(_one(conversation, "GET", keys[0]))
+    if there is not None and there >= int(tick):
+        return 1, []
+    return 1, [("SET", keys[0], record)]
 
 
 def advance(conversation: Conversation, keys: Words, args: Words) -> Decision:
     """See `redis_scripts.ADVANCE`."""
     name, marks = keys
-    epoch, is_hard, *members = args
+    epoch, floor, is_hard, *members = args
     whole = ("ZRANGE", marks, 0, -1, "WITHSCORES")
     clock, listed = conversation.ask(("GET", name), whole)
     listed = [] if isinstance(listed, ResponseError) else listed
     now = _now(conversation)
     state = state_of(clock, bool(listed), listed)
-    if state is None:
-        state = ClockState.seeded(now, epoch=int(epoch))
+    if state is None or state.tick < int(floor):
+        state = ClockState.seeded(max(now, above(int(floor))), epoch=int(epoch))
     reaches = [mark_of(member).reach for member in members]
     state = state.advanced(now, hard=is_hard == b"1", reaches=reaches)
     changes: list[Command] = [("SET", name, clock_record(state)), ("DEL", marks)]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
@@ -18,11 +16,18 @@ from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.base import positive
-from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
 from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
+from holdover.regions.backends.sql_listening import PushedBySql, hears
+from holdover.regions.backends.sql_options import (
+    ARGUMENT_TYPES,
+    engine_of,
+    flag_of,
+    notify_of,
+    span_of,
+)
 from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     batches,
@@ -46,15 +51,13 @@ from holdover.regions.errors import (
     ConfigurationError,
     ValueTooLarge,
 )
-from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_MAX_BYTES = 64 << 20
 DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
 
 
-class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
+class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
 
     Arguments:
@@ -70,42 +73,30 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         max_connections: How many connections this process keeps at most; None, the
             default, is one per thread.
         max_bytes: The largest value that is sent (default 64 MiB).
+        notify: Whether writes tell the near caches of other processes (PostgreSQL
+            only; default False).
     """
 
-    capabilities = Capabilities(
-        shared_by="fleet",
-        durable=True,
-        keeps_objects=False,
-        bounded_by=("nothing",),
-    )
-    known_arguments = MappingProxyType(
-        {
-            "url": str,
-            "engine": Engine,
-            "table": str,
-            "create_table": bool,
-            "operation_timeout": float,
-            "connect_timeout": float,
-            "max_connections": int,
-            "max_bytes": int,
-        }
-    )
+    capabilities = drivers.declared("postgresql")
+    known_arguments = ARGUMENT_TYPES
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
-        connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-        self._max_bytes = positive(arguments, "max_bytes", DEFAULT_MAX_BYTES)
+        timeout = span_of(arguments, "operation_timeout", DEFAULT_TIMEOUT)
+        connect_timeout = span_of(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
+        self._max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
         most = arguments.get("max_connections")
-        engine = _engine(arguments, timeout, connect_timeout)
+        engine = engine_of(arguments, timeout, connect_timeout)
         is_sqlite = engine.dialect.name == "sqlite"
-        create = _flag(arguments, "create_table", default=is_sqlite)
+        create = flag_of(arguments, "create_table", default=is_sqlite)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self._dialect = engine.dialect
         self._name = self._dialect.identifier_preparer.format_table(table)
-        self._words = Statements(
-            self._dialect.name, self._dialect.paramstyle, self._name
+        self._notifies = notify_of(arguments, engine)
+        self.capabilities = drivers.declared(
+            self._dialect.name, pushes=self._notifies and hears(self._dialect)
         )
+        self._words = self._words_for(self._dialect)
         self._link = Link(
             engine,
             lambda engine: _ensured(engine, table, create=create),
@@ -113,12 +104,15 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
             connect_timeout=connect_timeout,
             most=None if most is None else positive(arguments, "max_connections", 1),
         )
-        if is_sqlite:
-            self.capabilities = replace(self.capabilities, shared_by="host")
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
         self._see_table()
+
+    def _words_for(self, dialect: Any) -> Statements:
+        return Statements(
+            dialect.name, dialect.paramstyle, self._name, notify=self._notifies
+        )
 
     def _see_table(self) -> None:
         """Tell at once of a table that is missing or foreign; not of a server away."""
@@ -297,7 +291,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
 
     def _callers(self, connection: Any) -> CallersConnection:
-        return CallersConnection(connection, self._dialect.name, self._name)
+        return CallersConnection(connection, self._dialect.name, self._words_for)
 
     # -- housekeeping ----------------------------------------------------------
 
@@ -306,37 +300,6 @@ class SqlBackend(DefaultSerialization, LeasesInSql, Transactional):
         return self._purger.purge()
 
 
-def _engine(
-    arguments: Mapping[str, Any], timeout: float, connect_timeout: float
-) -> Engine:
-    url, engine = arguments.get("url"), arguments.get("engine")
-    if (url is None) == (engine is None):
-        raise ConfigurationError("holdover.sql needs either url or engine")
-    if engine is None:
-        read = drivers.parsed(url)
-        drivers.refuse_memory(read)
-        return drivers.engine_for(
-            read, timeout=timeout, connect_timeout=connect_timeout
-        )
-    if not isinstance(engine, Engine):
-        raise ConfigurationError(
-            f"engine must be a SQLAlchemy Engine, got {type(engine).__name__}"
-        )
-    drivers.refuse_memory(engine.url)
-    return engine
-
-
 def _ensured(engine: Engine, table: Any, *, create: bool) -> None:
     with engine.connect() as connection:
         ensure(connection, table, create=create)
-
-
-def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:
-    return seconds(arguments.get(name, default), name)
-
-
-def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = arguments.get(name, default)
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r:.80}")
-    return value

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.errors import ConfigurationError, MissingDependency
+
+T = TypeVar("T")
+DEFAULT_MAX_BYTES = 64 << 20
 
 _PREFERRED = {
     "postgresql": "postgresql+psycopg",
@@ -26,6 +30,23 @@ _FROZEN = "the server has not answered for {:g} s"
 
 class TookTooLong(Exception):
     """The client gave up; the connection is of no more use."""
+
+
+def declared(dialect: str, *, pushes: bool = False) -> Capabilities:
+    """Tell what `holdover.sql` can do in a database of that kind."""
+    is_server = dialect != "sqlite"
+    return Capabilities(
+        shared_by="fleet" if is_server else "host",
+        durable=True,
+        keeps_objects=False,
+        bounded_by=("nothing",),
+        clock="server" if is_server else "host",
+        expires_by_itself=True,
+        may_lose=("failover",) if is_server else (),
+        largest_value=DEFAULT_MAX_BYTES,
+        transactional=True,
+        pushes=pushes,
+    )
 
 
 def parsed(url: object) -> URL:
@@ -181,6 +202,35 @@ def _giving_up(
 
 
 _OVER = object()
+
+
+# -- several statements --------------------------------------------------------
+
+
+def run_each(
+    dialect: Any,
+    wire: Any,
+    sql: str,
+    parameters: Sequence[Sequence[Any]],
+    outcome: Callable[[Any], T],
+) -> list[T]:
+    """Run a statement with each of *parameters*; in one round trip, if it can be had.
+
+    Returns:
+        What *outcome* makes of the cursor after each.
+    """
+    if dialect.driver != "psycopg":
+        return [_after(wire, sql, one, outcome) for one in parameters]
+    with wire.raw.pipeline():
+        cursors = [wire.raw.cursor(binary=True).execute(sql, one) for one in parameters]
+    return list(map(outcome, cursors))
+
+
+def _after(
+    wire: Any, sql: str, parameters: Sequence[Any], outcome: Callable[[Any], T]
+) -> T:
+    wire.execute(sql, parameters)
+    return outcome(wire.cursor)
 
 
 # -- what ails a connection ----------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdover.regions.backends.base import Backend
@@ -21,11 +22,13 @@ from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     KIND_NUMBERS,
     KINDS,
+    batches,
     clock_id,
     reason_bytes,
     span,
     to_bytes,
     value_id,
+    weight,
 )
 from holdover.regions.backends.sql_statements import Statements
 from holdover.regions.envelope import fence_of, new_fence
@@ -33,6 +36,46 @@ from holdover.regions.errors import BackendError
 
 _MOST_TRIES = 20  # while the row comes and goes between two statements
 _NONE = -1  # no kind of lease
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A lease that is asked for.
+
+    Attributes:
+        lease: What its holder will know, but for the clock.
+        seen: The fence of the value that the asking has seen.
+        given: The same as parameters of statements.
+    """
+
+    lease: Lease
+    seen: int | None
+    given: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        key: str,
+        seen: int | None,
+        ttl: float,
+        *,
+        queued: bool,
+        overtaking: Collection[LeaseKind],
+    ) -> _Asked:
+        """Make a new token and a new fence to ask with."""
+        token, fence = secrets.token_hex(16), new_fence()
+        given = {
+            "id": value_id(key),
+            "token": token.encode(),
+            "kind": KIND_NUMBERS[LeaseKind.QUEUED if queued else LeaseKind.HELD],
+            "fence": fence,
+            "ttl": float(ttl),
+            "seen": seen,
+            "queued": _overtaken(LeaseKind.QUEUED, overtaking),
+            "paused": _overtaken(LeaseKind.BACKING_OFF, overtaking),
+        }
+        lease = Lease(key=key, token=token, fence=fence, clock=0, ttl=ttl)
+        return cls(lease, seen, given)
 
 
 class LeasesInSql(Backend):
@@ -63,29 +106,62 @@ class LeasesInSql(Backend):
         overtaking: Collection[LeaseKind] = (),
     ) -> Grant:
         """See `Backend.acquire`."""
-        token, fence = secrets.token_hex(16), new_fence()
-        kind = LeaseKind.QUEUED if queued else LeaseKind.HELD
-        given = {
-            "id": value_id(key),
-            "token": token.encode(),
-            "kind": KIND_NUMBERS[kind],
-            "fence": fence,
-            "ttl": float(ttl),
-            "seen": seen,
-            "queued": _overtaken(LeaseKind.QUEUED, overtaking),
-            "paused": _overtaken(LeaseKind.BACKING_OFF, overtaking),
-        }
-        asked = Lease(key=key, token=token, fence=fence, clock=0, ttl=ttl)
+        asked = _Asked.of(key, seen, ttl, queued=queued, overtaking=overtaking)
         for _ in range(_MOST_TRIES):
             for statement in self._words.take:
-                if self._link.change(statement, **given):
+                if self._link.change(statement, **asked.given):
                     break
             # What came of it: also if somebody came in between.
-            row = self._link.ask(self._words.state, clock=clock_id(region), **given)
-            grant = row and _grant(row, asked, seen, self._tick_in(row, region))
+            row = self._link.ask(
+                self._words.state, clock=clock_id(region), **asked.given
+            )
+            grant = self._granted(row, asked, region)
             if grant:
                 return grant
         raise BackendError(f"the lease of {key!r:.80} keeps changing")
+
+    def acquire_multi(
+        self,
+        seen: Mapping[str, int | None],
+        region: str,
+        *,
+        ttl: float,
+        queued: bool = False,
+        overtaking: Collection[LeaseKind] = (),
+    ) -> list[Grant]:
+        """See `Backend.acquire_multi`."""
+        grants: dict[str, Grant] = {}
+        # In one order for all: no deadlock.
+        for batch in batches(sorted(seen.items(), key=lambda item: value_id(item[0]))):
+            asked = [
+                _Asked.of(key, one, ttl, queued=queued, overtaking=overtaking)
+                for key, one in batch
+            ]
+            self._take_each(asked)
+            clock = clock_id(region)
+            rows = self._link.ask_each(
+                self._words.state, [{"clock": clock, **one.given} for one in asked]
+            )
+            for one, row in zip(asked, rows, strict=True):
+                grants[one.lease.key] = self._granted(row, one, region) or self.acquire(
+                    one.lease.key,
+                    region,
+                    ttl=ttl,
+                    seen=one.seen,
+                    queued=queued,
+                    overtaking=overtaking,
+                )
+        return [grants[key] for key in seen]
+
+    def _take_each(self, asked: Sequence[_Asked]) -> None:
+        """Take the leases that are free; who got which is asked for afterwards."""
+        for statement in self._words.take:
+            given = [one.given for one in asked]
+            taken = self._link.change_each(statement, given) if given else []
+            asked = [one for one, count in zip(asked, taken, strict=True) if not count]
+
+    def _granted(self, row: Any, asked: _Asked, region: str) -> Grant | None:
+        return row and _grant(row, asked, self._tick_in(row, region))
 
     def _tick_in(self, row: Any, region: str) -> int:
         return self._tick(region) if row[-1] is None else int(row[-1])
@@ -120,18 +196,34 @@ class LeasesInSql(Backend):
         self, lease: Lease, stored: Stored, region: str, *, ttl: float | None
     ) -> int | None:
         """See `Backend.commit`."""
-        self._purger.count_writes(1)
-        done = self._link.change(
-            self._words.commit,
-            id=value_id(lease.key),
-            envelope=self._checked(stored),
-            fence=fence_of(stored),
-            ttl=span(ttl),
-            lease_fence=lease.fence,
-        )
-        # A statement of its own: what the one above saw of the clock may be from
-        # before it waited for somebody else's lock.
-        return self._tick(region) if done else None
+        return self.commit_multi([(lease, stored, ttl)], region)[0]
+
+    def commit_multi(
+        self, commits: Sequence[tuple[Lease, Stored, float | None]], region: str
+    ) -> list[int | None]:
+        """See `Backend.commit_multi`."""
+        self._purger.count_writes(len(commits))
+        rows = [self._commit_row(*one) for one in commits]
+        done: dict[bytes, int] = {}
+        ordered = sorted(rows, key=lambda row: row["id"])
+        for batch in batches(ordered, size=lambda row: weight(row["envelope"])):
+            changed = self._link.change_each(self._words.commit, batch)
+            done.update(zip([row["id"] for row in batch], changed, strict=True))
+        # A statement of its own: what those above saw of the clock may be from before
+        # they waited for somebody else's lock.
+        tick = self._tick(region) if any(done.values()) else None
+        return [tick if done[row["id"]] else None for row in rows]
+
+    def _commit_row(
+        self, lease: Lease, stored: Stored, ttl: float | None
+    ) -> dict[str, Any]:
+        return {
+            "id": value_id(lease.key),
+            "envelope": self._checked(stored),
+            "fence": fence_of(stored),
+            "ttl": span(ttl),
+            "lease_fence": lease.fence,
+        }
 
     def release(self, lease: Lease) -> bool:
         """See `Backend.release`."""
@@ -162,18 +254,12 @@ def _overtaken(kind: LeaseKind, overtaking: Collection[LeaseKind]) -> int:
     return KIND_NUMBERS[kind] if kind in overtaking else _NONE
 
 
-def _grant(row: Any, asked: Lease, seen: int | None, tick: int) -> Grant | None:
+def _grant(row: Any, asked: _Asked, tick: int) -> Grant | None:
     """Read what came of asking for a lease; None if it is to be asked again."""
     fence, envelope, token, kind, left, reason, _ = row
-    if token is not None and bytes(token) == asked.token.encode():
-        return Lease(
-            key=asked.key,
-            token=asked.token,
-            fence=asked.fence,
-            clock=tick,
-            ttl=asked.ttl,
-        )
-    if fence is not None and fence != seen:
+    if token is not None and bytes(token) == asked.given["token"]:
+        return replace(asked.lease, clock=tick)
+    if fence is not None and fence != asked.seen:
         return Changed(bytes(envelope), tick)
     return _busy(kind, left, reason)
 

@@ -163,6 +163,43 @@ class Link:
 
         self.run(use, repeatable=False)
 
+    def change_each(
+        self, statement: Statement, given: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Run a statement with each of several sets of parameters, as `change` does.
+
+        Returns:
+            How many rows each has changed.
+        """
+        if len(given) == 1:
+            return [self.change(statement, **given[0])]
+        parameters = [statement.parameters(one) for one in given]
+
+        def use(wire: Wire) -> list[int]:
+            if self.is_local:  # one transaction, so that the lock is waited for once
+                wire.execute("BEGIN IMMEDIATE", ())
+            changed = drivers.run_each(
+                self._dialect, wire, statement.sql, parameters, _rowcount
+            )
+            if self.is_local:
+                wire.execute("COMMIT", ())
+            return changed
+
+        return self.run(use, repeatable=False)
+
+    def ask_each(
+        self, statement: Statement, given: Sequence[Mapping[str, Any]]
+    ) -> list[Any]:
+        """Run a query with each of several sets of parameters, as `ask` does."""
+        parameters = [statement.parameters(one) for one in given]
+
+        def use(wire: Wire) -> list[Any]:
+            return drivers.run_each(
+                self._dialect, wire, statement.sql, parameters, _only_row
+            )
+
+        return self.run(use, repeatable=True)
+
     def run(self, use: Callable[[Wire], T], *, repeatable: bool) -> T:
         """Have *use* use a connection.
 
@@ -180,7 +217,7 @@ class Link:
                 if wire is not None and not repeatable:
                     wire = self._alive(wire)
                 if wire is None:
-                    wire = self._opened()
+                    wire = self.opened()
                 result = use(wire)
             except BaseException as error:  # noqa: BLE001 - it is raised again
                 renewed = self._should_renew(wire, error) and repeatable and was_kept
@@ -221,7 +258,13 @@ class Link:
             raise error
         raise BackendError(f"asking the database: {error}") from error
 
-    def _opened(self) -> Wire:
+    def opened(self) -> Wire:
+        """Open a connection that is the caller's alone.
+
+        Raises:
+            BackendError: It took too long.
+            Exception: Whatever the driver raised.
+        """
         if self.is_local:
             return self._open()
         return _within(self._connect_timeout, self._open)
@@ -239,6 +282,14 @@ class Link:
             raw.close()
             raise
         return Wire(raw, cursor)
+
+
+def _rowcount(cursor: Any) -> int:
+    return int(cursor.rowcount)
+
+
+def _only_row(cursor: Any) -> Any:
+    return cursor.fetchone()
 
 
 class _Errand(threading.Thread):

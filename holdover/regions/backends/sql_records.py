@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 MOST_ROWS = 512  # in one statement, which locks them until it has ended
 _MOST_BYTES = 1 << 20
+_VALUE, _CLOCK, _LONG = b"=", b"@", b"#"  # what the names of rows begin with
 _LONGEST_NAME = 200  # bytes; every database can index a name of that length
 _LONGEST_REASON = 500  # bytes
 _LONGEST_TTL = 1e12  # seconds; more is as good as endless
@@ -30,17 +31,29 @@ def to_bytes(text: str) -> bytes:
 def value_id(key: str) -> bytes:
     """Name the row of a key."""
     raw = key.encode("utf-8", "surrogatepass")
-    return b"=" + raw if len(raw) <= _LONGEST_NAME else _digest(b"=", raw)
+    return _VALUE + raw if len(raw) <= _LONGEST_NAME else _digest(_VALUE, raw)
+
+
+def is_value(row: bytes) -> bool:
+    """Say whether a row is that of a key, and not of a clock."""
+    return row.startswith((_VALUE, _LONG + _VALUE))
+
+
+def key_of(row: bytes) -> str | None:
+    """Give the key whose row this is; None if it was too long to be a name."""
+    if not row.startswith(_VALUE):
+        return None
+    return row.removeprefix(_VALUE).decode("utf-8", "surrogatepass")
 
 
 def clock_id(region: str) -> bytes:
     """Name the row of a region's clock."""
     raw = region.encode("utf-8", "surrogatepass")
-    return b"@" + raw if len(raw) <= _LONGEST_NAME else _digest(b"@", raw)
+    return _CLOCK + raw if len(raw) <= _LONGEST_NAME else _digest(_CLOCK, raw)
 
 
 def _digest(kind: bytes, raw: bytes) -> bytes:
-    return b"#" + kind + hashlib.blake2b(raw, digest_size=32).digest()
+    return _LONG + kind + hashlib.blake2b(raw, digest_size=32).digest()
 
 
 def span(ttl: float | None) -> float | None:

@@ -14,6 +14,9 @@ from typing import Any
 
 from holdover.regions.errors import ConfigurationError, unknown
 
+CHANNEL = "holdover_"
+"""What PostgreSQL's channel is called, with the table's number behind it."""
+
 _PARAMETER = re.compile(r":(\w+)")
 _SIGNS = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _NO_LEASE = (
@@ -22,6 +25,7 @@ _NO_LEASE = (
 )
 _LEASE = ("lease_token", "lease_kind", "lease_fence", "lapses_at")
 _LAPSES = "{now} + :ttl"
+_TELLING = f"RETURNING pg_notify('{CHANNEL}' || tableoid, encode(id, 'hex'))"
 _PROVEN = " WHERE id = :id AND lease_token = :token"
 _DEAD = "expires_at <= {now} AND (lapses_at IS NULL OR lapses_at <= {now})"
 
@@ -95,12 +99,15 @@ class Statements:
         dialect: The name of SQLAlchemy's dialect.
         paramstyle: How the driver writes parameters (PEP 249).
         table: The table's name, quoted.
+        notify: Whether what changes a value or a clock tells those who listen.
 
     Raises:
         ConfigurationError: Nobody knows how to talk to that database or driver.
     """
 
-    def __init__(self, dialect: str, paramstyle: str, table: str) -> None:
+    def __init__(
+        self, dialect: str, paramstyle: str, table: str, *, notify: bool = False
+    ) -> None:
         if dialect not in FLAVORS:
             raise ConfigurationError(unknown("flavor of SQL", dialect, FLAVORS))
         if paramstyle not in _SIGNS:
@@ -108,6 +115,7 @@ class Statements:
         self._flavor = FLAVORS[dialect]
         self._sign = _SIGNS[paramstyle]
         self._table = table
+        self._telling = f" {_TELLING}" if notify else ""
         self._many = lru_cache(maxsize=64)(self._built_for_many)
         self._make_values()
         self._make_leases()
@@ -115,7 +123,7 @@ class Statements:
         self._make_clocks()
 
     def _make_values(self) -> None:
-        make, flavor = self._make, self._flavor
+        make, flavor, telling = self._make, self._flavor, self._telling
         # No row only if there is no clock. Cheaper than two subqueries.
         self.read = make(
             "SELECT value.envelope, clock.fence FROM {t} AS clock LEFT JOIN {t} AS "
@@ -126,19 +134,24 @@ class Statements:
             "VALUES (:id, :envelope, :fence, {now} + :ttl)"
         )
         replaced = self._offered(("envelope", "fence", "expires_at"))
-        self.write = make(f"INSERT {insert} {flavor.replacing} {replaced}, {_NO_LEASE}")
+        self.write = make(
+            f"INSERT {insert} {flavor.replacing} {replaced}, {_NO_LEASE}{telling}"
+        )
         update = (
             "UPDATE {t} SET envelope = :envelope, fence = :fence, "
             f"expires_at = {{now}} + :ttl, {_NO_LEASE} WHERE id = :id AND "
         )
-        self.swap = make(update + "fence = :seen")
+        self.swap = make(f"{update}fence = :seen{telling}")
         begin, end = flavor.ignoring
-        self.add = (make(update + "fence IS NULL"), make(f"{begin} {insert} {end}"))
-        self.commit = make(update + "lease_fence = :lease_fence")
+        self.add = (
+            make(f"{update}fence IS NULL{telling}"),
+            make(f"{begin} {insert} {end}{telling}"),
+        )
+        self.commit = make(f"{update}lease_fence = :lease_fence{telling}")
         self.bury = make(
             "INSERT INTO {t} (id, expires_at) VALUES (:id, {now}) "
             f"{flavor.replacing} {self._offered(('expires_at',))}, "
-            f"envelope = NULL, fence = NULL, {_NO_LEASE}"
+            f"envelope = NULL, fence = NULL, {_NO_LEASE}{telling}"
         )
 
     def _make_leases(self) -> None:
@@ -205,12 +218,14 @@ class Statements:
         begin, end = flavor.ignoring
         self.begin_clock = make(
             f"{begin} INTO {{t}} (id, envelope, fence) "
-            f"VALUES (:clock, :record, :tick) {end}"
+            f"VALUES (:clock, :record, :tick) {end}{self._telling}"
         )
         self.move_clock = make(
             "UPDATE {t} SET fence = :tick, envelope = :record "
-            "WHERE id = :clock AND fence = :before"
+            f"WHERE id = :clock AND fence = :before{self._telling}"
         )
+        # PostgreSQL's, which every process sees alike, however it names the table.
+        self.table_number = make("SELECT CAST(CAST('{t}' AS regclass) AS oid)")
         self.dead = make(f"SELECT id FROM {{t}} WHERE {_DEAD} LIMIT :most")
 
     # -- about several rows ----------------------------------------------------
@@ -249,8 +264,8 @@ class Statements:
             {
                 "read": f"SELECT id, envelope, NULL FROM {{t}} WHERE {among} UNION ALL "
                 "SELECT id, NULL, fence FROM {t} WHERE id = :clock",
-                "values": f"{delete} AND fence IS NOT NULL",
-                "rows": delete,
+                "values": f"{delete} AND fence IS NOT NULL{self._telling}",
+                "rows": delete + self._telling,
                 "dead values": f"{delete} AND fence IS NOT NULL AND {_DEAD}",
                 "dead rows": f"{delete} AND {_DEAD}",
             }[what]

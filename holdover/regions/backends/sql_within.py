@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,13 +19,15 @@ class CallersConnection:
     Args:
         given: A SQLAlchemy connection, or an ORM session.
         dialect: The name of the backend's dialect.
-        table: The backend's table, quoted.
+        words_for: Gives the backend's statements, as a driver wants them.
 
     Raises:
         InvalidArgument: It is something else, or another kind of database.
     """
 
-    def __init__(self, given: Any, dialect: str, table: str) -> None:
+    def __init__(
+        self, given: Any, dialect: str, words_for: Callable[[Any], Statements]
+    ) -> None:
         self._connection = _connection(given)
         spoken = self._connection.dialect
         if FLAVORS.get(spoken.name) is not FLAVORS[dialect]:
@@ -33,7 +35,7 @@ class CallersConnection:
                 f"connection must be one to the backend's own {dialect} database, got "
                 f"one to {spoken.name}"
             )
-        self._words = Statements(spoken.name, spoken.paramstyle, table)
+        self._words = words_for(spoken)
 
     def ask(self, statement: Statement, **given: Any) -> Any:
         """Give the first row, or None."""
