@@ -34,15 +34,17 @@ class Cluster:
         folder: Where the nodes' working directories are put.
         primaries: How many.
         replicas: How many each of them has.
-        node: The kind of node.
+        program: What the nodes run.
         *options: More of the nodes' command lines.
     """
 
-    def __init__(self, folder, *options, primaries=3, replicas=0, node=ClusterNode):
+    def __init__(
+        self, folder, *options, primaries=3, replicas=0, program="redis-server"
+    ):
         self._folder = Path(folder)
         self._counts = primaries, replicas
         self._options = options
-        self._kind = node
+        self._program = program
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -75,7 +77,9 @@ class Cluster:
         number = len(list(self._folder.glob("node*")))
         folder = self._folder / f"node{number}"
         folder.mkdir()
-        node = self._stack.enter_context(self._kind(folder, *self._options))
+        node = ClusterNode(folder, *self._options)
+        node.program = node.package = self._program
+        self._stack.enter_context(node)
         with node.client() as client:
             node.id = client.execute_command("CLUSTER", "MYID").decode()
             if number:

@@ -46,9 +46,11 @@ class SentinelGroup:
         folder: Where their working directories are put.
         replicas: How many replicas.
         sentinels: How many sentinels.
+        program: What all of them run.
     """
 
-    def __init__(self, folder, *, replicas, sentinels):
+    def __init__(self, folder, *, replicas, sentinels, program="redis-server"):
+        self._program = program
         self._folder = Path(folder)
         self._counts = replicas, sentinels
         self._stack = contextlib.ExitStack()
@@ -83,7 +85,9 @@ class SentinelGroup:
     def _started(self, kind, name, *args):
         folder = self._folder / name
         folder.mkdir()
-        return self._stack.enter_context(kind(folder, *args))
+        server = kind(folder, *args)
+        server.program = server.package = self._program
+        return self._stack.enter_context(server)
 
     def _wait_until_ready(self):
         for replica in self.replicas:

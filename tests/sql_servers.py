@@ -137,6 +137,43 @@ class PostgresServer(DatabaseServer):
         return [_postgres("postgres"), "-D", "data", "-p", str(self.port), *options]
 
 
+class Pgbouncer(DatabaseServer):
+    """A pooler that gives each transaction any of two sessions of a PostgreSQL server.
+
+    Args:
+        behind: The server's port.
+    """
+
+    user = "postgres"
+
+    def __init__(self, behind):
+        super().__init__()
+        self._behind = behind
+
+    @property
+    def url(self):
+        """Its database."""
+        return f"postgresql://holdover@127.0.0.1:{self.port}/postgres"
+
+    def connect(self):
+        """Give a new connection that commits by itself."""
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=5)
+
+    def _make(self):
+        (self._folder / "users").write_text('"holdover" ""\n')
+        (self._folder / "ini").write_text(
+            "[databases]\n"
+            f"postgres = host=127.0.0.1 port={self._behind} user=holdover\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {self._folder}/users\n"
+            "pool_mode = transaction\ndefault_pool_size = 2\n"
+        )
+
+    def _command(self):
+        return [program("pgbouncer", "pgbouncer"), "-q", f"{self._folder}/ini"]
+
+
 class MariaServer(DatabaseServer):
     """A MariaDB server."""
 

@@ -128,6 +128,7 @@ class TestRedisBackendBehindTLS(TestRedisBackend):
             yield client
 
 
+@pytest.mark.slow
 class TestRedisBackendWithFewRights(TestRedisBackend):
     @pytest.fixture
     def url(self, redis_server):
@@ -205,6 +206,7 @@ class TestRedisClusterBackendWithFewRights(TestRedisClusterBackend):
         return {"username": "few", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self, cluster):
@@ -214,6 +216,7 @@ class TestRedisClusterBackendWithoutScripts(TestRedisClusterBackend):
         return {"username": "scriptless", "password": "secret"}
 
 
+@pytest.mark.slow
 class TestRedisClusterBackendWithFewConnections(TestRedisClusterBackend):
     @pytest.fixture
     def rights(self):

@@ -1,12 +1,15 @@
-"""Whatever lies in a queue or under our names in Redis, callers never notice."""
+"""Whatever lies in a queue or under our names in a store, callers never notice."""
 
 import threading
 import time
 
 import pytest
 import redis
+import sqlalchemy
 
 from holdover import LeaseTerms, events, make_region
+from holdover.regions.backends.sql_drivers import parsed
+from holdover.regions.backends.sql_records import clock_id, value_id
 from holdover.regions.worker import carry_out
 
 NESTED = []
@@ -95,6 +98,66 @@ def test_redis(redis_server, name, command, may_script):
     assert not region.set("k", "set").pending
     assert region.get("k") == "set"
     assert failures == []
+
+
+DAMAGE = [
+    "envelope = NULL",
+    "fence = NULL",
+    "envelope = NULL, fence = NULL",
+    "fence = -5",
+    "fence = 9223372036854775807",
+    "lapses_at = 1e300, lease_kind = 77",
+    "expires_at = -1e300",
+]
+UNTYPED = [  # what only SQLite takes
+    "envelope = 'text'",
+    "envelope = 5",
+    "fence = 'zz'",
+    "fence = 1.5",
+    "fence = x'00ff'",
+    "envelope = '[1, 1e999, []]'",
+    "reason = 7, lease_token = 'text'",
+]
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request, tmp_path):
+    """Give the URL of each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cache.db"
+    return request.getfixturevalue(request.param).url
+
+
+@pytest.mark.parametrize("name", [value_id("hostile:k"), clock_id("hostile")], ids=str)
+def test_sql(database_url, name):
+    """What others write into our table costs no more than a miss, and is put right."""
+    damages = DAMAGE + UNTYPED * database_url.startswith("sqlite")
+    arguments = {"url": database_url, "create_table": True, "operation_timeout": 5.0}
+    region = make_region("hostile").configure(
+        "holdover.sql", 60, arguments, unsigned_pickle=True
+    )
+    engine = sqlalchemy.create_engine(parsed(database_url))
+    failures = []
+    region.listen(
+        lambda e: failures.append(e) if isinstance(e, events.BackendFailed) else None
+    )
+    for damage in damages:
+        for first in (region.get, lambda key: region.get_multi([key])):
+            region.set("k", "old")
+            region.invalidate(tags=["any"])
+            with engine.begin() as connection:
+                change = f"UPDATE holdover_cache SET {damage} WHERE id = :id"
+                done = connection.execute(sqlalchemy.text(change), {"id": name})
+                assert done.rowcount == 1
+            first("k")
+            made = region.get_or_create("k", lambda: "made")
+            assert region.get("k") == made
+            assert not region.invalidate(tags=["t"]).pending
+            assert not region.invalidate().pending
+            assert not region.set("k", "set").pending
+            assert region.get("k") == "set"
+            assert failures == [], damage
+    engine.dispose()
 
 
 def test_batches_in_an_outage(own_redis):

@@ -13,8 +13,10 @@ import threading
 import pytest
 
 from holdover import LeaseTerms, make_region
+from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.crowds import Crowd
 from holdover.regions.flights import FLIGHTS
+from holdover.testing.contract_leases import sealed
 
 # What strikes a finalizer is told of and swallowed by the interpreter itself.
 pytestmark = pytest.mark.filterwarnings(
@@ -148,3 +150,24 @@ def test_a_place_in_the_crowd():
             break
         assert crowd._free.qsize() == 1
     assert number > 10
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_a_place_for_a_connection_is_never_lost(tmp_path, verb):
+    """Wherever a statement is struck, the only connection is there for the next one."""
+    url = f"sqlite:///{tmp_path}/cache.db"
+    backend = SqlBackend({"url": url, "max_connections": 1})
+    verbs = {
+        "read": lambda: backend.read("k", "r"),
+        "write": lambda: backend.write("k", sealed("v"), ttl=60.0),
+    }
+    backend.write("k", sealed("v"), ttl=60.0)
+    for opened in (True, False):
+        number = 1
+        while struck_at(number, verbs[verb]):
+            assert backend.read("k", "r")[0] == sealed("v")
+            if not opened:
+                backend._link.close_idle()
+            number += 1
+        assert number > 5
+        backend._link.close_idle()

@@ -17,6 +17,8 @@ from holdover.dogpile import make_region as dogpile_region
 from holdover.errors import ConfigurationError
 from holdover.events import PushLost
 from holdover.regions import watching
+from holdover.regions.backends.pushing import Pushing
+from holdover.regions.backends.redis_cluster import RedisClusterBackend
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 
@@ -38,6 +40,16 @@ class OnRedis:
     def cut(self):
         """End all connections that listen."""
         self.server.ask("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+class OnSentinels(OnRedis):
+    """How to use a master that sentinels know."""
+
+    backend = "holdover.redis_sentinel"
+
+    def __init__(self, group):
+        self.server = group.master
+        self.arguments = group.arguments
 
 
 class OnPostgres:
@@ -319,6 +331,28 @@ def test_without_the_right_to_listen(redis_server, heard):
     assert region.get("key") == region.get_or_create("key", lambda: 2) == 1
     [told] = [one for one in events if isinstance(one, PushLost)]
     assert "permission" in told.reason
+
+
+def test_a_master_that_sentinels_know(sentinels):
+    """Its changes are told of, too, and heard again after the channel was cut."""
+    store = OnSentinels(sentinels)
+    region, other = hearing(make_on(store)), make_on(store, near_ttl=None)
+    watch, near = region._tier._watch, region._tier.near
+    other.set("key", 1)
+    near_with(region, "key", 1)
+    other.set("key", 2)
+    wait_until(lambda: region.get("key") == 2, patience=SOON)
+    near_with(region, "key", 2)
+    store.cut()
+    wait_until(lambda: watch.hears and not near.read(region._address("key")))
+    near_with(region, "key", 2)
+    other.set("key", 3)
+    wait_until(lambda: region.get("key") == 3, patience=SOON)
+
+
+def test_a_cluster_does_not_push():
+    """In a cluster near_ttl holds alone: keys are where no one connection hears."""
+    assert not issubclass(RedisClusterBackend, Pushing)
 
 
 def test_with_no_more_than_the_right_to_listen(redis_server):

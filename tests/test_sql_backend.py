@@ -1,15 +1,18 @@
 """What only databases do to a cache: locks, transactions, restarts, other tables."""
 
+import concurrent.futures
 import contextlib
+import gc
 import multiprocessing
 import os
 import sqlite3
 import threading
 import time
 
+import psycopg
 import pytest
 import sqlalchemy
-from sql_servers import PostgresServer
+from sql_servers import Pgbouncer, PostgresServer
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from waiting import wait_until
 
@@ -21,7 +24,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends import sql_purging
+from holdover.regions.backends import sql_link, sql_purging
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
@@ -157,6 +160,96 @@ def test_a_file_that_is_no_database(file):
         region.get_or_create("k", lambda: "made", strict=True)
 
 
+def test_a_fork_amid_statements(file):
+    """The child neither hangs in SQLite's mutex nor takes a ghost for a writer."""
+    arguments = {"url": f"sqlite:///{file}", "operation_timeout": 10.0}
+    backend = SqlBackend(arguments)
+    over = threading.Event()
+
+    def keep_writing(number):
+        while not over.wait(0.001):
+            backend.write(f"k{number}", sealed("x" * 20_000), ttl=None)
+            backend.read(f"k{number}", REGION)
+
+    def child():
+        backend.write("child", sealed(1), ttl=None)
+        os._exit(0 if backend.read("child", REGION)[0] == sealed(1) else 1)
+
+    threads = [threading.Thread(target=keep_writing, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(25):
+            process = FORK.Process(target=child)
+            process.start()
+            process.join(20)
+            code = process.exitcode
+            process.kill()
+            assert code == 0
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert backend.read("k0", REGION)[0] is not None
+
+
+def test_a_file_that_is_removed_under_way(file, monkeypatch):
+    """Who has it open goes over to the new one, at once or with his next change."""
+    arguments = {"url": f"sqlite:///{file}"}
+    backend = SqlBackend(arguments)
+    for look_every in (0.0, 1000.0):
+        monkeypatch.setattr(sql_link, "_LOOK_EVERY", look_every)
+        backend.write("k", sealed("old"), ttl=None)
+        assert backend.read("k", REGION)[0] == sealed("old")
+        for one in file.parent.glob("cache.db*"):
+            one.unlink()
+        peer = SqlBackend(arguments)
+        peer.remove("k")
+        if look_every:
+            backend.write("l", sealed("new"), ttl=None)
+        assert backend.read("k", REGION)[0] is None
+        backend.write("l", sealed("new"), ttl=None)
+        assert peer.read("l", REGION)[0] == sealed("new")
+
+
+def test_a_file_is_its_owner_s(tmp_path):
+    """What Holdover makes nobody else may read; what is there is left as it is."""
+    for name, mode in (("made", 0o600), ("found", 0o644)):
+        file = tmp_path / name
+        if name == "found":
+            file.touch()
+            file.chmod(mode)
+        backend = SqlBackend({"url": f"sqlite:///{file}"})
+        backend.write("k", sealed(1), ttl=None)
+        modes = {one.stat().st_mode & 0o777 for one in tmp_path.glob(f"{name}*")}
+        assert modes == {mode}
+
+
+def test_a_full_disk(file):
+    """Callers are served, and there is a place for what comes after."""
+    region = region_in(f"sqlite:///{file}")
+    region.set("k", "old")
+    most = region.backend._link.run(pages_allowed(20), repeatable=True)
+    assert region.set("big", b"x" * 1_000_000).pending
+    assert region.get("k") == "old"
+    assert region.get_or_create("big", lambda: "made") == "made"
+    region.backend._link.run(pages_allowed(most), repeatable=True)
+    assert not region.set("big", b"x" * 1_000_000).pending
+
+
+def pages_allowed(count):
+    """Let SQLite's file have so many pages; gives how many it could have."""
+
+    def use(wire):
+        wire.execute("PRAGMA max_page_count")
+        before = wire.fetchone()[0]
+        wire.execute(f"PRAGMA max_page_count = {count}")
+        wire.fetchone()
+        return before
+
+    return use
+
+
 def test_sqlite_is_shared_by_a_host(file):
     """The backend knows that no other host can reach a file."""
     backend = SqlBackend({"url": f"sqlite:///{file}"})
@@ -207,6 +300,68 @@ def test_a_missing_table_tells_how_to_make_it(url, engine):
     backend = SqlBackend({"url": url, "create_table": False})
     backend.write("k", sealed(1), ttl=None)
     assert backend.read("k", REGION)[0] == sealed(1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER COLUMN lapses_at TYPE real",
+        "ALTER COLUMN lease_fence TYPE integer",
+        "ALTER COLUMN envelope SET NOT NULL",
+    ],
+)
+def test_columns_of_postgres_that_look_right(postgres, change):
+    """A type in which our numbers do not fit is refused when configured."""
+    SqlBackend({"url": postgres.url, "create_table": True})
+    postgres.run(f"ALTER TABLE holdover_cache {change}")
+    with pytest.raises(ConfigurationError, match="not one of Holdover's"):
+        SqlBackend({"url": postgres.url})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "MODIFY lapses_at FLOAT",
+        "MODIFY lease_fence INT",
+        "MODIFY envelope BLOB",
+        "MODIFY id BINARY(255)",
+        "ENGINE = MyISAM",
+    ],
+)
+def test_columns_of_mariadb_that_look_right(mariadb, change):
+    """The same, and an engine without transactions."""
+    SqlBackend({"url": mariadb.url, "create_table": True})
+    mariadb.run(f"ALTER TABLE holdover_cache {change}")
+    with pytest.raises(ConfigurationError, match="not one of Holdover's"):
+        SqlBackend({"url": mariadb.url})
+
+
+@pytest.fixture
+def stranger(postgres):
+    """The URL of a user of PostgreSQL who may nothing."""
+    postgres.run("DROP ROLE IF EXISTS stranger")
+    postgres.run("CREATE ROLE stranger LOGIN PASSWORD 'secret'")
+    yield postgres.url.replace("holdover@", "stranger:secret@")
+    postgres.run("DROP OWNED BY stranger")
+
+
+def test_a_table_that_may_not_be_made(stranger):
+    """It is told of when configured, with the statements, and without the password."""
+    with pytest.raises(ConfigurationError, match="could not be made: permission"):
+        SqlBackend({"url": stranger, "create_table": True})
+    with pytest.raises(ConfigurationError, match="CREATE TABLE") as caught:
+        SqlBackend({"url": stranger})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_user_who_may_only_read(postgres, stranger):
+    """He reads; his changes are pending, and his callers are served."""
+    region_in(postgres.url).set("k", "old")
+    postgres.run("GRANT SELECT ON holdover_cache TO stranger")
+    region = region_in(stranger, create_table=False)
+    assert region.get("k") == "old"
+    assert region.get_or_create("l", lambda: "made") == "made"
+    assert region.delete("k").pending
 
 
 def test_only_sqlite_makes_its_table_unasked(postgres, file):
@@ -265,6 +420,7 @@ def test_processes_that_make_the_table_at_once(url):
         ({"url": "nonsense://x"}, "nonsense"),
         ({"url": "oracle+cx_oracle://x"}, "cx_Oracle|flavor of SQL"),
         ({"engine": "sqlite:///x"}, "must be a SQLAlchemy Engine"),
+        ({"url": "sqlite:////no/such/folder/x"}, "no folder '/no/such/folder'"),
         ({"url": "sqlite:///x", "table": "a; DROP TABLE b"}, "schema.name"),
         ({"url": "sqlite:///x", "table": 7}, "schema.name"),
         ({"url": "sqlite:///x", "create_table": "yes"}, "create_table"),
@@ -298,6 +454,30 @@ def test_what_is_too_large(backend):
         with pytest.raises(ValueTooLarge, match="max_bytes=1000"):
             write("k", sealed("x" * 1000), ttl=None)
         assert small.read("k", REGION)[0] is None
+
+
+def test_what_is_too_large_among_others(url):
+    """The others are stored."""
+    region = region_in(url, max_bytes=1000)
+    values = {"small": 1, "large": "x" * 1000}
+    made = region.get_or_create_multi(
+        list(values), lambda *keys: [values[key] for key in keys]
+    )
+    assert made == list(values.values())
+    assert region.get("small") == 1
+    assert not region.get("large")
+
+
+def test_what_mariadb_would_not_take(mariadb):
+    """What breaks the connection is refused before it is sent."""
+    [(packet,)] = mariadb.run("SELECT @@max_allowed_packet")
+    region = region_in(mariadb.url, **PATIENT)
+    region.set("k", "old")
+    assert not region.set("k", b"\0" * (packet // 2)).pending
+    assert not region.get("k")
+    largest = b"\0" * (region.backend.max_bytes - 500)  # each is sent as two
+    assert not region.set("k", largest).pending
+    assert region.get("k") == largest
 
 
 # -- in the application's transaction --------------------------------------------
@@ -430,6 +610,62 @@ def test_another_kind_of_database(postgres, file):
     engine.dispose()
 
 
+def test_another_database_of_the_same_kind(url, region, engine, tmp_path, request):
+    """There, an invalidation would go unseen, though there is such a table too."""
+    region.set("k", 1)
+    other = engine.url.set(
+        database={"sqlite": f"{tmp_path}/other.db"}.get(engine.dialect.name, "other")
+    )
+    if engine.dialect.name != "sqlite":
+        server = request.getfixturevalue(
+            "postgres" if engine.dialect.name == "postgresql" else "mariadb"
+        )
+        server.run("DROP DATABASE IF EXISTS other")
+        server.run("CREATE DATABASE other")
+    SqlBackend({"url": other, "create_table": True})
+    elsewhere = sqlalchemy.create_engine(other)
+    with (
+        elsewhere.connect() as connection,
+        pytest.raises(InvalidArgument, match="which also has a table"),
+    ):
+        region.delete("k", connection=connection)
+    with (
+        elsewhere.connect() as connection,
+        pytest.raises(InvalidArgument, match="which also has a table"),
+    ):
+        region.invalidate(connection=connection)
+    elsewhere.dispose()
+
+
+def test_a_table_that_was_emptied_is_still_our_own(url, region, engine):
+    """Whoever has emptied it, and begun anew, need not restart the others."""
+    with engine.begin() as connection:
+        region.delete("k", connection=connection)
+        connection.exec_driver_sql("DELETE FROM holdover_cache")
+    with engine.begin() as connection:
+        region.delete("k", connection=connection)
+    peer = region_in(url)
+    peer.set("k", 1)
+    with engine.begin() as connection:
+        region.delete("k", connection=connection)
+    assert not peer.get("k")
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_connection_without_a_transaction(url, region, early):
+    """One that commits by itself cannot carry an invalidation to a commit."""
+    region.set("k", 1)
+    given = {"isolation_level": "AUTOCOMMIT"}
+    engine = sqlalchemy.create_engine(parsed(url), **given if early else {})
+    with engine.connect() as connection:
+        if not early:
+            connection.execution_options(**given)
+        with pytest.raises(InvalidArgument, match="each statement by itself"):
+            region.delete("k", connection=connection)
+    engine.dispose()
+    assert region.get("k") == 1
+
+
 @pytest.mark.parametrize("make", [Session, lambda e: scoped_session(sessionmaker(e))])
 def test_invalidation_after_a_commit(engine, prices, make):
     """With the cache elsewhere, it comes right after a commit; not after a rollback."""
@@ -516,6 +752,56 @@ def test_a_child_that_ends_early(backend):
     os.waitpid(child, 0)
     backend.write("k", sealed(1), ttl=None)
     assert backend.read("k", REGION)[0] == sealed(1)
+
+
+def test_a_thread_that_ends_takes_its_connection_along(postgres):
+    """Also if somebody keeps the thread."""
+    url = f"{postgres.url}?application_name=brief"
+    backend = SqlBackend({"url": url, "create_table": True})
+    threads = [
+        threading.Thread(target=lambda: backend.read("k", REGION)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'brief'"
+    wait_until(lambda: postgres.run(count) == [(0,)])
+
+
+def test_a_backend_that_is_dropped_closes_what_it_shared(postgres):
+    """No connection outlives it."""
+    url = f"{postgres.url}?application_name=dropped"
+    arguments = {"url": url, "create_table": True, "max_connections": 2}
+    backend = SqlBackend(arguments)
+    backend.read("k", REGION)
+    del backend
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dropped'"
+
+    def closed():
+        gc.collect()
+        return postgres.run(count) == [(0,)]
+
+    wait_until(closed)
+
+
+def test_a_pooler_s_other_clients_keep_their_settings(postgres, tmp_path):
+    """Behind pgbouncer, which hands each statement to any session, all goes well."""
+    SqlBackend({"url": postgres.url, "create_table": True})
+    with Pgbouncer(postgres.port) as pooler:
+        backend = SqlBackend({"url": pooler.url, "operation_timeout": 5.0})
+
+        def use(number):
+            for _ in range(20):  # psycopg prepares what it has seen five times
+                backend.write(f"k{number}", sealed(number), ttl=None)
+                assert backend.read(f"k{number}", REGION)[0] == sealed(number)
+            return True
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert [True] * 4 == list(pool.map(use, range(4)))
+        with psycopg.connect(pooler.url, autocommit=True) as connection:
+            found = connection.execute("SHOW statement_timeout").fetchone()
+        assert found == ("0",)
 
 
 def test_few_connections_for_many_threads(postgres):
@@ -761,7 +1047,7 @@ def test_statements_are_counted(url, monkeypatch):
         return wire
 
     opened = backend._link.opened
-    monkeypatch.setattr(backend._link, "opened", lambda: counting(opened()))
+    monkeypatch.setattr(backend._link, "opened", lambda seat: counting(opened(seat)))
 
     def count(use):
         sent.clear()

@@ -16,6 +16,7 @@ chromium     chromium
 mariadbd     mariadb-server
 memcached    memcached
 openssl      openssl
+pgbouncer    pgbouncer
 pg_ctlcluster postgresql
 redis-server redis-server
 valkey-server valkey-server

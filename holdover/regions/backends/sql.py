@@ -12,26 +12,27 @@ from contextlib import suppress
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.base import positive
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
+from holdover.regions.backends.sql_identity import Identity, mark
 from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_listening import PushedBySql, hears
 from holdover.regions.backends.sql_options import (
     ARGUMENT_TYPES,
-    engine_of,
-    flag_of,
-    notify_of,
-    span_of,
+    DEFAULT_CONNECT_TIMEOUT,
+    DEFAULT_TIMEOUT,
+    options,
 )
 from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     batches,
     clock_id,
+    sound_tick,
+    sound_value,
     span,
     value_id,
     weight,
@@ -41,6 +42,7 @@ from holdover.regions.backends.sql_table import (
     DEFAULT_TABLE,
     ddl_of,
     ensure,
+    most_bytes,
     table_named,
 )
 from holdover.regions.backends.sql_within import CallersConnection
@@ -53,8 +55,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.ticks import ClockState, Reach
 
-DEFAULT_TIMEOUT = 0.25  # seconds
-DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+_SOUND = (bytes, type(None))
 
 
 class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
@@ -82,28 +83,26 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        timeout = span_of(arguments, "operation_timeout", DEFAULT_TIMEOUT)
-        connect_timeout = span_of(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
-        self._max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
-        most = arguments.get("max_connections")
-        engine = engine_of(arguments, timeout, connect_timeout)
-        is_sqlite = engine.dialect.name == "sqlite"
-        create = flag_of(arguments, "create_table", default=is_sqlite)
+        given = options(arguments)
         table = table_named(arguments.get("table", DEFAULT_TABLE))
-        self._dialect = engine.dialect
+        self.max_bytes: int = given.max_bytes
+        self._dialect = given.engine.dialect
         self._name = self._dialect.identifier_preparer.format_table(table)
-        self._notifies = notify_of(arguments, engine)
+        self._notifies = given.notify
         self.capabilities = drivers.declared(
-            self._dialect.name, pushes=self._notifies and hears(self._dialect)
+            self._dialect.name, pushes=given.notify and hears(self._dialect)
         )
         self._words = self._words_for(self._dialect)
         self._link = Link(
-            engine,
-            lambda engine: _ensured(engine, table, create=create),
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            most=None if most is None else positive(arguments, "max_connections", 1),
+            given.engine,
+            lambda engine: self._prepare(
+                engine, table, create=given.create_table, private=given.own_file
+            ),
+            timeout=given.operation_timeout,
+            connect_timeout=given.connect_timeout,
+            most=given.max_connections,
         )
+        self._identity = Identity(self._link, self._words)
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
@@ -113,6 +112,18 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         return Statements(
             dialect.name, dialect.paramstyle, self._name, notify=self._notifies
         )
+
+    def _prepare(
+        self, engine: Engine, table: Table, *, create: bool, private: str | None
+    ) -> None:
+        if private is not None:
+            drivers.make_private(private)
+        with engine.connect() as connection:
+            ensure(connection, table, create=create)
+            mark(connection, self._callers_words(connection))
+            self.max_bytes = min(
+                self.max_bytes, most_bytes(connection) or self.max_bytes
+            )
 
     def _see_table(self) -> None:
         """Tell at once of a table that is missing or foreign; not of a server away."""
@@ -124,7 +135,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
 
     @staticmethod
     def ddl(url: str, *, table: str = DEFAULT_TABLE) -> str:
-        """Print the statements that make the table, for those who may run them.
+        """Give the statements that make the table, for those who may run them.
 
         Args:
             url: The database, or its kind alone, such as ``postgresql://``.
@@ -147,10 +158,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         """See `Backend.read`."""
         clock = self._clock_ids.get(region) or self._clock_id(region)
         row = self._link.fetch(self._read_sql, (value_id(key), clock))
-        if row is None:  # there is no clock yet
-            [stored], tick = self.read_multi([key], region)
-        else:
+        if row is not None:
             stored, tick = row
+            if type(tick) is int and tick > 0 and type(stored) in _SOUND:
+                return stored, tick
+        # There is no clock yet, or somebody else has written into our table.
+        [stored], tick = self.read_multi([key], region)
         return stored, tick
 
     def _clock_id(self, region: str) -> bytes:
@@ -160,7 +173,8 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     def _tick(self, region: str) -> int:
         """Read the tick of a region's clock, making the clock if it is not there."""
         row = self._link.ask(self._words.tick, clock=self._clock_id(region))
-        return self.clock(region).tick if row is None else int(row[0])
+        tick = row and sound_tick(row[0])
+        return tick or self.clock(region).tick
 
     def read_multi(
         self, keys: Sequence[str], region: str
@@ -174,13 +188,14 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
             for row_id, stored, at in self._link.fetch_all(
                 *self._words.read_many(batch, clock)
             ):
-                if at is not None:  # of the first batch: no later than any value
-                    tick = at if tick is None else tick
-                elif stored is not None:
-                    found[bytes(row_id)] = stored
+                if bytes(row_id) == clock:
+                    # That of the first batch: no later than any value.
+                    tick = tick or sound_tick(at)
+                elif (sound := sound_value(stored)) is not None:
+                    found[bytes(row_id)] = sound
         return (
             [found.get(one) for one in ids],
-            self.clock(region).tick if tick is None else tick,
+            tick or self.clock(region).tick,
         )
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
@@ -243,9 +258,9 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         """Give what is to be stored, unless the database would choke on it."""
         if not isinstance(stored, bytes):
             raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self._max_bytes:
+        if len(stored) > self.max_bytes:
             raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self._max_bytes}"
+                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
             )
         return stored
 
@@ -291,6 +306,12 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         callers.advance(self._clock_id(region), hard=hard, reaches=reaches)
 
     def _callers(self, connection: Any) -> CallersConnection:
+        callers = self._callers_words(connection)
+        callers.refuse_autocommit()
+        self._identity.require(callers)
+        return callers
+
+    def _callers_words(self, connection: Any) -> CallersConnection:
         return CallersConnection(connection, self._dialect.name, self._words_for)
 
     # -- housekeeping ----------------------------------------------------------
@@ -298,8 +319,3 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     def purge(self) -> int:
         """See `Backend.purge`. A few hundred rows at a time, whatever their number."""
         return self._purger.purge()
-
-
-def _ensured(engine: Engine, table: Any, *, create: bool) -> None:
-    with engine.connect() as connection:
-        ensure(connection, table, create=create)

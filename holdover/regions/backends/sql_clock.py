@@ -57,11 +57,10 @@ def advance_clock(
 
 
 def _begin(speaker: Speaker, words: Statements, clock: bytes, row: Any) -> None:
-    """Make a clock, unless somebody else is quicker."""
+    """Make a clock, in place of a damaged one, unless somebody else is quicker."""
     seeded = ClockState.seeded(float(speaker.ask(words.now)[0]))
-    if row is not None and row[0] is not None:
-        _moved(speaker, words, clock, row[0], seeded)
-        return
+    if row is not None:
+        speaker.change(words.lose_clock, clock=clock, before=row[0])
     record = clock_record(seeded)
     speaker.change(words.begin_clock, clock=clock, record=record, tick=seeded.tick)
 

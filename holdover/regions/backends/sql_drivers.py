@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, make_url
@@ -142,12 +145,15 @@ def _settle_postgresql(dialect: Any, connection: Any, timeout: float) -> Any:
         connection.wait = _bounded_wait(wait, connection.pgconn, timeout)
     cursor = connection.cursor(binary=True) if is_psycopg else connection.cursor()
     limit = f"{max(1, round(timeout * _OF_SERVER * 1000))}ms"
+    # Behind a pooler the session is not ours alone, and its process has another number
+    # than the connection was told: there, strangers would get our settings.
     cursor.execute(
         "SELECT set_config('statement_timeout', %s, false), "
-        "set_config('lock_timeout', %s, false)",
-        (limit, limit),
+        "set_config('lock_timeout', %s, false) WHERE pg_backend_pid() = %s",
+        (limit, limit, connection.info.backend_pid),
     )
-    cursor.fetchall()
+    if cursor.fetchone() is None and is_psycopg:
+        connection.prepare_threshold = None  # and would meet our prepared statements
     return cursor
 
 
@@ -231,6 +237,32 @@ def _after(
 ) -> T:
     wire.execute(sql, parameters)
     return outcome(wire.cursor)
+
+
+# -- SQLite's file -------------------------------------------------------------
+
+
+def path_of(url: URL) -> str | None:
+    """Give where SQLite's file is; None if it is not for us to know."""
+    path = url.database
+    if url.get_backend_name() != "sqlite" or not path or path.startswith("file:"):
+        return None
+    return str(Path(path).absolute())  # the working directory may change
+
+
+def make_private(path: str) -> None:
+    """Make SQLite's file, if it is missing, so that nobody else may read it."""
+    with suppress(OSError):  # it is there; or SQLite will say what ails it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def file_at(path: str) -> tuple[int, int] | None:
+    """Tell apart the file at *path* from others that may take its place."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 # -- what ails a connection ----------------------------------------------------

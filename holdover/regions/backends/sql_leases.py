@@ -25,6 +25,8 @@ from holdover.regions.backends.sql_records import (
     batches,
     clock_id,
     reason_bytes,
+    sound_tick,
+    sound_value,
     span,
     to_bytes,
     value_id,
@@ -118,6 +120,8 @@ class LeasesInSql(Backend):
             grant = self._granted(row, asked, region)
             if grant:
                 return grant
+            if row and _is_damaged(row, seen):
+                self._link.execute(*self._words.remove_rows([value_id(key)]))
         raise BackendError(f"the lease of {key!r:.80} keeps changing")
 
     def acquire_multi(
@@ -164,7 +168,7 @@ class LeasesInSql(Backend):
         return row and _grant(row, asked, self._tick_in(row, region))
 
     def _tick_in(self, row: Any, region: str) -> int:
-        return self._tick(region) if row[-1] is None else int(row[-1])
+        return sound_tick(row[-1]) or self._tick(region)
 
     def renew(self, lease: Lease, *, ttl: float) -> bool:
         """See `Backend.renew`."""
@@ -257,15 +261,22 @@ def _overtaken(kind: LeaseKind, overtaking: Collection[LeaseKind]) -> int:
 def _grant(row: Any, asked: _Asked, tick: int) -> Grant | None:
     """Read what came of asking for a lease; None if it is to be asked again."""
     fence, envelope, token, kind, left, reason, _ = row
-    if token is not None and bytes(token) == asked.given["token"]:
+    if sound_value(token) == asked.given["token"]:
         return replace(asked.lease, clock=tick)
     if fence is not None and fence != asked.seen:
-        return Changed(bytes(envelope), tick)
+        stored = sound_value(envelope)
+        return None if stored is None else Changed(stored, tick)
     return _busy(kind, left, reason)
+
+
+def _is_damaged(row: Any, seen: int | None) -> bool:
+    """Say whether there is no value where the fence is that of one."""
+    fence, envelope = row[:2]
+    return fence is not None and fence != seen and sound_value(envelope) is None
 
 
 def _busy(kind: Any, left: Any, reason: Any) -> Busy | None:
     if kind not in KINDS or left is None or left <= 0:
         return None
-    why = bytes(reason).decode("utf-8", "replace") if reason is not None else ""
+    why = (sound_value(reason) or b"").decode("utf-8", "replace")
     return Busy(float(left), KINDS[kind], why)

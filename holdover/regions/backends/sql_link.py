@@ -6,23 +6,32 @@ driver: SQLAlchemy's own way costs a hit more than the database does.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.sql_seats import OwnSeats, Seats, SharedSeats, Wire
+from holdover.regions.backends.sql_connecting import within
+from holdover.regions.backends.sql_forks import ForkPause
+from holdover.regions.backends.sql_seats import (
+    HeldSeats,
+    OwnSeats,
+    Seats,
+    SharedSeats,
+    Wire,
+)
 from holdover.regions.backends.sql_statements import Statement
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.seats import Seat
 
 T = TypeVar("T")
 
 _MOST_TRIES = 10  # while the database undoes what is in the way of others
+_LOOK_EVERY = 1.0  # seconds between two looks at SQLite's file by those who only read
 
 Parameters = Sequence[Any]
 
@@ -52,14 +61,14 @@ class Link:
         # application's.
         self._pool = engine.pool.recreate()
         self._dialect = engine.dialect
+        self._path = drivers.path_of(engine.url)
         self._prepare = prepare
         self._is_prepared = False
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._seats: Seats = OwnSeats() if most is None else SharedSeats(most, timeout)
+        self._pause = ForkPause(self, timeout) if self.is_local else None
         renew_after_fork(self)
-        if self.is_local:
-            _close_before_fork.add(self)
 
     @property
     def is_local(self) -> bool:
@@ -69,6 +78,8 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections."""
         self._seats = self._seats.for_child()
+        if self.is_local:
+            self._pause = ForkPause(self, self._timeout)
         self._pool = self._pool.recreate()  # another thread may have held its lock
 
     def prepare(self) -> None:
@@ -85,6 +96,16 @@ class Link:
         """Close what is idle; whoever asks next opens a new connection."""
         self._seats.close_idle()
 
+    def hold(self, over: threading.Event, most: float) -> None:
+        """Let no further statement begin until *over*, or for *most* seconds."""
+        self._seats = HeldSeats(self._seats, over, most)
+        self._seats.close_idle()
+
+    def go_on(self) -> None:
+        """Be as before `hold`."""
+        if isinstance(self._seats, HeldSeats):
+            self._seats = self._seats.held
+
     # -- statements ------------------------------------------------------------
 
     def fetch(self, sql: str, parameters: Parameters) -> Any:
@@ -97,26 +118,27 @@ class Link:
             BackendError: The database could not answer.
         """
         wire = self._seats.take()
-        if wire is None:
-            self._seats.lose()
-            return self._fetch_slowly(sql, parameters)
+        if not isinstance(wire, Wire) or monotonic() > wire.due_at:
+            return self._fetch_slowly(sql, parameters, wire)
         try:
             wire.execute(sql, parameters)
             row = wire.fetchone()
         except BaseException as error:  # noqa: BLE001 - it is raised again
-            if not self._should_renew(wire, error):
+            if not self._should_renew(wire, wire, error):
                 self._fail(error)
         else:
             self._seats.give(wire)
             return row
-        return self._fetch_slowly(sql, parameters)
+        return self._fetch_slowly(sql, parameters, self._seats.take())
 
-    def _fetch_slowly(self, sql: str, parameters: Parameters) -> Any:
+    def _fetch_slowly(
+        self, sql: str, parameters: Parameters, taken: Wire | Seat | None
+    ) -> Any:
         def use(wire: Wire) -> Any:
             wire.execute(sql, parameters)
             return wire.fetchone()
 
-        return self.run(use, repeatable=True)
+        return self._run_with(taken, use, repeatable=True)
 
     def ask(self, statement: Statement, **given: Any) -> Any:
         """Run a query that gives at most one row, by names. See `fetch`."""
@@ -210,43 +232,69 @@ class Link:
         Raises:
             BackendError: It failed.
         """
+        return self._run_with(self._seats.take(), use, repeatable=repeatable)
+
+    def _run_with(
+        self,
+        taken: Wire | Seat | None,
+        use: Callable[[Wire], T],
+        *,
+        repeatable: bool,
+    ) -> T:
         for _ in range(_MOST_TRIES):
-            wire = self._seats.take()
-            was_kept = wire is not None
+            wire: Wire | None = None
             try:
-                if wire is not None and not repeatable:
-                    wire = self._alive(wire)
-                if wire is None:
-                    wire = self.opened()
+                wire = self._usable(taken, repeatable=repeatable)
                 result = use(wire)
             except BaseException as error:  # noqa: BLE001 - it is raised again
-                renewed = self._should_renew(wire, error) and repeatable and was_kept
+                may_renew = self._should_renew(taken, wire, error) and repeatable
+                renewed = may_renew and isinstance(taken, Wire)
                 if not renewed and not drivers.may_be_repeated(error):
                     self._fail(error)
             else:
                 self._seats.give(wire)
                 return result
+            taken = self._seats.take()
         raise BackendError(f"the database undid the statement {_MOST_TRIES} times")
 
     # -- connections -----------------------------------------------------------
 
-    def _alive(self, wire: Wire) -> Wire | None:
-        if not drivers.has_ended(self._dialect, wire.raw):
-            return wire
-        wire.close()
-        return None
+    def _usable(self, taken: Wire | Seat | None, *, repeatable: bool) -> Wire:
+        """Give an open connection: what was taken, unless it is known to have ended."""
+        if not isinstance(taken, Wire):
+            return self.opened(taken)
+        if self._has_moved(taken):
+            self._is_prepared = False  # as for a new database: it may be one
+        elif repeatable or not drivers.has_ended(self._dialect, taken.raw):
+            return taken
+        taken.close()
+        return self.opened(taken.seat)
 
-    def _should_renew(self, wire: Wire | None, error: BaseException) -> bool:
-        """Keep the connection if it is well; say whether another may do better."""
-        if wire is None:
-            self._seats.lose()
+    def _has_moved(self, wire: Wire) -> bool:
+        """Say whether the file that is open is no longer where others look for it.
+
+        SQLite goes on with one that was removed, alone with its old values.
+        """
+        if self._path is None:
             return False
-        if not drivers.is_broken(self._dialect, wire.raw, error):
+        wire.due_at = monotonic() + _LOOK_EVERY
+        return drivers.file_at(self._path) != wire.file
+
+    def _should_renew(
+        self, taken: Wire | Seat | None, wire: Wire | None, error: BaseException
+    ) -> bool:
+        """Keep the connection if it is well; say whether another may do better."""
+        if wire is not None and not drivers.is_broken(self._dialect, wire.raw, error):
             self._leave(wire)
             return False
-        wire.close()
-        self._seats.lose()
-        return isinstance(error, Exception) and not drivers.timed_out(error)
+        for one in (wire, taken):
+            if one is not None:
+                one.leave()
+        return (
+            wire is not None
+            and isinstance(error, Exception)
+            and not drivers.timed_out(error)
+        )
 
     def _leave(self, wire: Wire) -> None:
         if self.is_local and wire.raw.in_transaction:
@@ -258,30 +306,36 @@ class Link:
             raise error
         raise BackendError(f"asking the database: {error}") from error
 
-    def opened(self) -> Wire:
-        """Open a connection that is the caller's alone.
+    def opened(self, seat: Seat | None = None) -> Wire:
+        """Open a connection; without a *seat* it is the caller's alone.
 
         Raises:
             BackendError: It took too long.
             Exception: Whatever the driver raised.
         """
-        if self.is_local:
-            return self._open()
-        return _within(self._connect_timeout, self._open)
+        if self._pause is not None:
+            wire = self._pause.opening(self._open)
+        else:
+            wire = within(self._connect_timeout, self._open)
+        wire.seat = seat
+        return wire
 
     def _open(self) -> Wire:
         if not self._is_prepared:
             self._prepare(self._engine)
             self._is_prepared = True
+        file = drivers.file_at(self._path) if self._path else None
         held = self._pool.connect()
         raw: Any = held.dbapi_connection
         held.detach()
         try:
-            cursor = drivers.settle(self._dialect, raw, self._timeout)
+            wire = Wire(raw, drivers.settle(self._dialect, raw, self._timeout))
         except BaseException:
             raw.close()
             raise
-        return Wire(raw, cursor)
+        if self._path:
+            wire.file, wire.due_at = file, monotonic() + _LOOK_EVERY
+        return wire
 
 
 def _rowcount(cursor: Any) -> int:
@@ -290,49 +344,3 @@ def _rowcount(cursor: Any) -> int:
 
 def _only_row(cursor: Any) -> Any:
     return cursor.fetchone()
-
-
-class _Errand(threading.Thread):
-    """Opens a connection while somebody waits for it, or no longer."""
-
-    def __init__(self, make: Callable[[], Wire]) -> None:
-        super().__init__(name="holdover-connecting", daemon=True)
-        self._make = make
-        self.wire: Wire | None = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.wire = self._make()
-        except BaseException as error:  # noqa: BLE001 - the one who waits raises it
-            self.error = error
-
-
-def _within(seconds: float, make: Callable[[], Wire]) -> Wire:
-    """Make a connection; drivers count their patience in whole seconds, or not at all.
-
-    Raises:
-        BackendError: It took too long; once made, it is closed.
-    """
-    errand = _Errand(make)
-    errand.start()
-    errand.join(seconds)
-    if errand.error is not None:
-        raise errand.error
-    if errand.wire is None:
-        raise BackendError(f"no connection to the database within {seconds:g} s")
-    return errand.wire
-
-
-# SQLite's locks belong to a process and do not survive a fork, neither in the child nor
-# where the child closes what it has inherited.
-_close_before_fork: weakref.WeakSet[Link] = weakref.WeakSet()
-
-
-def _close_idle() -> None:
-    for link in list(_close_before_fork):
-        link.close_idle()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_close_idle)

@@ -17,6 +17,7 @@ _MOST_BYTES = 1 << 20
 _VALUE, _CLOCK, _LONG = b"=", b"@", b"#"  # what the names of rows begin with
 _LONGEST_NAME = 200  # bytes; every database can index a name of that length
 _LONGEST_REASON = 500  # bytes
+_MOST_TICK = 1 << 62  # millennia ahead, and still with room in the column
 _LONGEST_TTL = 1e12  # seconds; more is as good as endless
 
 KIND_NUMBERS = {LeaseKind.HELD: 1, LeaseKind.QUEUED: 2, LeaseKind.BACKING_OFF: 3}
@@ -71,6 +72,16 @@ def weight(stored: Stored) -> int:
     return len(stored) if isinstance(stored, bytes) else 0
 
 
+def sound_value(found: Any) -> bytes | None:
+    """Give what a column of bytes should hold; SQLite's hold anything."""
+    return bytes(found) if isinstance(found, bytes | bytearray | memoryview) else None
+
+
+def sound_tick(found: Any) -> int | None:
+    """Give what a clock's row should hold as its tick; None if it does not."""
+    return found if type(found) is int and 0 < found < _MOST_TICK else None
+
+
 def batches(
     items: Sequence[T], *, size: Callable[[T], int] = lambda _: 0
 ) -> Iterator[Sequence[T]]:
@@ -101,17 +112,20 @@ def clock_record(state: ClockState) -> bytes:
 
 def clock_state(tick: Any, record: Any) -> ClockState | None:
     """Read a clock; None if it is damaged."""
+    sound, text = sound_tick(tick), sound_value(record)
+    if sound is None or text is None:
+        return None
     try:
-        hard_floor, soft_floor, listed = json.loads(bytes(record))
+        hard_floor, soft_floor, listed = json.loads(text)
         marks = {
             Mark(Reach(Scope(scope), name), hard=hard is True): int(at)
             for scope, name, hard, at in listed
         }
         return ClockState(
-            tick=int(tick),
+            tick=sound,
             hard_floor=int(hard_floor),
             soft_floor=int(soft_floor),
             marks=marks,
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

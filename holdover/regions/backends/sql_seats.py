@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import threading
@@ -10,9 +11,20 @@ import weakref
 from typing import Any, Protocol
 
 from holdover.regions.errors import BackendError
+from holdover.regions.seats import Seat, seats
 
 _inherited: list[object] = []
 """A parent's connections, kept: closing them here could end them there."""
+
+
+class Use:
+    """Tells how long a connection concerns its database.
+
+    Attributes:
+        is_over: False from before it is opened until after it was closed.
+    """
+
+    is_over = False
 
 
 class Wire:
@@ -21,32 +33,63 @@ class Wire:
     Args:
         raw: The driver's connection.
         cursor: The driver's cursor.
+
+    Attributes:
+        use: Is over once it is closed.
+        seat: The right to be open, if there are few; whoever drops the connection
+            thereby gives it back.
+        file: What was found where SQLite's file is, just before it was opened.
+        due_at: When (monotonic) to look there again.
     """
 
-    __slots__ = ("__weakref__", "close", "cursor", "execute", "fetchone", "raw")
+    __slots__ = (
+        "__weakref__",
+        "close",
+        "cursor",
+        "due_at",
+        "execute",
+        "fetchone",
+        "file",
+        "raw",
+        "seat",
+        "use",
+    )
 
     def __init__(self, raw: Any, cursor: Any) -> None:
+        self.seat: Seat | None = None
+        self.due_at = math.inf
+        self.file: object = None
         self.raw = raw
         self.cursor = cursor
         self.execute = cursor.execute
         self.fetchone = cursor.fetchone
         # Not __del__, which might come after that of the connection, which complains.
-        self.close = weakref.finalize(self, _close, raw, os.getpid())
+        self.use = Use()
+        self.close = weakref.finalize(self, _close, raw, os.getpid(), self.use)
+
+    def leave(self) -> None:
+        """Close it, and make place for another."""
+        self.close()
+        if self.seat is not None:
+            self.seat.leave()
 
 
-def _close(raw: Any, pid: int) -> None:
+def _close(raw: Any, pid: int, use: Use) -> None:
     if pid != os.getpid():
         _inherited.append(raw)
         return
     with contextlib.suppress(Exception):  # it is not usable, whatever ails it
         raw.close()
+    use.is_over = True
 
 
 class Seats(Protocol):
     """What a link needs of them."""
 
-    def take(self) -> Wire | None:
-        """Take an idle connection; None is the right to open one.
+    def take(self) -> Wire | Seat | None:
+        """Take an idle connection, or the right to open one; None needs no right.
+
+        Whoever drops what he took gives up the right with it.
 
         Raises:
             BackendError: There is none, and no right to another.
@@ -54,9 +97,6 @@ class Seats(Protocol):
 
     def give(self, wire: Wire) -> None:
         """Give back what was taken, or opened in its place."""
-
-    def lose(self) -> None:
-        """Give back the right only: the connection is gone."""
 
     def close_idle(self) -> None:
         """Close what nobody uses right now."""
@@ -73,36 +113,24 @@ class _Own(threading.local):
     signal handler that asks the cache in the middle of one gets its own.
     """
 
-    def __init__(self, known: _Known) -> None:
-        self.wires: list[Wire] = []
-        known.add(threading.current_thread(), self.wires)
+    def __init__(self, known: weakref.WeakSet[_Place]) -> None:
+        self.place = _Place()
+        self.wires = self.place.wires
+        known.add(self.place)
 
 
-class _Known:
-    """Where each thread's connection lies."""
+class _Place:
+    """Where a thread's connection lies. Both end with the thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the dictionary
-        self._places: weakref.WeakKeyDictionary[threading.Thread, list[Wire]] = (
-            weakref.WeakKeyDictionary()
-        )
-
-    def add(self, thread: threading.Thread, wires: list[Wire]) -> None:
-        """Remember a thread's."""
-        with self._lock:
-            self._places[thread] = wires
-
-    def all(self) -> list[list[Wire]]:
-        """Give those of all threads."""
-        with self._lock:
-            return list(self._places.values())
+        self.wires: list[Wire] = []
 
 
 class OwnSeats:
     """A connection for every thread."""
 
     def __init__(self) -> None:
-        self._known = _Known()
+        self._known: weakref.WeakSet[_Place] = weakref.WeakSet()
         self._own = _Own(self._known)
 
     def take(self) -> Wire | None:
@@ -116,15 +144,12 @@ class OwnSeats:
         """See `Seats.give`."""
         self._own.wires.append(wire)
 
-    def lose(self) -> None:
-        """See `Seats.lose`."""
-
     def close_idle(self) -> None:
         """See `Seats.close_idle`."""
-        for wires in self._known.all():
-            while wires:
+        for place in list(self._known):
+            while place.wires:
                 try:
-                    wires.pop().close()
+                    place.wires.pop().close()
                 except IndexError:  # its thread was quicker
                     break
 
@@ -144,39 +169,81 @@ class SharedSeats:
     def __init__(self, most: int, wait: float) -> None:
         self._most = most
         self._wait = wait
-        self._free: queue.SimpleQueue[Wire | None] = queue.SimpleQueue()
-        for _ in range(most):
-            self._free.put(None)
+        # Rights, and idle connections with theirs, so that who waits gets either.
+        self._free: queue.SimpleQueue[Any] = seats(most)
+        # Each right knows its queue, so that the two would keep each other.
+        weakref.finalize(self, _empty, self._free)
 
-    def take(self) -> Wire | None:
+    def take(self) -> Wire | Seat:
         """See `Seats.take`."""
         try:
-            return self._free.get(timeout=self._wait)
+            taken: Wire | Seat = self._free.get(timeout=self._wait)
         except queue.Empty:
             raise BackendError(
                 f"no connection was free for {self._wait:g} s: "
                 f"max_connections is {self._most}"
             ) from None
+        return taken
 
     def give(self, wire: Wire) -> None:
         """See `Seats.give`."""
         self._free.put(wire)
 
-    def lose(self) -> None:
-        """See `Seats.lose`."""
-        self._free.put(None)
-
     def close_idle(self) -> None:
         """See `Seats.close_idle`."""
         for _ in range(self._most):
             try:
-                wire = self._free.get_nowait()
+                taken = self._free.get_nowait()
             except queue.Empty:
                 return
-            if wire is not None:
-                wire.close()
-            self._free.put(None)
+            if isinstance(taken, Wire):
+                taken.close()
+                taken = taken.seat
+            self._free.put(taken)
 
     def for_child(self) -> Seats:
         """See `Seats.for_child`."""
         return SharedSeats(self._most, self._wait)
+
+
+class HeldSeats:
+    """Seats that wait for a fork to be over.
+
+    Args:
+        held: The seats themselves.
+        over: Set once it is over.
+        most: Seconds to wait for that.
+    """
+
+    def __init__(self, held: Seats, over: threading.Event, most: float) -> None:
+        self.held = held
+        self._over = over
+        self._most = most
+
+    def take(self) -> Wire | Seat | None:
+        """See `Seats.take`."""
+        self._over.wait(self._most)
+        return self.held.take()
+
+    def give(self, wire: Wire) -> None:
+        """See `Seats.give`."""
+        self.held.give(wire)
+        self.held.close_idle()
+
+    def close_idle(self) -> None:
+        """See `Seats.close_idle`."""
+        self.held.close_idle()
+
+    def for_child(self) -> Seats:
+        """See `Seats.for_child`."""
+        return self.held.for_child()
+
+
+def _empty(free: queue.SimpleQueue[Any]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            taken = free.get_nowait()
+            if isinstance(taken, Wire):
+                taken.close()
+                taken = taken.seat
+            taken.free = None

@@ -101,6 +101,9 @@ class Statements:
         table: The table's name, quoted.
         notify: Whether what changes a value or a clock tells those who listen.
 
+    Attributes:
+        table: The same.
+
     Raises:
         ConfigurationError: Nobody knows how to talk to that database or driver.
     """
@@ -114,8 +117,8 @@ class Statements:
             raise ConfigurationError(unknown("parameter style", paramstyle, _SIGNS))
         self._flavor = FLAVORS[dialect]
         self._sign = _SIGNS[paramstyle]
-        self._table = table
         self._telling = f" {_TELLING}" if notify else ""
+        self.table = table
         self._many = lru_cache(maxsize=64)(self._built_for_many)
         self._make_values()
         self._make_leases()
@@ -220,6 +223,9 @@ class Statements:
             f"{begin} INTO {{t}} (id, envelope, fence) "
             f"VALUES (:clock, :record, :tick) {end}{self._telling}"
         )
+        self.lose_clock = make(
+            "DELETE FROM {t} WHERE id = :clock AND (fence = :before OR fence IS NULL)"
+        )
         self.move_clock = make(
             "UPDATE {t} SET fence = :tick, envelope = :record "
             f"WHERE id = :clock AND fence = :before{self._telling}"
@@ -274,7 +280,7 @@ class Statements:
     # -- small steps -----------------------------------------------------------
 
     def _make(self, words: str) -> Statement:
-        whole = words.format(t=self._table, now=self._flavor.now).strip()
+        whole = words.format(t=self.table, now=self._flavor.now).strip()
         names = tuple(_PARAMETER.findall(whole))
         return Statement(_PARAMETER.sub(lambda _: self._sign, whole), names)
 

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Double,
-    Float,
     Index,
     LargeBinary,
     MetaData,
@@ -19,7 +18,7 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.exc import DBAPIError, NoSuchTableError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from holdover.regions.errors import ConfigurationError
@@ -68,7 +67,7 @@ def _binary(length: int) -> Any:
 
 
 def ddl_of(table: Table, dialect: Any) -> str:
-    """Print the statements that make *table*."""
+    """Give the statements that make *table*."""
     made: list[DDLElement] = [CreateTable(table)]
     made += [CreateIndex(index) for index in table.indexes]
     parts = [str(one.compile(dialect=dialect)).strip() for one in made]
@@ -79,7 +78,8 @@ def ensure(connection: Connection, table: Table, *, create: bool) -> None:
     """See that the table is there and ours, making it if wished.
 
     Raises:
-        ConfigurationError: It is missing, or somebody else's; it is never altered.
+        ConfigurationError: It is missing and we may not make it, or it is somebody
+            else's; it is never altered.
     """
     if _columns_of(connection, table) is None:
         if not create:
@@ -88,54 +88,97 @@ def ensure(connection: Connection, table: Table, *, create: bool) -> None:
     _refuse_foreign(connection, table)
 
 
+def most_bytes(connection: Connection) -> int | None:
+    """Give how large a value the server takes; None if it does not say.
+
+    MariaDB and MySQL break the connection on what is larger.
+    """
+    if connection.dialect.name not in _MYSQL:
+        return None
+    with connection.begin():
+        packet = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
+    return max(_LEAST, int(packet) // 2 - _REST)  # the driver may write a byte as two
+
+
+_REST = 2048  # bytes of a statement, besides the value
+_LEAST = 1024
+
+
 def _create(connection: Connection, table: Table) -> None:
     try:
         with connection.begin():
             table.create(connection, checkfirst=False)
-    except DBAPIError:
-        if _columns_of(connection, table) is None:
+    except DBAPIError as error:
+        if _columns_of(connection, table) is not None:
+            return  # another process was quicker
+        if not _is_refusal(error):
             raise
-        # Another process was quicker.
+        raise ConfigurationError(
+            f"the table {table.fullname!r} could not be made: {error.orig}. Have these "
+            f"statements run by somebody who may:\n{ddl_of(table, connection.dialect)}"
+        ) from error
 
 
-def _columns_of(connection: Connection, table: Table) -> dict[str, Any] | None:
-    """Give the columns that the database has, with their types; None if no table."""
+def _is_refusal(error: DBAPIError) -> bool:
+    """Say whether it will be the same next time, as no right or no such schema is."""
+    arguments = getattr(error.orig, "args", None) or [None]
+    return isinstance(error, ProgrammingError) or arguments[0] in _MYSQL_DENIALS
+
+
+_MYSQL_DENIALS = (1044, 1049, 1142)
+
+
+def _columns_of(connection: Connection, table: Table) -> dict[str, str] | None:
+    """Give the columns that the database has, as a DDL has them; None if no table."""
     with connection.begin():
         try:
             found = inspect(connection).get_columns(table.name, schema=table.schema)
         except NoSuchTableError:
             return None
-    return {column["name"]: column["type"] for column in found} or None
+    spoken = connection.dialect
+    return {
+        one["name"]: _spelled(one["type"], spoken, nullable=one["nullable"])
+        for one in found
+    } or None
 
 
 def _refuse_foreign(connection: Connection, table: Table) -> None:
-    found = _columns_of(connection, table) or {}
+    has = _columns_of(connection, table) or {}
     with connection.begin():
-        key = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
-    wanted = {column.name: _holds(column.type) for column in table.columns}
-    has = {name: _holds(kind) for name, kind in found.items()}
-    if has != wanted or key.get("constrained_columns") != ["id"]:
-        shown = {**has, "primary key": key.get("constrained_columns")}
+        seen = inspect(connection)
+        key = seen.get_pk_constraint(table.name, schema=table.schema)
+        told = seen.get_table_options(table.name, schema=table.schema)
+    wanted = {
+        column.name: _spelled(column.type, connection.dialect, nullable=column.nullable)
+        for column in table.columns
+    }
+    engine = next((told[name] for name in _ENGINES if name in told), _ENGINE)
+    if has != wanted or key.get("constrained_columns") != ["id"] or engine != _ENGINE:
+        in_engine = "" if engine == _ENGINE else f", and the engine {engine}"
         raise ConfigurationError(
             f"the table {table.fullname!r} is not one of Holdover's, and is left as it "
-            f"is: it has {shown}, and {wanted} with the primary key ['id'] was wanted. "
-            "Name another one: table=..."
+            f"is: it has {has}, the primary key {key.get('constrained_columns')}"
+            f"{in_engine}; wanted were {wanted} and the primary key ['id']. Name "
+            "another one: table=..."
         )
 
 
-def _holds(kind: Any) -> str:
-    if isinstance(kind, Float):  # MySQL's are read back as decimal numbers
-        return "float"
-    try:
-        return str(kind.python_type.__name__)
-    except NotImplementedError:
-        return str(kind)
+_ENGINE = "InnoDB"  # of MariaDB and MySQL: the one that has transactions
+_ENGINES = ("mysql_engine", "mariadb_engine")
+
+
+def _spelled(kind: Any, dialect: Any, *, nullable: bool | None) -> str:
+    """Spell a type as a DDL does, without the width at which MySQL displays numbers."""
+    spelled = re.sub(r"INT\(\d+\)", "INT", str(kind.compile(dialect)))
+    return spelled if nullable else f"{spelled} NOT NULL"
 
 
 def _missing(connection: Connection, table: Table) -> str:
-    call = f"SqlBackend.ddl({str(connection.engine.url)!r}, table={table.fullname!r})"
+    url = connection.engine.url.render_as_string(hide_password=True)
+    kind = f"{connection.dialect.name}://"
     return (
-        f"there is no table {table.fullname!r} in {connection.engine.url!r}. Give "
-        "create_table=True, or have these statements run, which also "
-        f"{call} prints:\n{ddl_of(table, connection.dialect)}"
+        f"there is no table {table.fullname!r} in {url}. Give create_table=True, or "
+        "have these statements run, which holdover.regions.backends.sql also gives as "
+        f"SqlBackend.ddl({kind!r}, table={table.fullname!r}):\n"
+        f"{ddl_of(table, connection.dialect)}"
     )

@@ -21,6 +21,9 @@ class CallersConnection:
         dialect: The name of the backend's dialect.
         words_for: Gives the backend's statements, as a driver wants them.
 
+    Attributes:
+        words: What to say to it.
+
     Raises:
         InvalidArgument: It is something else, or another kind of database.
     """
@@ -35,7 +38,22 @@ class CallersConnection:
                 f"connection must be one to the backend's own {dialect} database, got "
                 f"one to {spoken.name}"
             )
-        self._words = words_for(spoken)
+        self.words = words_for(spoken)
+
+    def refuse_autocommit(self) -> None:
+        """See that there is a transaction.
+
+        Raises:
+            InvalidArgument: Each statement commits by itself.
+        """
+        level = self._connection.get_execution_options().get("isolation_level")
+        # Given to create_engine(); SQLAlchemy has no public way to ask for it.
+        at_first = getattr(self._connection.dialect, "_on_connect_isolation_level", "")
+        if (level or at_first) == "AUTOCOMMIT":
+            raise InvalidArgument(
+                "connection must be in a transaction, got one that commits each "
+                "statement by itself: invalidate after the change, without connection="
+            )
 
     def ask(self, statement: Statement, **given: Any) -> Any:
         """Give the first row, or None."""
@@ -58,14 +76,14 @@ class CallersConnection:
         """
         existed = False
         for one in sorted(ids):
-            row = self.ask(self._words.tick, clock=one)
+            row = self.ask(self.words.tick, clock=one)
             existed = existed or (row is not None and row[0] is not None)
-            self.change(self._words.bury, id=one)
+            self.change(self.words.bury, id=one)
         return existed
 
     def advance(self, clock: bytes, *, hard: bool, reaches: Sequence[Reach]) -> None:
         """Invalidate. The clock's row stays locked until the transaction ends."""
-        words = self._words
+        words = self.words
         query = words.locked_clock
         advance_clock(self, words, clock, hard=hard, reaches=reaches, query=query)
 

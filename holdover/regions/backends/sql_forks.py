@@ -1,0 +1,121 @@
+"""Forks of processes that use SQLite: only while none of its statements runs.
+
+SQLite keeps account of its locks in the process, and guards that with a mutex. What
+another thread holds at the moment of a fork, nobody ever gives back in the child: it
+would wait for ever, or take a ghost for a writer. The child's closing what it inherited
+would cost the parent its locks. So statements end first, and idle connections close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+from holdover.regions.backends.sql_seats import Use, Wire
+
+_POLL = 0.0005  # seconds between two looks whether the last statement has ended
+_LONGEST = 10.0  # seconds that a fork waits for another thread's
+
+
+class Holdable(Protocol):
+    """What opens connections and runs statements."""
+
+    def hold(self, over: threading.Event, most: float) -> None:
+        """Let no further statement begin until *over*, or for *most* seconds."""
+
+    def go_on(self) -> None:
+        """Be as before `hold`."""
+
+
+class ForkPause:
+    """Makes the forks of this process wait for the statements of one link.
+
+    Args:
+        link: Runs them.
+        most: Seconds that a fork waits at most.
+    """
+
+    def __init__(self, link: Holdable, most: float) -> None:
+        self._link = weakref.ref(link)
+        self._most = most
+        self._over = threading.Event()
+        self._over.set()
+        self._uses: weakref.WeakSet[Use] = weakref.WeakSet()
+        _pauses.add(self)
+
+    def opening(self, make: Callable[[], Wire]) -> Wire:
+        """Open a connection, once no fork is under way."""
+        opening = self._begun()
+        try:
+            wire = make()
+            self._uses.add(wire.use)
+        finally:
+            opening.is_over = True
+        return wire
+
+    def _begun(self) -> Use:
+        """Note a use, when no fork is under way."""
+        while True:
+            use = Use()
+            self._uses.add(use)
+            # Looked at after that; whoever begins a fork looks the other way round.
+            if self._over.is_set():
+                return use
+            use.is_over = True
+            if not self._over.wait(self._most):
+                return use  # a fork that does not end
+
+    def begin(self) -> None:
+        """Hold up new statements, and wait for those under way."""
+        link = self._link()
+        if link is None:
+            return
+        self._over.clear()
+        link.hold(self._over, 2 * self._most)
+        deadline = time.monotonic() + self._most
+        while not all(use.is_over for use in list(self._uses)):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_POLL)
+
+    def end(self) -> None:
+        """Let statements begin again."""
+        link = self._link()
+        if link is not None:
+            link.go_on()
+        self._over.set()
+
+
+_pauses: weakref.WeakSet[ForkPause] = weakref.WeakSet()
+_forking = threading.Lock()  # held from before a fork until after it
+
+
+def _before_fork() -> None:
+    _forking.acquire(timeout=_LONGEST)
+    for pause in list(_pauses):
+        pause.begin()
+
+
+def _after_in_parent() -> None:
+    for pause in list(_pauses):
+        pause.end()
+    with contextlib.suppress(RuntimeError):  # another fork did not end
+        _forking.release()
+
+
+def _after_in_child() -> None:
+    global _forking  # noqa: PLW0603 - nobody else is here who could hold it
+    _forking = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_in_parent,
+        after_in_child=_after_in_child,
+    )
