@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdover import errors, events
     from holdover.regions.backends.sql_commit import invalidate_after_commit
+    from holdover.regions.beat import install_in_beat
     from holdover.regions.claims import KeyLease
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
     from holdover.regions.lifetime import LeaseTerms, Lifetime, OrderTerms
+    from holdover.regions.mailing import MailTo
     from holdover.regions.outcomes import Delivery
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from holdover.regions.region import Region
     from holdover.regions.registry import Registry, make_region, registry
     from holdover.regions.returned import Cached
+    from holdover.regions.runs import Run
+    from holdover.regions.schedule import Schedule
+    from holdover.regions.scheduler import Scheduler
 
 __all__ = [
     "NO_VALUE",
@@ -45,17 +50,22 @@ __all__ = [
     "KeyLease",
     "LeaseTerms",
     "Lifetime",
+    "MailTo",
     "OrderContext",
     "OrderTerms",
     "Region",
     "Registry",
     "Report",
     "RqRunner",
+    "Run",
+    "Schedule",
+    "Scheduler",
     "ThreadRunner",
     "__version__",
     "allow_imports",
     "errors",
     "events",
+    "install_in_beat",
     "invalidate_after_commit",
     "make_region",
     "registry",
@@ -73,14 +83,19 @@ _HOMES = {
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
+    "MailTo": "holdover.regions.mailing",
     "OrderContext": "holdover.regions.contexts",
     "OrderTerms": "holdover.regions.lifetime",
     "Region": "holdover.regions.region",
-    "Report": "holdover.regions.refresh.base",
     "Registry": "holdover.regions.registry",
+    "Report": "holdover.regions.refresh.base",
     "RqRunner": "holdover.regions.refresh.rq",
+    "Run": "holdover.regions.runs",
+    "Schedule": "holdover.regions.schedule",
+    "Scheduler": "holdover.regions.scheduler",
     "ThreadRunner": "holdover.regions.refresh.thread",
     "allow_imports": "holdover.regions.importing",
+    "install_in_beat": "holdover.regions.beat",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",
     "make_region": "holdover.regions.registry",
     "registry": "holdover.regions.registry",

@@ -168,6 +168,28 @@ def test_the_policies_code_runs():
     assert names["told"].reachable
 
 
+def test_the_schedules_code_runs():
+    """The page on schedules, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "schedules.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    names = {"__name__": "schedules_page"}
+    exec(re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE), names)
+    assert ["time", "tidy"] == list(names["caches"]["shop"].schedules)
+
+
+def test_the_schedules_file_is_read(tmp_path):
+    """The page's ini file configures a region and declares its schedules."""
+    text = (ROOT / "docs" / "schedules.rst").read_text()
+    [block] = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    path = tmp_path / "shop.ini"
+    file = re.sub(r"^    ", "", block, flags=re.MULTILINE)
+    path.write_text(file.replace("/var/cache", str(tmp_path)))
+    caches = Registry()
+    caches.configure_from_ini(path)
+    caches.schedule_from_ini(path)
+    assert ["time", "tidy"] == list(caches["shop"].schedules)
+
+
 def test_links_lead_somewhere():
     """Every file that a document links to is there."""
     for document in [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")]:

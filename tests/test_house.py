@@ -29,6 +29,8 @@ LAYERS = {
         "regions.config",
         "regions.spelling",
         "regions.beaker",
+        "regions.schedule_config",
+        "regions.beat",
     },
     "hall": {
         "regions.region",
@@ -58,6 +60,11 @@ LAYERS = {
         "regions.making",
         "regions.worker",
         "regions.within",
+        "regions.schedule",
+        "regions.recording",
+        "regions.scheduled",
+        "regions.scheduling",
+        "regions.scheduler",
     },
     "mechanics": {
         "regions.calls",
@@ -99,6 +106,10 @@ LAYERS = {
         "regions.backends.host_files",
         "regions.backends.host_locks",
         "regions.backends.host_records",
+        "regions.slotbook",
+        "regions.histories",
+        "regions.commands",
+        "regions.mailing",
     },
     "ports": {
         "regions.backends.base",
@@ -125,6 +136,10 @@ LAYERS = {
         "regions.timesource",
         "regions.ticks",
         "regions.returned",
+        "regions.due",
+        "regions.due_cron",
+        "regions.progress",
+        "regions.runs",
     },
 }
 ORDER = list(LAYERS)
@@ -161,7 +176,7 @@ PUBLIC = {"", "errors", "events", "testing", "_version"}
 OPTIONAL = [
     "celery", "kombu", "rq", "redis", "pymemcache", "pylibmc", "sqlalchemy", "django",
     "webob", "click", "rich", "matplotlib", "waitress", "msgspec", "dogpile",
-    "hypothesis", "pytest",
+    "hypothesis", "pytest", "cronsim",
 ]  # fmt: skip
 
 

@@ -89,6 +89,10 @@ class Settings:
         near_ttl: Seconds for which a value that was read from the backend is served
             from this process without asking again; None means that it always is asked.
         near_entries: How many values are kept so at most.
+        history_backend: Where the last runs of schedules are kept: the name of a
+            backend, its URL, or a backend. None means beside the values, if nothing is
+            evicted there.
+        history_codec: How they are kept there, as *codec*; None means as values are.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -111,6 +115,8 @@ class Settings:
     unsigned_pickle: bool = False
     near_ttl: float | None = None
     near_entries: int = DEFAULT_NEAR_ENTRIES
+    history_backend: str | Backend | None = field(default=None, repr=False)
+    history_codec: str | Codec | None = None
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -129,6 +135,12 @@ class Settings:
         near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
         object.__setattr__(self, "near_ttl", near_ttl)
         positive({"near_entries": self.near_entries}, "near_entries", 1)
+        given: object = self.history_backend
+        if given is not None and not isinstance(given, str | Backend):
+            raise ConfigurationError(
+                "history_backend must be a name, a URL or one of Holdover's backends, "
+                f"got a {type(given).__qualname__}"
+            )
         Keyring.of(self.secret)
         Compression.of(self.compress)
         schema_of(self.schema)

@@ -92,6 +92,20 @@ def read_ini(path: str | os.PathLike[str], section: str, prefix: str | None) -> 
         ConfigurationError: The file cannot be read, has no such section, or a line or
             a key of it is wrong.
     """
+    parser = parse_ini(path)
+    if section not in parser:
+        said = unknown("section", section, parser.sections())
+        raise ConfigurationError(f"{path}: {said}")
+    with saying(f"{path}, [{section}]"):
+        return _read_section(parser, section, prefix)
+
+
+def parse_ini(path: str | os.PathLike[str]) -> configparser.ConfigParser:
+    """Read an ini file as it stands.
+
+    Raises:
+        ConfigurationError: It cannot be read, or a line of it is wrong.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign] # names are kept
     try:
@@ -101,11 +115,7 @@ def read_ini(path: str | os.PathLike[str], section: str, prefix: str | None) -> 
     except configparser.Error as error:
         # Their messages show the lines, in which there may be passwords.
         raise ConfigurationError(f"{path}{_trouble(error)}") from None
-    if section not in parser:
-        said = unknown("section", section, parser.sections())
-        raise ConfigurationError(f"{path}: {said}")
-    with saying(f"{path}, [{section}]"):
-        return _read_section(parser, section, prefix)
+    return parser
 
 
 def _read_section(

@@ -57,6 +57,7 @@ class ConfiguredRegion(Configurable):
     """The part of a region that is about its own making. See `Region`."""
 
     defaults: ClassVar[Defaults] = Defaults()
+    _told_of_pickle = False
 
     def __init__(
         self,
@@ -88,7 +89,6 @@ class ConfiguredRegion(Configurable):
         self._makes_keys_itself = function_key_generator is None and modern
         self._prefix = region_prefix(name) if modern else ""
         self._fit: Callable[[str], str] = bounded if modern else str
-        self._told_of_pickle = False
         super().__init__(
             name,
             function_key_generator or dogpile_key_generator,

@@ -54,6 +54,11 @@ class Errand(Generic[T]):
             self._left = not self._done.is_open
             return not self._left
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over."""
+        return self._done.is_open
+
     def outcome(self) -> T:
         """Give what came of it, once it is done.
 

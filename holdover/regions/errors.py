@@ -14,6 +14,7 @@ from dogpile.cache import exception as dogpile
 
 __all__ = [
     "BackendError",
+    "CommandFailed",
     "ConfigurationError",
     "CreatorBackoff",
     "CreatorFailure",
@@ -34,6 +35,7 @@ __all__ = [
     "UnimportableFunction",
     "UnkeyableArgument",
     "UnknownName",
+    "UnknownSchedule",
     "UnregisteredFunction",
     "UnsignedPickleWarning",
     "ValueTooLarge",
@@ -131,6 +133,22 @@ class CreatorBackoff(HoldoverError):
 
 class CreatorFailure(HoldoverError):
     """What a creator raised, maybe in another process: its cause, in words."""
+
+
+class UnknownSchedule(HoldoverError, LookupError):
+    """No schedule of that name was declared for the region in this process."""
+
+
+class CommandFailed(HoldoverError):
+    """A scheduled command could not be started, took too long, or said so itself.
+
+    Attributes:
+        output: The end of what it said.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 class LeaseTimeout(HoldoverError, TimeoutError):

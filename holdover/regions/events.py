@@ -24,6 +24,8 @@ __all__ = [
     "PushLost",
     "QueueBehind",
     "Refreshed",
+    "RunEnded",
+    "RunFailed",
     "StaleServed",
     "TierDropped",
     "Uncacheable",
@@ -102,6 +104,19 @@ class Refreshed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Event):
+    """A run of a schedule has ended well; the key is the schedule's name.
+
+    Attributes:
+        slot_at: The due time that it was for (wall clock).
+        cost: Seconds that it took.
+    """
+
+    slot_at: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Event):
     """Something went wrong that no caller was told of.
 
@@ -150,6 +165,10 @@ class OrderPostponed(Problem):
 
 class QueueBehind(Problem):
     """An order has waited too long in a queue, so that this process refreshes."""
+
+
+class RunFailed(Problem):
+    """A run of a schedule has failed; the key is the schedule's name."""
 
 
 class TierDropped(Problem):

@@ -65,15 +65,20 @@ CODECS = {
     "json": Plugin("holdover.regions.codecs:JsonCodec"),
     "msgpack": Plugin("holdover.regions.codecs_msgpack:MsgpackCodec", "msgpack"),
 }
+SCHEDULES = {
+    "cron": Plugin("holdover.regions.due_cron:Cron", "schedules"),
+    "beat": Plugin("holdover.regions.refresh.celery_beat:install", "celery"),
+}
 _BUILT_IN: dict[str, Mapping[str, Plugin]] = {
     "backend": BACKENDS,
     "runner": RUNNERS,
     "codec": CODECS,
+    "schedule": SCHEDULES,
 }
 
 
 def load(kind: str, name: str, *, also_known: Iterable[str] = ()) -> Any:
-    """Load the *kind* ("backend", "runner" or "codec") that goes by *name*.
+    """Load the *kind* ("backend", "runner", "codec", "schedule") that goes by *name*.
 
     Other distributions offer theirs by the entry point groups ``holdover.backends``,
     ``holdover.runners`` and ``holdover.codecs``; a built-in name cannot be taken over.

@@ -9,7 +9,6 @@ from dogpile.cache.api import NO_VALUE, CachedValue
 
 from holdover.regions import events
 from holdover.regions.calls import Call
-from holdover.regions.decorating import DecoratingRegion
 from holdover.regions.errors import (
     InvalidArgument,
 )
@@ -19,11 +18,12 @@ from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery
 from holdover.regions.refresh.base import Origin, Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
+from holdover.regions.scheduling import SchedulingRegion
 
 T = TypeVar("T")
 
 
-class Region(DecoratingRegion):
+class Region(SchedulingRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it

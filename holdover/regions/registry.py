@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
 from holdover.regions.config import (
     OWN_SECTION,
     configure_all,
+    parse_ini,
     read_env,
     read_ini,
     read_nested,
@@ -17,6 +18,8 @@ from holdover.regions.config import (
 from holdover.regions.errors import ConfigurationError, InvalidArgument, unknown
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
+from holdover.regions.schedule import Schedule
+from holdover.regions.schedule_config import from_sections, read_schedules
 from holdover.regions.spelling import read_flat
 
 
@@ -150,6 +153,56 @@ class Registry:
         """
         variables = os.environ if environ is None else environ
         configure_all(read_env(variables, prefix, self), self.region)
+
+    def schedule_from_config(
+        self, schedules: Iterable[Mapping[str, Any]], region: str | None = None
+    ) -> None:
+        """Declare schedules, as `Region.schedule` does, with a list of mappings.
+
+        ::
+
+            caches.schedule_from_config([
+                {"region": "prices", "function": "shop.prices.fetch", "every": 15},
+                {"region": "prices", "name": "tidy", "command": ["tidy", "--all"],
+                 "cron": "0 3 * * *", "timezone": "Europe/Zurich"},
+            ])
+
+        Args:
+            schedules: The options of `Region.schedule`, with the ``region``'s name, and
+                with a ``function`` that is given as it is or by its dotted path, which
+                is imported now. ``frequency`` and ``max_saved`` are other names for
+                ``every``, by default 300 seconds here, and ``history``.
+            region: The region of those that name none.
+
+        Raises:
+            ConfigurationError: One of them is wrong, or its name is taken. None of
+                them is declared.
+        """
+        self._declare(read_schedules(schedules, region))
+
+    def schedule_from_ini(self, path: str | os.PathLike[str]) -> None:
+        """Do as `schedule_from_config` with the sections ``[schedule:NAME]`` of a file.
+
+        Args:
+            path: The file, in UTF-8. ``args`` and ``kwargs`` are JSON in it, and so is
+                a ``command`` that begins with a bracket.
+
+        Raises:
+            ConfigurationError: It cannot be read; or see `schedule_from_config`.
+        """
+        listed = from_sections(parse_ini(path), path)
+        self._declare(read_schedules(listed, None))
+
+    def _declare(self, schedules: Iterable[tuple[str, Schedule]]) -> None:
+        """Add schedules to their regions: all, or none."""
+        wanted: dict[str, list[Schedule]] = {}
+        for name, schedule in schedules:
+            wanted.setdefault(name, []).append(schedule)
+        regions = {name: self.region(name) for name in wanted}
+        for name, region in regions.items():
+            region.check_new_schedules(wanted[name])
+        for name, region in regions.items():
+            region.add_schedules(wanted[name])
 
 
 registry = Registry()

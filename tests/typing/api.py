@@ -18,6 +18,9 @@ from holdover import (
     Inspection,
     Lifetime,
     Region,
+    Run,
+    Schedule,
+    Scheduler,
     allow_imports,
 )
 from holdover import make_region as make
@@ -243,3 +246,19 @@ lease = region.lease("key")
 if lease is not None:
     with lease:
         assert_type(lease.commit(5), bool)
+
+# -- schedules -----------------------------------------------------------------
+
+
+def mend(run: Run) -> None:
+    """Hear of a failed run."""
+    assert_type(run.error, str)
+
+
+assert_type(region.schedule(price, every=timedelta(minutes=5), args=[1]), Schedule)
+region.schedule(command=["date"], cron="0 3 * * *", on_error=mend, name="date")
+region.schedule(price, every="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+region.schedule(price, evry=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+assert_type(region.history("date"), list[Run])
+assert_type(Scheduler(region, threads=2).run_once(), list[Run])
+Scheduler([region, make("other")]).start()

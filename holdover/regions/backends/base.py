@@ -212,6 +212,15 @@ class Backend(CacheBackend):
             How many entries were removed.
         """
 
+    def lasting(self) -> Backend | None:
+        """Give a backend of the same reach from which nothing is evicted.
+
+        Returns:
+            It may be this one; None if there is none, as by default for all that are
+            bounded.
+        """
+        return self if self.capabilities.bounded_by == ("nothing",) else None
+
     def is_locked(self, key: str) -> bool:
         """Say whether *key* is being created, or is about to be."""
         busy = self.leased(key)

@@ -55,6 +55,8 @@ from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_BYTES = 1 << 30
+_NO_BOUND = 1 << 62
+_LASTING = "lasting"
 
 
 class FileBackend(DefaultSerialization, Backend):
@@ -243,6 +245,11 @@ class FileBackend(DefaultSerialization, Backend):
         return self._clocks.advance(region, hard=hard, reaches=reaches)
 
     # -- housekeeping ----------------------------------------------------------
+
+    def lasting(self) -> Backend:
+        """See `Backend.lasting`. A directory of its own, within this one."""
+        kept = {"path": f"{self._root}/{_LASTING}", "max_bytes": _NO_BOUND}
+        return FileBackend({**kept, "time_source": self._time})
 
     def purge(self) -> int:
         """See `Backend.purge`. Files that a killed process left unfinished go too."""

@@ -31,6 +31,7 @@ from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
 DEFAULT_MAX_ENTRIES = 10_000
+_NO_BOUND = 1 << 62
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class MemoryBackend(Backend):
         self._by_key = self._slots.by_key  # for readers, who need no lock
         self._leases: dict[str, _Holding] = {}
         self._clocks: dict[str, ClockState] = {}
+        self._lasting: MemoryBackend | None = None
         self._lock = threading.Lock()  # guards changes of all of them
         renew_after_fork(self)
 
@@ -226,6 +228,14 @@ class MemoryBackend(Backend):
         return state
 
     # -- housekeeping ----------------------------------------------------------
+
+    def lasting(self) -> Backend:
+        """See `Backend.lasting`. As lasting as the process, and out of its way."""
+        with self._lock:
+            if self._lasting is None:
+                kept = {"max_entries": _NO_BOUND, "time_source": self._time}
+                self._lasting = MemoryBackend(kept)
+            return self._lasting
 
     def purge(self) -> int:
         """See `Backend.purge`. Lapsed leases that nobody came back for go too."""

@@ -1,4 +1,4 @@
-"""The `holdover` command."""
+"""`holdover demo`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-try:
-    import click
-except ModuleNotFoundError:
-    raise SystemExit(
-        "holdover: the command line needs: pip install 'holdover[cli]'"
-    ) from None
-
-from holdover._version import __version__
+import click
 
 _DEMO_NEEDS = ("celery", "matplotlib", "rich", "waitress")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="holdover")
-def main() -> None:
-    """Serve the value you have while one worker makes the next one."""
-
-
-@main.command()
+@click.command()
 @click.option("--quick", is_flag=True, help="Take at most 20 s instead of 60.")
 @click.option(
     "--output",

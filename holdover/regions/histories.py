@@ -1,0 +1,160 @@
+"""The last runs of schedules, in a store of their own.
+
+Per schedule an index tells of the runs, newest first; each value lies under a key of
+its own, so that reading the newest does not read them all. The newest good value stays
+however many failures follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dogpile.cache.api import NO_VALUE
+
+from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
+from holdover.regions.freshness import Freshness
+from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import Found
+from holdover.regions.runs import Failure, Run
+from holdover.regions.tier import Tier
+
+_KEPT = Lifetime(expiration_time=None)
+_SWAPS = 100  # tries against others who note a run of the same schedule
+_TOLD = ("slot_at", "begun_at", "duration", "error", "details")
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What an index tells of one run.
+
+    Attributes:
+        number: By which its value is found.
+        has_value: Whether it has one.
+        told: All else, as JSON values.
+    """
+
+    number: int
+    has_value: bool
+    told: dict[str, Any]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it has not failed, and there is a value."""
+        return self.has_value and not self.told["error"]
+
+
+class History:
+    """The last runs of one region's schedules.
+
+    Args:
+        tier: Where they are kept.
+        region: The region's name, for what is given back.
+    """
+
+    def __init__(self, tier: Tier, region: str) -> None:
+        self._tier = tier
+        self._region = region
+
+    def add(self, key: str, run: Run, keep: int) -> Run:
+        """Note a run, and forget what is beyond the last *keep*.
+
+        Args:
+            key: The schedule's.
+            run: The run.
+            keep: How many are kept.
+
+        Returns:
+            The run as it was kept: a value that cannot be is a failure.
+
+        Raises:
+            BackendError: The store cannot be reached, or refused the run.
+        """
+        clock = self._tier.tick()
+        for _ in range(_SWAPS):
+            found, noted = self._index(key)
+            number = noted[0].number + 1 if noted else 1
+            run = self._keep_value(f"{key}:{number}", run, clock)
+            told = {name: getattr(run, name) for name in _TOLD}
+            newest = _Noted(number, run.has_value, told)
+            kept = _kept([newest, *noted], keep)
+            plain = [[one.number, one.has_value, one.told] for one in kept]
+            entry = self._tier.entry(plain, _KEPT, clock=clock)
+            if self._tier.swap(key, found.entry, entry):
+                gone = {one.number for one in noted} - {one.number for one in kept}
+                self._tier.remove_multi([f"{key}:{number}" for number in gone])
+                return run
+        raise BackendError("the history kept changing")
+
+    def _keep_value(self, key: str, run: Run, clock: int) -> Run:
+        """Store a run's value, before anybody can read of it."""
+        if not run.has_value:
+            return run
+        entry = self._tier.entry(run.value, _KEPT, clock=clock)
+        try:
+            self._tier.store(key, entry, strict=True)
+        except (UncacheableValue, ValueTooLarge) as error:
+            failure = Failure.of(error)
+            return replace(
+                run, value=NO_VALUE, error=failure.error, details=failure.details
+            )
+        return run
+
+    def newest_value(self, key: str) -> Any:
+        """Give the newest good value; ``NO_VALUE`` if there is none.
+
+        Raises:
+            BackendError: The store cannot be reached.
+        """
+        _, noted = self._index(key)
+        good = next((one for one in noted if one.is_good), None)
+        return NO_VALUE if good is None else self._values(key, [good])[0]
+
+    def runs(self, key: str, name: str) -> list[Run]:
+        """Give the runs that are kept, newest first.
+
+        Raises:
+            BackendError: The store cannot be reached.
+        """
+        _, noted = self._index(key)
+        values = self._values(key, noted)
+        return [
+            Run(region=self._region, name=name, value=value, **one.told)
+            for one, value in zip(noted, values, strict=True)
+        ]
+
+    def _index(self, key: str) -> tuple[Found, list[_Noted]]:
+        found = self._tier.look(key, _KEPT, strict=True)
+        if found.freshness is Freshness.GONE:
+            return found, []
+        return found, _read(found.entry.value)
+
+    def _values(self, key: str, noted: Sequence[_Noted]) -> list[Any]:
+        """Read the values of runs, in their order; ``NO_VALUE`` where there is none."""
+        keys = {one.number: f"{key}:{one.number}" for one in noted if one.has_value}
+        found = self._tier.look_multi(list(keys.values()), _KEPT, strict=True)
+        held = {
+            number: one.entry.value
+            for number, one in zip(keys, found, strict=True)
+            if one.freshness is not Freshness.GONE
+        }
+        return [held.get(one.number, NO_VALUE) for one in noted]
+
+
+def _read(held: object) -> list[_Noted]:
+    """Read an index; one of another release, or no index at all, tells of no runs."""
+    try:
+        noted = [_Noted(*one) for one in held]  # type: ignore[attr-defined]
+        known = all(one.told.keys() == set(_TOLD) for one in noted)
+    except (TypeError, AttributeError):
+        return []
+    return noted if known else []
+
+
+def _kept(noted: Sequence[_Noted], keep: int) -> list[_Noted]:
+    """Choose what is kept: the last few, and the newest good one whatever its age."""
+    last = list(noted[:keep])
+    if any(one.is_good for one in last):
+        return last
+    return [*last, *(one for one in noted[keep:] if one.is_good)][: keep + 1]

@@ -1,0 +1,67 @@
+"""One run of a schedule, as it is kept and told of."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import Any, Self
+
+from dogpile.cache.api import NO_VALUE
+
+_LONGEST_ERROR = 500  # characters
+_LONGEST_TRACEBACK = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a schedule. Instants are of the wall clock, all in seconds.
+
+    Attributes:
+        region: Name of the region.
+        name: Name of the schedule.
+        slot_at: The due time that it was for.
+        begun_at: When it began.
+        duration: Seconds that it took.
+        value: What it returned; ``NO_VALUE`` if it failed, or is a job without one.
+        error: Why it failed, in one line; "" if it did not.
+        details: The traceback, or the end of a command's output.
+    """
+
+    region: str
+    name: str
+    slot_at: float
+    begun_at: float
+    duration: float
+    value: Any = NO_VALUE
+    error: str = ""
+    details: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed."""
+        return bool(self.error)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value."""
+        return self.value is not NO_VALUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong, in words that fit into a record.
+
+    Attributes:
+        error: One line, never empty.
+        details: More of it.
+    """
+
+    error: str
+    details: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Describe an exception."""
+        line = " ".join("".join(traceback.format_exception_only(error)).split())
+        details = "".join(traceback.format_exception(error))
+        return cls(error=line[:_LONGEST_ERROR], details=details[-_LONGEST_TRACEBACK:])

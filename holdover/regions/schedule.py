@@ -1,0 +1,197 @@
+"""What is to be run when: one schedule, as checked values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict, cast
+
+from holdover.regions import plugins
+from holdover.regions.codecs import refuse_lazy_function
+from holdover.regions.commands import Command
+from holdover.regions.due import Due, Every, Later, share
+from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.keys import name_of
+from holdover.regions.lifetime import seconds
+from holdover.regions.mailing import MailTo
+from holdover.regions.runs import Run
+
+log = logging.getLogger("holdover")
+
+DEFAULT_HISTORY = 10
+DEFAULT_MAX_RUNTIME = 3600.0
+_LONGEST_NAME = 200
+_LONGEST_RUNTIME = 7 * 86_400.0
+
+OnError = Callable[[Run], object]
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """The options of `Region.schedule`, for type checkers."""
+
+    every: float | timedelta | None
+    cron: str | None
+    timezone: str
+    name: str | None
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    history: int
+    jitter: float | timedelta
+    on_error: str | OnError | None
+    max_runtime: float | timedelta
+    value: bool
+    command: str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What is to be run when; see `Region.schedule`.
+
+    Attributes:
+        name: Its name, of which a region has one only.
+        due: When it is due.
+        function: What is run; None if it is a command.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        command: The program that is run.
+        history: How many runs are kept.
+        max_runtime: Seconds after which a run counts as failed.
+        on_error: Called with each run that fails.
+        has_value: Whether it is run for its value.
+    """
+
+    name: str
+    due: Due
+    function: Callable[..., Any] | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any]
+    command: Command | None = None
+    history: int = DEFAULT_HISTORY
+    max_runtime: float = DEFAULT_MAX_RUNTIME
+    on_error: OnError | None = None
+    has_value: bool = True
+
+    def report(self, run: Run) -> None:
+        """Tell of a run that has failed; nothing is raised."""
+        if self.on_error is None:
+            return
+        try:
+            self.on_error(run)
+        except Exception:  # the run has failed already; that is what counts
+            log.exception("on_error of the schedule %r failed", self.name)
+
+
+def read_schedule(
+    function: Callable[..., Any] | None, given: Mapping[str, Any]
+) -> Schedule:
+    """Check what a user wrote for a schedule.
+
+    Raises:
+        ConfigurationError: Something is wrong; the message says what.
+        LazyValue: The function's values could be read only once.
+        MissingDependency: ``cron`` needs a library that is not installed.
+    """
+    known = ScheduleOptions.__annotations__
+    for option in given:
+        if option not in known:
+            raise ConfigurationError(unknown("option of a schedule", option, known))
+    command = given.get("command")
+    if (function is None) == (command is None):
+        raise ConfigurationError("a schedule needs either a function or a command=")
+    if function is not None:
+        _check_function(function)
+    name = _name(function, given.get("name"))
+    args, kwargs = given.get("args", ()), given.get("kwargs", {})
+    _check_arguments(args, kwargs, of_command=command is not None)
+    return Schedule(
+        name=name,
+        due=_due(name, given),
+        function=function,
+        args=tuple(args),
+        kwargs=dict(kwargs),
+        command=None if command is None else Command.of(command),
+        history=_count(given.get("history", DEFAULT_HISTORY)),
+        max_runtime=_max_runtime(given.get("max_runtime", DEFAULT_MAX_RUNTIME)),
+        on_error=_on_error(given.get("on_error")),
+        has_value=_truth(given.get("value", True)),
+    )
+
+
+def _check_function(function: object) -> None:
+    if not callable(function):
+        raise ConfigurationError(
+            f"a schedule's function must be callable, got {function!r:.80}"
+        )
+    refuse_lazy_function(function)
+
+
+def _name(function: Callable[..., Any] | None, given: object) -> str:
+    name = given if function is None or given is not None else name_of(function)
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        raise ConfigurationError(
+            f"a schedule needs a name= of 1 to {_LONGEST_NAME} characters, "
+            f"got {name!r:.80}"
+        )
+    return name
+
+
+def _check_arguments(args: object, kwargs: object, *, of_command: bool) -> None:
+    if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+        raise ConfigurationError(f"args must be a list, got {args!r:.80}")
+    if not isinstance(kwargs, Mapping):
+        raise ConfigurationError(f"kwargs must be a mapping, got {kwargs!r:.80}")
+    if of_command and (args or kwargs):
+        raise ConfigurationError("a command's arguments are given in command=[...]")
+
+
+def _due(name: str, given: Mapping[str, Any]) -> Due:
+    every, cron = given.get("every"), given.get("cron")
+    if (every is None) == (cron is None):
+        raise ConfigurationError("a schedule needs either every= or cron=")
+    due: Due
+    if cron is not None:
+        due = cast("Due", plugins.load("schedule", "cron")(cron, _timezone(given)))
+    elif "timezone" in given:
+        raise ConfigurationError("timezone= belongs to cron=, and every= has none")
+    else:
+        due = Every(cast("float", every))
+    jitter = seconds(given.get("jitter", 0.0), "jitter", zero=True)
+    if isinstance(due, Every) and jitter >= due.span:
+        raise ConfigurationError(
+            f"jitter must be less than every={due.span:g} s, got {jitter:g} s"
+        )
+    return Later(due, jitter * share(name)) if jitter else due
+
+
+def _timezone(given: Mapping[str, Any]) -> Any:
+    return given.get("timezone", "UTC")
+
+
+def _count(history: object) -> int:
+    if isinstance(history, bool) or not isinstance(history, int) or history < 1:
+        raise ConfigurationError(f"history must be an int above 0, got {history!r:.80}")
+    return history
+
+
+def _max_runtime(given: object) -> float:
+    span = seconds(given, "max_runtime")
+    if span > _LONGEST_RUNTIME:
+        raise ConfigurationError(
+            f"max_runtime must be at most {_LONGEST_RUNTIME:g} seconds (7 days), "
+            f"got {span:g}"
+        )
+    return span
+
+
+def _on_error(given: object) -> OnError | None:
+    if given is None or callable(given):
+        return given
+    return MailTo.of(given if isinstance(given, str) else repr(given))
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"value must be True or False, got {value!r:.80}")
+    return value

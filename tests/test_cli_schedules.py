@@ -1,0 +1,207 @@
+"""``holdover run`` and ``holdover schedule``, as an operator uses them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from waiting import wait_until
+
+from holdover import make_region
+from holdover.cli import main
+
+PROGRAM = Path(sys.executable).with_name("holdover")
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def environ(tmp_path):
+    """The environment of the application's processes."""
+    return {**os.environ, "CLOCKWORK_FOLDER": str(tmp_path), "PYTHONPATH": str(HERE)}
+
+
+@pytest.fixture
+def holdover(environ, tmp_path):
+    """Run a command to its end; give what came of it."""
+
+    def run(*words, app=("-A", "clockwork"), **more):
+        return subprocess.run(
+            [PROGRAM, *app, *words],
+            env=environ | more,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(environ, tmp_path):
+    """Start a command, and see that it has ended in the end."""
+    started = []
+
+    def begin(*words, **more):
+        process = subprocess.Popen(
+            [PROGRAM, "-A", "clockwork", *words],
+            env=environ | more,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def notes(folder, name):
+    """Read what runs have noted: process and time."""
+    path = folder / name
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def slots_run(folder, region_name, name):
+    """Read the slots that were run, from the history that the processes left."""
+    region = make_region(region_name)
+    region.configure("holdover.file", 60, {"path": str(folder / "cache")})
+    region.schedule(int, every=60, name=name)
+    return [run.slot_at for run in region.history(name) if not run.has_failed]
+
+
+class TestOnce:
+    def test_what_is_due_is_run(self, holdover, tmp_path):
+        """It ends when all that was due has ended; a failed run is its exit code."""
+        done = holdover("run", "--once", "work", "at night")
+        assert (0, "") == (done.returncode, done.stderr)
+        assert done.stdout.startswith("here/work  ")
+        assert 1 == len(notes(tmp_path, "ended"))
+        again = holdover("run", "--once", "work")
+        assert (0, "") == (again.returncode, again.stdout)
+        failed = holdover("run", "--once", "--json", "fail")
+        assert 1 == failed.returncode
+        assert "ValueError: no such thing" == json.loads(failed.stdout)["error"]
+
+    def test_mistakes_are_one_line(self, tmp_path, environ, monkeypatch):
+        """Each says what to do, and no traceback is shown."""
+        monkeypatch.setenv("CLOCKWORK_FOLDER", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.delitem(sys.modules, "clockwork", raising=False)
+        (tmp_path / "odd.py").write_text("registry = 5\n")
+        (tmp_path / "lonely.py").write_text(
+            "from holdover import make_region\n"
+            "idle = make_region('idle').configure('holdover.memory')\n"
+            "bare = make_region('bare')\n"
+            "bare.schedule(int, every=5, name='zero')\n"
+        )
+        for words, said in {
+            (): "say where the regions are",
+            ("-A", "nowhere"): "there is no module 'nowhere'",
+            ("-A", "lonely:nothing"): "lonely has no 'nothing'",
+            ("-A", "odd"): "is no registry, region or list of regions",
+            ("-A", "lonely:idle"): "no region has a schedule",
+            ("-A", "lonely:bare"): "No backend is configured",
+            ("-A", "lonely:bare", "--config", "odd.py"): "--config needs a registry",
+        }.items():
+            done = CliRunner().invoke(main, [*words, "run", "--once"])
+            assert done.exit_code in (1, 2)
+            assert said in done.output
+        done = CliRunner().invoke(main, ["-A", "clockwork", "run", "--once", "wokr"])
+        assert "Did you mean 'work'?" in done.output
+
+    def test_an_ini_file(self, holdover, tmp_path):
+        """Regions and schedules may stand in a file."""
+        (tmp_path / "shop.ini").write_text(
+            f"[holdover]\njobs.url = file://{tmp_path}/other\n"
+            "[schedule:hello]\nregion = jobs\ncommand = echo hello\nevery = 3600\n"
+        )
+        done = holdover("run", "--once", app=("--config", "shop.ini"))
+        assert "jobs/hello" in done.stdout
+        shown = holdover("schedule", app=("--config", "shop.ini"), COLUMNS="200")
+        assert "every 3600 s" in shown.stdout
+
+
+class TestSchedule:
+    def test_the_table(self, holdover):
+        """It says when each is due next and how its last run went."""
+        holdover("run", "--once", "fail")
+        rows = json.loads(holdover("schedule", "--json").stdout)
+        by_name = {row["name"]: row for row in rows}
+        assert 4 == len(rows)
+        assert "ValueError: no such thing" == by_name["fail"]["last"]["error"]
+        assert by_name["work"]["last"] is None
+        assert time.time() < by_name["work"]["next_at"] <= time.time() + 3600
+        shown = holdover("schedule", COLUMNS="200").stdout
+        assert "0 3 * * * (UTC)" in shown
+        assert "never ran" in shown
+
+    def test_crontab_s_lines_run(self, holdover, environ, tmp_path):
+        """What stands behind the five fields is a command that runs what is due."""
+        lines = holdover("schedule", "--crontab").stdout.splitlines()
+        [line] = [one for one in lines if one.endswith("-- work")]
+        assert line.startswith("0 * * * * cd ")
+        command = line.removeprefix("0 * * * * ").replace(r"\%", "%")
+        subprocess.run(["sh", "-c", command], env=environ, check=True, timeout=60)
+        assert 1 == len(notes(tmp_path, "ended"))
+
+
+class TestRun:
+    def test_two_of_them_share_the_work(self, start, tmp_path):
+        """Each slot is run once, whoever runs it; both end when they are told to."""
+        both = [start("run", "tick", "--threads", count) for count in ("0", "4")]
+        wait_until(lambda: len(notes(tmp_path, "ticks")) >= 6, "six ticks")
+        for process in both:
+            process.send_signal(signal.SIGTERM)
+        for process in both:
+            said, _ = process.communicate(timeout=20)
+            assert 0 == process.returncode, said
+            assert "Traceback" not in said
+        slots = slots_run(tmp_path, "here", "tick")
+        assert len(notes(tmp_path, "ticks")) == len(slots) == len(set(slots))
+
+    def test_it_waits_for_what_is_under_way(self, start, tmp_path):
+        """The first signal begins nothing more; what runs may end."""
+        process = start("run", "work", CLOCKWORK_COST="1")
+        wait_until(lambda: notes(tmp_path, "begun"), "its begin")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+        assert 0 == process.returncode, said
+        assert 1 == len(notes(tmp_path, "ended"))
+        assert "here/work  ok" in said
+
+    def test_it_does_not_wait_for_ever(self, start, tmp_path):
+        """What does not end in time is left, and the exit code says so."""
+        process = start("run", "work", "--grace", "0.1", CLOCKWORK_COST="60")
+        wait_until(lambda: notes(tmp_path, "begun"), "its begin")
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=20)
+        assert 1 == process.returncode
+        assert "ended with runs under way" in said
+
+    @pytest.mark.chaos
+    def test_it_is_killed_at_work(self, start, tmp_path):
+        """Another one runs the slot again, once, when the lease has lapsed."""
+        first = start("run", "work", CLOCKWORK_COST="60")
+        wait_until(lambda: notes(tmp_path, "begun"), "its begin")
+        second = start("run", "work")
+        first.kill()
+        killed_at = time.monotonic()
+        wait_until(lambda: notes(tmp_path, "ended"), "the end of the second run")
+        assert time.monotonic() - killed_at < 15.0
+        assert 2 == len(notes(tmp_path, "begun"))
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=20)
+        assert 1 == len(notes(tmp_path, "ended"))
