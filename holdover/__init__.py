@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
+    from holdover.regions.findings import Finding, Health
     from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
@@ -45,7 +46,9 @@ __all__ = [
     "Compression",
     "Defaults",
     "Delivery",
+    "Finding",
     "Freshness",
+    "Health",
     "Inspection",
     "KeyLease",
     "LeaseTerms",
@@ -78,7 +81,9 @@ _HOMES = {
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
+    "Finding": "holdover.regions.findings",
     "Freshness": "holdover.regions.freshness",
+    "Health": "holdover.regions.findings",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",

@@ -65,6 +65,9 @@ LAYERS = {
         "regions.scheduled",
         "regions.scheduling",
         "regions.scheduler",
+        "regions.diagnosing",
+        "regions.worker_probe",
+        "regions.probing",
     },
     "mechanics": {
         "regions.calls",
@@ -104,6 +107,7 @@ LAYERS = {
         "regions.undelivered",
         "regions.uses",
         "regions.backends.host_files",
+        "regions.backends.host_health",
         "regions.backends.host_locks",
         "regions.backends.host_records",
         "regions.slotbook",
@@ -140,6 +144,7 @@ LAYERS = {
         "regions.due_cron",
         "regions.progress",
         "regions.runs",
+        "regions.findings",
     },
 }
 ORDER = list(LAYERS)
@@ -153,6 +158,7 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.seats",
     "regions.slots",
     "regions.backends.host_files",
+    "regions.backends.host_health",
     "regions.backends.host_locks",
     "regions.backends.host_records",
 }  # fmt: skip

@@ -89,6 +89,10 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
             (kwargs.get("host", "localhost"), int(kwargs.get("port", _DEFAULT_PORT)))
         ]
 
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return ", ".join(f"{host}:{port}" for host, port in self._startup())
+
     def _linked(self, place: Place) -> Link:
         host, port = place
         kwargs = {**self._pattern.connection_kwargs, "host": host, "port": port}
