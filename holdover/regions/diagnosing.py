@@ -209,7 +209,7 @@ def check_sealing(tier: Tier, *, unsigned_is_meant: bool) -> Finding:
     return Finding("codec", Health.OK, found)
 
 
-def check_entries(problems: Mapping[str, str]) -> Finding:
+def check_entries(problems: Mapping[str, str]) -> Iterator[Finding]:
     """Tell whether what others have stored can be read here.
 
     Args:
@@ -217,12 +217,15 @@ def check_entries(problems: Mapping[str, str]) -> Finding:
             stored among the keys that are known.
     """
     wrong = {key: problem for key, problem in problems.items() if problem}
+    if not problems:
+        return
     if not wrong:
-        found = f"{len(problems)} of {len(problems)} known entries can be read"
-        return Finding("entries", Health.OK, found)
+        found = f"all {len(problems)} known entries can be read"
+        yield Finding("entries", Health.OK, found)
+        return
     key, problem = next(iter(wrong.items()))
     found = f"{len(wrong)} of {len(problems)} known entries cannot be read: {problem}"
-    return Finding("entries", Health.FAIL, f"{found} ({key:.80})", f"set {_WRONG}")
+    yield Finding("entries", Health.FAIL, f"{found} ({key:.80})", f"set {_WRONG}")
 
 
 def check_schedules(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.entries import Entries
@@ -40,6 +43,7 @@ class Inspection:
         codec: The tag of the codec that wrote them, by their own word; empty without.
         signed: Whether they carry a signature.
         compressed: Whether they are compressed.
+        value: The value that is told of, fresh or not; ``NO_VALUE`` without one.
         unreadable: Why they are no value for this process, such as another secret or
             codec; empty if they are, or if nothing is stored.
     """
@@ -64,6 +68,7 @@ class Inspection:
     signed: bool = False
     compressed: bool = False
     unreadable: str = ""
+    value: Any = field(default=NO_VALUE, repr=False)
 
     @property
     def is_known(self) -> bool:
@@ -106,6 +111,7 @@ def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
         cost=entry.cost,
         tags=entry.tags,
         lifetime=entry.lifetime,
+        value=entry.value,
     )
 
 

@@ -74,16 +74,19 @@ class ProbedRegion(SchedulingRegion):
         _, key = self._new_probe()
         reach = diagnosing.check_reach(tier, key, self._time)
         yield reach
-        lasting = bool(self.schedules)
-        yield from diagnosing.check_surroundings(tier.backend, lasting=lasting)
         yield diagnosing.check_sealing(tier, unsigned_is_meant=rules.unsigned_pickle)
-        if reach.health is Health.FAIL:
+        answers = reach.health is not Health.FAIL
+        if answers or tier.backend.capabilities.shared_by != "fleet":
+            # Of a host's files it can be seen what keeps them from being read.
+            lasting = bool(self.schedules)
+            yield from diagnosing.check_surroundings(tier.backend, lasting=lasting)
+        if not answers:
             return
         yield diagnosing.check_clock(
             tier.backend, self._time, harmful=rules.lease.queue_ttl
         )
         yield diagnosing.check_verbs(tier, key)
-        yield diagnosing.check_entries(self._readable())
+        yield from diagnosing.check_entries(self._readable())
         yield from self._check_workers(tier, rules, timeout)
         yield from self._check_schedules()
 
