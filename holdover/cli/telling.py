@@ -47,6 +47,7 @@ Exit codes:
 _STDOUT, _STDERR = 1, 2
 _TRACEBACK = f"{__name__}.traceback"
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_SILENCE = logging.NullHandler()
 _LONG = 1000.0  # seconds
 _NO_LIMIT = 100_000  # columns, where no terminal folds them
 
@@ -108,7 +109,7 @@ class Teller:
         width = None if to_people else _NO_LIMIT
         table = Table(box=SIMPLE_HEAD if to_people else None, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(Text(printable(column)), overflow="fold")
         for row in rows:
             cells = map(printable, row)
             table.add_row(*(Text(one, style=_STYLES.get(one, "")) for one in cells))
@@ -179,7 +180,7 @@ def tells(command: C) -> C:
     @functools.wraps(command)
     def telling(*args: Any, as_json: bool, **kwargs: Any) -> int:
         # What concerns the user the command says; an application may log it as well.
-        logging.getLogger("holdover").addHandler(logging.NullHandler())
+        logging.getLogger("holdover").addHandler(_SILENCE)
         with _standard_output() as out:
             teller = Teller(out, as_json=as_json)
             status = command(*args, teller=teller, **kwargs)

@@ -32,8 +32,7 @@ def _permissions(folder: str, existing: str) -> Finding:
     except InsecureDirectory as error:
         advice = "put it right, and remove what others may have put there"
         return Finding("permissions", Health.FAIL, str(error), advice)
-    # root may write where the mode says no, but not to a file system that is read-only
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not _may_write(existing):
         found = f"{existing} cannot be written by user id {os.geteuid()}"
         advice = f"let this user own {folder}, or mount it for writing"
         return Finding("permissions", Health.FAIL, found, advice)
@@ -52,7 +51,7 @@ def diagnose_file(path: str) -> Iterator[Finding]:
     """
     existing = _nearest_existing(path)
     found = os.stat(existing)
-    if not os.access(existing, os.W_OK):
+    if not _may_write(existing):
         told = f"{existing} cannot be written by user id {os.geteuid()}"
         advice = f"let this user own {path}, or mount it for writing"
         yield Finding("permissions", Health.FAIL, told, advice)
@@ -65,6 +64,12 @@ def diagnose_file(path: str) -> Iterator[Finding]:
         yield Finding("permissions", Health.OK, told)
     yield from _above(path)
     yield _room(existing)
+
+
+def _may_write(path: str) -> bool:
+    # As whoever we are now: access() goes by who started the process.
+    as_effective = os.access in os.supports_effective_ids
+    return os.access(path, os.W_OK, effective_ids=as_effective)
 
 
 def _above(path: str) -> Iterator[Finding]:
