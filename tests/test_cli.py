@@ -89,6 +89,19 @@ class TestOutput:
         assert 1 == process.wait(20)
         assert {NOISE} == set(said.splitlines())
 
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_closed_descriptors(self, holdover, closed):
+        """Who wants to hear nothing hears nothing, and the work is done."""
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", *holdover.line("purge", app="shop")],
+            cwd=holdover.folder,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        assert b"Traceback" not in done.stderr
+        assert (b"entries removed" in done.stdout) == (closed == "2>&-")
+
     def test_no_number(self):
         """JSON has no infinity; such a number is null."""
         assert {"at": None, "on": [1, "x"]} == telling._plain(

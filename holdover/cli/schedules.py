@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import signal
@@ -68,8 +67,7 @@ def run(
     own. The exit code is 1 if --grace was not enough, and with --once if a run failed.
     """
     scheduler, regions = _scheduler(application, names, threads)
-    if not logging.getLogger().handlers:
-        log_to_stderr()
+    log_to_stderr()
     if once:
         runs = scheduler.run_once()
         for one in runs:

@@ -135,11 +135,17 @@ class Teller:
 
 
 def log_to_stderr() -> None:
-    """Say the warnings of Holdover's log, for commands that go on and on."""
+    """Say the warnings of Holdover's log, for commands that go on and on.
+
+    Unless the application has them go elsewhere.
+    """
+    log = logging.getLogger("holdover")
+    if any(one is not _SILENCE for one in [*log.handlers, *log.root.handlers]):
+        return
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("holdover: %(message)s"))
-    logging.getLogger("holdover").addHandler(handler)
+    log.addHandler(handler)
 
 
 def say(text: str) -> None:
@@ -194,12 +200,16 @@ def tells(command: C) -> C:
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
     """Have standard output to ourselves; others who print do so on standard error."""
-    ours = sys.stdout
+    ours: TextIO | None = sys.stdout
+    if ours is None:  # whoever started us has closed it
+        with open(os.devnull, "w", encoding="utf-8") as out:
+            yield out
+        return
     if _is_descriptor(ours, _STDOUT):
         # For as long as the process lives: its threads may print when we are done.
         ours.flush()
         out = os.fdopen(os.dup(_STDOUT), "w", encoding=ours.encoding, errors="replace")
-        os.dup2(_STDERR, _STDOUT)
+        os.dup2(os.open(os.devnull, os.O_WRONLY) if _is_mute() else _STDERR, _STDOUT)
         sys.stdout = sys.stderr
         yield out
         return
@@ -208,6 +218,12 @@ def _standard_output() -> Iterator[TextIO]:
         yield ours
     finally:
         sys.stdout = ours
+
+
+def _is_mute() -> bool:
+    """Say whether standard error was closed by whoever started us."""
+    given: object = sys.stderr
+    return given is None
 
 
 def _is_descriptor(stream: TextIO, number: int) -> bool:
