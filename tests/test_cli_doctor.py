@@ -180,6 +180,18 @@ class TestBackends:
         assert {Health.OK} == {one.health for one in told}
         assert "the backend's clock and this host's agree" in {o.found for o in told}
 
+    @pytest.mark.parametrize("kind", ["cluster", "sentinels"])
+    def test_groups_of_servers(self, kind, request):
+        """Every primary of a cluster is asked, and the master of a group."""
+        servers = request.getfixturevalue(kind)
+        region = make_region("r").configure(
+            f"holdover.redis_{kind.rstrip('s')}",
+            60, servers.arguments, secret=SECRET,
+        )  # fmt: skip
+        told = healths(region)
+        assert {"ok"} == {one for ones in told.values() for one in ones}
+        assert {"eviction", "clock", "round trip"} <= set(told)
+
     def test_a_folder_that_others_could_exchange(self, tmp_path):
         """A folder above in which any user may rename is told of."""
         above = tmp_path / "open"

@@ -16,7 +16,6 @@ from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 
 from holdover.regions.backends import redis_health
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
 from holdover.regions.backends.redis_link import (
@@ -179,7 +178,7 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         state = self._clocks.advance(*names, hard=hard, reaches=reaches)
         return ClockState.seeded(time.time()) if state is None else state
 
-    # -- housekeeping ----------------------------------------------------------
+    # -- for operators ----------------------------------------------------------
 
     def place(self) -> str:
         """See `Backend.place`."""
@@ -194,7 +193,3 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
     def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
         """See `Backend.diagnose`."""
         return redis_health.diagnose(self._link, lasting=lasting)
-
-    def lasting(self) -> Backend | None:
-        """See `Backend.lasting`. What has no ttl stays, under most policies."""
-        return None if self._default_ttl else self

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdover.regions.backends.redis_link import Refused, Way, a_list, accepted
+from holdover.regions.backends.redis_link import Link, Refused, a_list, accepted
 from holdover.regions.errors import BackendError
 from holdover.regions.findings import Finding, Health
 
 _LASTING = "the clocks of regions, leases and the records of schedules"
 
 
-def time_of(link: Way) -> float:
+def time_of(link: Link) -> float:
     """Tell the time of day by the server's clock.
 
     Raises:
@@ -26,7 +26,7 @@ def time_of(link: Way) -> float:
     return seconds + micros / 1e6
 
 
-def diagnose(link: Way, *, lasting: bool) -> Iterator[Finding]:
+def diagnose(link: Link, *, lasting: bool) -> Iterator[Finding]:
     """Look at what the server evicts, and what it keeps over a restart.
 
     Args:
@@ -63,7 +63,7 @@ def _eviction(told: Mapping[str, str], *, lasting: bool) -> Finding:
     return Finding("eviction", Health.OK, found)
 
 
-def _info(link: Way) -> dict[str, str]:
+def _info(link: Link) -> dict[str, str]:
     """Read what the server says of its memory and its persistence.
 
     Raises:
