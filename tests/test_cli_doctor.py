@@ -425,7 +425,7 @@ def broker(tmp_path):
 
 class TestRealWorkers:
     def test_celery(self, tmp_path, broker, monkeypatch):
-        """A worker of Celery's answers the command, unless it is not there."""
+        """A worker of Celery's answers, unless it is not there."""
         surround(monkeypatch, tmp_path, broker)
         holdover = Commands(tmp_path)
         with worker(tmp_path, "threads"):
@@ -433,10 +433,10 @@ class TestRealWorkers:
         told = {one["check"]: one for one in json.loads(done.stdout)}
         assert (0, "ok") == (done.returncode, told["worker"]["health"])
         assert f"pid {os.getpid()} " not in told["worker"]["found"]
-        done = holdover.run("doctor", "--timeout", "0.5", app="fleet:fleet")
-        assert 1 == done.returncode
-        assert "no worker answered in 0.5 s" in done.stdout
-        assert "fleet, worker: is one running" in done.stdout
+        with application(tmp_path, broker) as web:
+            [gone] = found(web.fleet, "worker", timeout=0.2)
+        assert Health.FAIL is gone.health
+        assert "no worker answered in 0.2 s" in gone.found
 
     def test_rq(self, tmp_path, broker, monkeypatch):
         """So does one of RQ's, and nothing is left in Redis."""
