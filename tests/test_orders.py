@@ -288,7 +288,7 @@ class TestDropped:
         configured(orders={"unless_idle_for": 100.0})
         price.set("old", 1)
         assert price(1) == "old"
-        readers = region._readers
+        readers = region._crew.readers
         wait_until(lambda: readers.are_there(region._address(price.key_for(1)), 0.0))
         clock.advance(5.0)
         price.expire(1)
@@ -311,14 +311,14 @@ class TestDropped:
         clock.advance(50.0)
         region.get_or_create(many.key_for(1), int)  # by which it is known to be read
         address = region._address(many.key_for(1))
-        wait_until(lambda: region._readers.are_there(address, 0.0))
+        wait_until(lambda: region._crew.readers.are_there(address, 0.0))
         assert carry_out(message).done
         assert RUNS == [(1,)]
 
     def test_a_hit_notes_rarely(self, configured):
         """Reads are noted a few times per span, however many there are."""
         configured(orders={"unless_idle_for": 100.0})
-        written, readers = [], region._readers
+        written, readers = [], region._crew.readers
         price.set("old", 1)
         readers._write = written.append
         for _ in range(100):
@@ -441,7 +441,7 @@ class TestEveryBackend:
             function.set("old", article)
         function(1)
         address = made._address(function.key_for(1))
-        wait_until(lambda: made._readers.are_there(address, 0.0))
+        wait_until(lambda: made._crew.readers.are_there(address, 0.0))
         for article in (1, 2):
             function.expire(article)
         reasons = [carry_out(message).reason for message in ordered(queue, 2)]
@@ -714,5 +714,5 @@ def test_what_a_hit_pays_for_readers(configured):
     price(1)
     begun = time.perf_counter()
     for _ in range(10_000):
-        region._readers.note("k")
+        region._crew.readers.note("k")
     assert time.perf_counter() - begun < 1.0  # 1 us or less each on a quiet machine
