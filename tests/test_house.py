@@ -30,6 +30,8 @@ LAYERS = {
         "regions.spelling",
         "regions.beaker",
         "regions.schedule_config",
+        "regions.warming_config",
+        "regions.declared",
         "regions.beat",
     },
     "hall": {
@@ -65,6 +67,9 @@ LAYERS = {
         "regions.scheduled",
         "regions.scheduling",
         "regions.scheduler",
+        "regions.gathering",
+        "regions.warming",
+        "regions.warmer",
     },
     "mechanics": {
         "regions.calls",
@@ -110,6 +115,8 @@ LAYERS = {
         "regions.histories",
         "regions.commands",
         "regions.mailing",
+        "regions.hot",
+        "regions.parallel",
     },
     "ports": {
         "regions.backends.base",
@@ -140,6 +147,9 @@ LAYERS = {
         "regions.due_cron",
         "regions.progress",
         "regions.runs",
+        "regions.warmth",
+        "regions.heat",
+        "regions.tops",
     },
 }
 ORDER = list(LAYERS)

@@ -13,6 +13,7 @@ from holdover._version import __version__
 from holdover.cli.application import Application
 from holdover.cli.demo import demo
 from holdover.cli.schedules import run, schedule
+from holdover.cli.warm import warm
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,7 +30,7 @@ from holdover.cli.schedules import run, schedule
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE.INI",
-    help="An ini file that configures the regions, and their schedules.",
+    help="An ini file that configures the regions, their schedules and what is warmed.",
 )
 @click.pass_context
 def main(context: click.Context, app: str | None, config: str | None) -> None:
@@ -40,3 +41,4 @@ def main(context: click.Context, app: str | None, config: str | None) -> None:
 main.add_command(demo)
 main.add_command(run)
 main.add_command(schedule)
+main.add_command(warm)

@@ -73,6 +73,7 @@ def _configure(found: Any, config: str) -> None:
         raise click.ClickException("--config needs a registry, and -A names none")
     found.configure_from_ini(config)
     found.schedule_from_ini(config)
+    found.warming_from_ini(config)
 
 
 def _imported(app: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -13,10 +14,9 @@ from holdover.regions.cached_many import (
     CachedManyCallable,
     ManyDecorator,
 )
-from holdover.regions.calls import Call, CreateMany, checked_values
+from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
-from holdover.regions.readers import Readers
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
 
-    _readers: Readers | None = None
+    _note: Callable[[Call], object] | None = None  # is told of every call
 
     def get_or_create_multi(
         self,
@@ -139,7 +139,8 @@ class ManyRegion(ReadableRegion):
             cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
             if self.name is not None and cached.name is not None:
                 CATALOGUE.register(self.name, cached.name, cached)
-            return cached.wrapper()
+            wrapper = self._inline.note(cached.wrapper(), cached)
+            return cast("CachedManyCallable[Any, Any]", wrapper)
 
         return cast("ManyDecorator", decorate)
 
@@ -163,9 +164,9 @@ class ManyRegion(ReadableRegion):
         """Answer prepared calls. For decorated functions."""
         if self._batches is None:
             return [self._create_as_dogpile_does(call) for call in calls]
-        if self._readers is not None:
+        if self._note is not None:
             for call in calls:
-                self._readers.note(call.key)
+                self._note(call)
         return self._batches.answer(calls, create)
 
     def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
@@ -176,6 +177,24 @@ class ManyRegion(ReadableRegion):
         made = zip(calls, values, strict=True)
         super().set_multi({call.user_key: plain_value(v) for call, v in made})
         return values
+
+    def warm_calls(
+        self, calls: Sequence[Call], create: CreateMany, *, force: bool
+    ) -> list[Made]:
+        """Create values that are not fresh; give what was made. For warmers.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating one of them for too long.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if self._batches is not None:
+            return self._batches.warm(calls, create, force=force)
+        return [one for call in calls for one in self.warm_call(call, force=force)]
+
+    @abstractmethod
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create unless there is a fresh value."""
 
     def fulfil_calls(
         self,
