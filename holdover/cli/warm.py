@@ -66,6 +66,7 @@ def warm(
         _list(regions, as_json=as_json)
         return
     warmer = _warmer(regions, groups, chosen)
+    _warn_of_memory(regions)
     began = time.monotonic()
     tally, interrupted = _run(warmer, as_json=as_json)
     seconds = time.monotonic() - began
@@ -96,6 +97,17 @@ def _warmer(
         return Warmer(regions, groups=groups, **chosen)
     except errors.HoldoverError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _warn_of_memory(regions: Sequence[Region]) -> None:
+    """Say where the values go that no other process will see."""
+    for region in regions:
+        backend = region.backend
+        capabilities = getattr(backend, "capabilities", None)
+        if region.warmings and getattr(capabilities, "shared_by", "") == "process":
+            kind = type(backend).__name__
+            told = f"region {region.name!r}: what {kind} keeps ends with this process"
+            click.echo(f"holdover: {told}", err=True)
 
 
 def _run(warmer: Warmer, *, as_json: bool) -> tuple[Tally, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdover.regions.calls import Made
@@ -19,7 +20,13 @@ from holdover.regions.lifetime import seconds_or_none
 from holdover.regions.parallel import Parallel
 from holdover.regions.runs import Failure
 from holdover.regions.timesource import SYSTEM_TIME
-from holdover.regions.warming import HOT_GROUP, GivenCall, Warming, WarmingRegion
+from holdover.regions.warming import (
+    HOT_GROUP,
+    GivenCall,
+    Warming,
+    WarmingRegion,
+    read_call,
+)
 from holdover.regions.warmth import Tally, WarmCall, Warmed, Warmth
 
 DEFAULT_THREADS = 8
@@ -67,7 +74,10 @@ class _Item:
 
     def lost(self, error: BaseException | None) -> Warmed:
         """Tell that it could not even be tried."""
-        call = self.given if isinstance(self.given, WarmCall) else None
+        call = None
+        if self.given is not None:
+            with suppress(ConfigurationError):
+                call = read_call(self.given)
         reason = "" if error is None else _line(error)
         if self.is_optional:
             return self.told(Warmth.SKIPPED, call, 0.0, reason)

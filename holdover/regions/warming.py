@@ -79,7 +79,7 @@ class Warming:
         Raises:
             ConfigurationError: It is none, or the function does not take it.
         """
-        call = _read_call(given)
+        call = read_call(given)
         try:
             self.cached.check_arguments((*self.first, *call.args), call.kwargs)
         except TypeError as error:
@@ -298,7 +298,12 @@ def _read_calls(given: object) -> GivenCalls:
     return tuple(given) if isinstance(given, list | tuple) else given
 
 
-def _read_call(given: object) -> WarmCall:
+def read_call(given: object) -> WarmCall:
+    """Read a call as a user writes it.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     if isinstance(given, WarmCall):
         return given
     if isinstance(given, Mapping):
