@@ -288,11 +288,40 @@ class TestDropped:
         configured(orders={"unless_idle_for": 100.0})
         price.set("old", 1)
         assert price(1) == "old"
-        readers = region._crew.readers
+        readers = region._readers
         wait_until(lambda: readers.are_there(region._address(price.key_for(1)), 0.0))
         clock.advance(5.0)
         price.expire(1)
         assert carry_out(ordered(queue)[0]).done
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            region.get,
+            lambda key: region.get(key, strict=True),
+            lambda key: region.get_multi([key]),
+            lambda key: region.get_or_create(key, int),
+            lambda key: region.get_or_create_multi([key], lambda *_: [0]),
+            lambda _: price.get(1),
+            lambda _: price(1),
+        ],
+        ids=[
+            "get",
+            "strict",
+            "multi",
+            "or_create",
+            "or_create_multi",
+            "handle",
+            "call",
+        ],
+    )
+    def test_every_way_to_read(self, configured, read):
+        """Whatever door a reader takes, he is noted."""
+        configured(orders={"unless_idle_for": 100.0})
+        price.set("old", 1)
+        read(price.key_for(1))
+        address = region._address(price.key_for(1))
+        wait_until(lambda: region._readers.are_there(address, 0.0))
 
     def test_read_long_after_ordering(self, configured, queue):
         """An order that has waited for longer is dropped unless read since."""
@@ -311,14 +340,14 @@ class TestDropped:
         clock.advance(50.0)
         region.get_or_create(many.key_for(1), int)  # by which it is known to be read
         address = region._address(many.key_for(1))
-        wait_until(lambda: region._crew.readers.are_there(address, 0.0))
+        wait_until(lambda: region._readers.are_there(address, 0.0))
         assert carry_out(message).done
         assert RUNS == [(1,)]
 
     def test_a_hit_notes_rarely(self, configured):
         """Reads are noted a few times per span, however many there are."""
         configured(orders={"unless_idle_for": 100.0})
-        written, readers = [], region._crew.readers
+        written, readers = [], region._readers
         price.set("old", 1)
         readers._write = written.append
         for _ in range(100):
@@ -441,7 +470,7 @@ class TestEveryBackend:
             function.set("old", article)
         function(1)
         address = made._address(function.key_for(1))
-        wait_until(lambda: made._crew.readers.are_there(address, 0.0))
+        wait_until(lambda: made._readers.are_there(address, 0.0))
         for article in (1, 2):
             function.expire(article)
         reasons = [carry_out(message).reason for message in ordered(queue, 2)]
@@ -714,5 +743,5 @@ def test_what_a_hit_pays_for_readers(configured):
     price(1)
     begun = time.perf_counter()
     for _ in range(10_000):
-        region._crew.readers.note("k")
+        region._readers.note("k")
     assert time.perf_counter() - begun < 1.0  # 1 us or less each on a quiet machine

@@ -307,10 +307,8 @@ class DecoratingRegion(ManyRegion):
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
-        if self._crew is not None and self._crew.readers is not None:
-            note_reader = self._crew.readers.note
-            self._note = lambda call: note_reader(call.key)
-        else:
-            self._note = None
+        readers = None if self._crew is None else self._crew.readers
+        self._readers = readers
+        self._note = None if readers is None else lambda call: readers.note(call.key)
         if self.name is not None:
             CATALOGUE.know(self.name, self)

@@ -77,8 +77,10 @@ class ManyRegion(ReadableRegion):
             )
             for key in unique
         ]
-        values = dict(zip(unique, self._batches.answer(calls, create), strict=True))
-        return [values[key] for key in wanted]
+        self._note_read(call.key for call in calls)
+        values = self._batches.answer(calls, create)
+        by_key = dict(zip(unique, values, strict=True))
+        return [by_key[key] for key in wanted]
 
     def cache_multi_on_arguments(
         self,

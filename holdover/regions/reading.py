@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,14 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
+from holdover.regions.readers import Readers
 from holdover.regions.writing import WritableRegion
 
 
 class ReadableRegion(WritableRegion):
     """The part of a region that looks values up. See `Region`."""
+
+    _readers: Readers | None = None
 
     def get(
         self,
@@ -79,6 +82,7 @@ class ReadableRegion(WritableRegion):
                 super().get_multi(keys, for_its_get(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
         addresses = [self._address(key) for key in keys]
+        self._note_read(addresses)
         return [
             _payload(found, ignore_expiration=ignore_expiration)
             for found in self._tier.find_multi(addresses, lifetime, strict=strict)
@@ -162,7 +166,15 @@ class ReadableRegion(WritableRegion):
         self, key: str, expiration_time: object, *, strict: bool = False
     ) -> Found:
         lifetime = self._lifetime_for(expiration_time)
-        return self._entries.find(self._address(key), lifetime, strict=strict)
+        address = self._address(key)
+        self._note_read((address,))
+        return self._entries.find(address, lifetime, strict=strict)
+
+    def _note_read(self, addresses: Iterable[str]) -> None:
+        """Let idle keys be told from others, where somebody wants to know."""
+        if self._readers is not None:
+            for address in addresses:
+                self._readers.note(address)
 
     def _call(
         self,
