@@ -76,6 +76,7 @@ class TestHeat:
             {"version": 1, "at": float("nan"), "calls": {}},
             {"version": 1, "at": 10**400, "calls": {}},
             {"version": 1, "at": 1.0, "calls": []},
+            {"version": 1, "at": 1.0, "calls": {str(n): 1.0 for n in range(20_001)}},
             {"version": 1, "at": 1.0, "calls": {"a": "1"}},
             {"version": 1, "at": 1.0, "calls": {"a": float("inf")}},
         ],

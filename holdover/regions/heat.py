@@ -20,6 +20,7 @@ _HALF_LIFE = 6 * 3600.0  # seconds after which what was asked for counts half
 _LONGEST_TEXT = 2_048  # characters of one call
 _LONGEST_RECORD = 512 * 1024  # characters of all
 _LEAST_WEIGHT = 0.5
+_MOST_CALLS = 20_000
 _CALLS_IN_RESERVE = 2  # so that what becomes hot is not forgotten at each merging
 
 
@@ -48,6 +49,8 @@ class Heat:
             return None
         at, weights = held.get("at"), held.get("calls")
         if not _is_number(at) or not isinstance(weights, Mapping):
+            return None
+        if len(weights) > _MOST_CALLS:
             return None
         if not all(isinstance(t, str) and _is_number(w) for t, w in weights.items()):
             return None

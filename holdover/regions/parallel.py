@@ -24,8 +24,8 @@ class Parallel(Generic[T, R]):
     database). All run in the caller's context variables.
 
     Args:
-        things: What gives them; it runs in a thread, and must not raise.
-        do: Done to each in one of the threads; must not raise.
+        things: What gives them, in a thread. If it raises, there are no more.
+        do: Done to each in one of the threads. If it raises, that thread ends.
         threads: How many are under way at once.
     """
 
@@ -47,14 +47,17 @@ class Parallel(Generic[T, R]):
 
         It ends when *timeout* seconds are over, or nobody listens any more: nothing
         more is then begun, and what is under way is left to its threads.
+
+        Raises:
+            RuntimeError: There are not as many threads to be had.
         """
         until = None if timeout is None else SYSTEM_TIME.steady() + timeout
-        for work in (self._take, *[self._labour] * self._threads):
-            run = contextvars.copy_context().run
-            threading.Thread(
-                target=run, args=(work,), name="holdover-parallel", daemon=True
-            ).start()
         try:
+            for work in (self._take, *[self._labour] * self._threads):
+                run = contextvars.copy_context().run
+                threading.Thread(
+                    target=run, args=(work,), name="holdover-parallel", daemon=True
+                ).start()
             yield from self._until(until)
         finally:
             self.stop()
@@ -98,26 +101,34 @@ class Parallel(Generic[T, R]):
     # -- in threads ------------------------------------------------------------
 
     def _take(self) -> None:
-        for thing in self._things:
-            self._room.acquire()
-            if self._stopping:
-                break
-            self._work.put(thing)
-        else:
+        try:
+            for thing in self._things:
+                self._room.acquire()
+                if self._stopping:
+                    return
+                self._work.put(thing)
             self.has_taken_all = True
-        for _ in range(self._threads):
-            self._work.put(None)
+        finally:
+            for _ in range(self._threads):
+                self._work.put(None)
 
     def _labour(self) -> None:
-        while (thing := self._work.get()) is not None:
-            number = next(self._numbers)
-            with self._lock:
-                if self._stopping:
-                    break
-                self._under_way[number] = thing
-            result = self._do(thing)
-            with self._lock:
-                del self._under_way[number]
-                if not self._stopping:
-                    self._done.put(result)
-        self._done.put(None)
+        try:
+            while (thing := self._work.get()) is not None and self._begin(thing):
+                pass
+        finally:
+            self._done.put(None)
+
+    def _begin(self, thing: T) -> bool:
+        """Do it, unless nothing more is to be begun; say whether to go on."""
+        number = next(self._numbers)
+        with self._lock:
+            if self._stopping:
+                return False
+            self._under_way[number] = thing
+        result = self._do(thing)
+        with self._lock:
+            del self._under_way[number]
+            if not self._stopping:
+                self._done.put(result)
+        return True
