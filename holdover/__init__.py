@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from holdover.regions.runs import Run
     from holdover.regions.schedule import Schedule
     from holdover.regions.scheduler import Scheduler
+    from holdover.regions.warmer import Warmer
+    from holdover.regions.warming import Warming
+    from holdover.regions.warmth import HotCall, Tally, WarmCall, Warmed, Warmth
 
 __all__ = [
     "NO_VALUE",
@@ -49,6 +52,7 @@ __all__ = [
     "Finding",
     "Freshness",
     "Health",
+    "HotCall",
     "Inspection",
     "KeyLease",
     "LeaseTerms",
@@ -63,7 +67,13 @@ __all__ = [
     "Run",
     "Schedule",
     "Scheduler",
+    "Tally",
     "ThreadRunner",
+    "WarmCall",
+    "Warmed",
+    "Warmer",
+    "Warming",
+    "Warmth",
     "__version__",
     "allow_imports",
     "errors",
@@ -84,6 +94,7 @@ _HOMES = {
     "Finding": "holdover.regions.findings",
     "Freshness": "holdover.regions.freshness",
     "Health": "holdover.regions.findings",
+    "HotCall": "holdover.regions.warmth",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
@@ -98,7 +109,13 @@ _HOMES = {
     "Run": "holdover.regions.runs",
     "Schedule": "holdover.regions.schedule",
     "Scheduler": "holdover.regions.scheduler",
+    "Tally": "holdover.regions.warmth",
     "ThreadRunner": "holdover.regions.refresh.thread",
+    "WarmCall": "holdover.regions.warmth",
+    "Warmed": "holdover.regions.warmth",
+    "Warmer": "holdover.regions.warmer",
+    "Warming": "holdover.regions.warming",
+    "Warmth": "holdover.regions.warmth",
     "allow_imports": "holdover.regions.importing",
     "install_in_beat": "holdover.regions.beat",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",

@@ -169,6 +169,35 @@ def test_the_policies_code_runs():
     assert names["told"].reachable
 
 
+def test_the_warming_code_runs():
+    """The page on warming, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "warming.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    assert len(blocks) == 3
+    page = types.ModuleType("warming_page")  # what is hot has a name to be found by
+    for block in blocks:
+        exec(re.sub(r"^    ", "", block, flags=re.MULTILINE), vars(page))
+    assert page.region.warmings[1].count is None
+
+
+def test_the_warming_file_is_read(tmp_path, monkeypatch):
+    """The page's ini file declares what it says."""
+    text = (ROOT / "docs" / "warming.rst").read_text()
+    [block] = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    path = tmp_path / "shop.ini"
+    path.write_text(re.sub(r"^    ", "", block, flags=re.MULTILINE))
+    caches = Registry()
+    shop = types.ModuleType("shop.prices")
+    shop.price_of = caches["shop"].cache_on_arguments()(lambda article: article)
+    shop.names_of = caches["shop"].cache_multi_on_arguments()(lambda *ids: list(ids))
+    queries = types.ModuleType("shop.queries")
+    queries.bestsellers = list
+    for module in (types.ModuleType("shop"), shop, queries):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    caches.warming_from_ini(path)
+    assert [one.group for one in caches["shop"].warmings] == ["front", "front"]
+
+
 def test_the_schedules_code_runs():
     """The page on schedules, from top to bottom, is one program that runs."""
     text = (ROOT / "docs" / "schedules.rst").read_text()

@@ -38,6 +38,8 @@ LAYERS = {
         "regions.spelling",
         "regions.beaker",
         "regions.schedule_config",
+        "regions.warming_config",
+        "regions.declared",
         "regions.beat",
     },
     "hall": {
@@ -76,6 +78,9 @@ LAYERS = {
         "regions.diagnosing",
         "regions.worker_probe",
         "regions.probing",
+        "regions.gathering",
+        "regions.warming",
+        "regions.warmer",
     },
     "mechanics": {
         "regions.calls",
@@ -122,6 +127,8 @@ LAYERS = {
         "regions.histories",
         "regions.commands",
         "regions.mailing",
+        "regions.hot",
+        "regions.parallel",
     },
     "ports": {
         "regions.backends.base",
@@ -153,6 +160,9 @@ LAYERS = {
         "regions.progress",
         "regions.runs",
         "regions.findings",
+        "regions.warmth",
+        "regions.heat",
+        "regions.tops",
     },
 }
 ORDER = list(LAYERS)

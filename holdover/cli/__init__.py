@@ -17,6 +17,7 @@ from holdover.cli.doctoring import doctor
 from holdover.cli.inspecting import inspect
 from holdover.cli.schedules import run, schedule
 from holdover.cli.telling import EXIT_CODES, Commands, note_traceback
+from holdover.cli.warm import warm
 
 
 @click.group(
@@ -37,7 +38,7 @@ from holdover.cli.telling import EXIT_CODES, Commands, note_traceback
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE.INI",
-    help="An ini file that configures the regions, and their schedules.",
+    help="An ini file that configures the regions, their schedules and what is warmed.",
 )
 @click.option(
     "--traceback",
@@ -53,5 +54,5 @@ def main(context: click.Context, app: str | None, config: str | None) -> None:
     context.obj = Application(app, config)
 
 
-for command in (demo, doctor, inspect, invalidate, purge, run, schedule):
+for command in (demo, doctor, inspect, invalidate, purge, run, schedule, warm):
     main.add_command(command)

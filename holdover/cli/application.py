@@ -98,6 +98,8 @@ def _configure(found: Any, config: str) -> None:
         raise CannotBegin("--config needs a registry, and -A names none")
     found.configure_from_ini(config)
     found.schedule_from_ini(config)
+    found.warming_from_ini(config)
+    found.warming_from_ini(config)
 
 
 def _imported(app: str) -> Any:

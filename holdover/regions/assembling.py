@@ -41,6 +41,7 @@ T = TypeVar("T")
 INSTANCE = "holdover.instance"
 _IN_PARTS: dict[str, type] = {"lease": LeaseTerms, "orders": OrderTerms}
 DEFAULT_NEAR_ENTRIES = 1000
+_MOST_HOT = 10_000
 _LIFETIME_NAMES = (
     "stale_while_revalidate",
     "stale_if_error",
@@ -93,6 +94,8 @@ class Settings:
             backend, its URL, or a backend. None means beside the values, if nothing is
             evicted there.
         history_codec: How they are kept there, as *codec*; None means as values are.
+        record_hot: How many of the calls that are asked for most are recorded, there
+            too, for warming; None means none.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -117,6 +120,7 @@ class Settings:
     near_entries: int = DEFAULT_NEAR_ENTRIES
     history_backend: str | Backend | None = field(default=None, repr=False)
     history_codec: str | Codec | None = None
+    record_hot: int | None = None
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -141,6 +145,7 @@ class Settings:
                 "history_backend must be a name, a URL or one of Holdover's backends, "
                 f"got a {type(given).__qualname__}"
             )
+        _check_record_hot(self.record_hot)
         Keyring.of(self.secret)
         Compression.of(self.compress)
         schema_of(self.schema)
@@ -208,6 +213,14 @@ class Settings:
             if isinstance(rest.get(name), Mapping):
                 rest[name] = _in_parts(name, kind, rest[name])
         return cls(lifetime=lifetime, **rest)
+
+
+def _check_record_hot(given: object) -> None:
+    is_count = isinstance(given, int) and not isinstance(given, bool)
+    if given is not None and not (is_count and 0 < given <= _MOST_HOT):  # type: ignore[operator]
+        raise ConfigurationError(
+            f"record_hot must be an int from 1 to {_MOST_HOT}, got {given!r:.80}"
+        )
 
 
 def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:

@@ -209,7 +209,7 @@ class DecoratingRegion(ManyRegion):
         self._cached.add(cached)
         if self.name is not None and cached.name is not None:
             CATALOGUE.register(self.name, cached.name, cached)
-        wrapper = self._inline.note(cached.wrapper())
+        wrapper = self._inline.note(cached.wrapper(), cached)
         return self._placed(wrapper, function, kind)
 
     def _inlined(self, given: Any, use: Use) -> Any:
@@ -232,7 +232,7 @@ class DecoratingRegion(ManyRegion):
         inline = self._inline_function(function, use)
         if self.name is not None and use == Use() and inline.can_be_imported():
             CATALOGUE.register(self.name, cast("str", inline.name), inline)
-        return self._inline.note(inline.wrapper())
+        return self._inline.note(inline.wrapper(), inline)
 
     def _inline_function(
         self, function: Callable[..., Any], use: Use
@@ -317,6 +317,8 @@ class DecoratingRegion(ManyRegion):
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
-        self._readers = None if self._crew is None else self._crew.readers
+        readers = None if self._crew is None else self._crew.readers
+        self._readers = readers
+        self._note = None if readers is None else lambda call: readers.note(call.key)
         if self.name is not None:
             CATALOGUE.know(self.name, self)

@@ -56,6 +56,22 @@ def bounded(key: str) -> str:
     return f"{key[:_READABLE]}~{digest.hexdigest()}{_SHORTENED}"
 
 
+class Reserved(enum.Enum):
+    """What is kept beside values, and how its keys begin.
+
+    No region's keys begin so: a percent sign in its name is escaped.
+    """
+
+    SLOTS = "%schedules:"
+    HISTORY = "%history:"
+    READERS = "%read:"
+    HOT = "%hot:"
+
+    def key(self, rest: str) -> str:
+        """Give the key of *rest* among what is kept for this use."""
+        return bounded(self.value + rest)
+
+
 def may_begin_with(key: str, prefix: str) -> bool:
     """Say whether *key* began with *prefix* before it was shortened, or may have."""
     if key.startswith(prefix):

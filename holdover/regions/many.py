@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -13,7 +14,7 @@ from holdover.regions.cached_many import (
     CachedManyCallable,
     ManyDecorator,
 )
-from holdover.regions.calls import Call, CreateMany, checked_values
+from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
 from holdover.regions.reading import ReadableRegion
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
+
+    _note: Callable[[Call], object] | None = None  # is told of every call
 
     def get_or_create_multi(
         self,
@@ -138,7 +141,8 @@ class ManyRegion(ReadableRegion):
             cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
             if self.name is not None and cached.name is not None:
                 CATALOGUE.register(self.name, cached.name, cached)
-            return cached.wrapper()
+            wrapper = self._inline.note(cached.wrapper(), cached)
+            return cast("CachedManyCallable[Any, Any]", wrapper)
 
         return cast("ManyDecorator", decorate)
 
@@ -162,7 +166,9 @@ class ManyRegion(ReadableRegion):
         """Answer prepared calls. For decorated functions."""
         if self._batches is None:
             return [self._create_as_dogpile_does(call) for call in calls]
-        self._note_read(call.key for call in calls)
+        if self._note is not None:
+            for call in calls:
+                self._note(call)
         return self._batches.answer(calls, create)
 
     def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
@@ -173,6 +179,24 @@ class ManyRegion(ReadableRegion):
         made = zip(calls, values, strict=True)
         super().set_multi({call.user_key: plain_value(v) for call, v in made})
         return values
+
+    def warm_calls(
+        self, calls: Sequence[Call], create: CreateMany, *, force: bool
+    ) -> list[Made]:
+        """Create values that are not fresh; give what was made. For warmers.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating one of them for too long.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if self._batches is not None:
+            return self._batches.warm(calls, create, force=force)
+        return [one for call in calls for one in self.warm_call(call, force=force)]
+
+    @abstractmethod
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create unless there is a fresh value."""
 
     def fulfil_calls(
         self,

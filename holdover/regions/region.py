@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from dogpile.cache.api import NO_VALUE, CachedValue
 
 from holdover.regions import events
-from holdover.regions.calls import Call
+from holdover.regions.calls import Call, Made
 from holdover.regions.errors import (
     InvalidArgument,
 )
@@ -101,8 +101,8 @@ class Region(ProbedRegion):
         """Answer a prepared call. For decorated functions and doors."""
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(call)
-        if self._readers is not None:
-            self._readers.note(call.key)
+        if self._note is not None:
+            self._note(call)
         found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
             if self._listeners:
@@ -122,12 +122,27 @@ class Region(ProbedRegion):
         super().set(call.user_key, value)
         return value
 
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create a value unless there is a fresh one; give what was made. For warmers.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating it for too long.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if self._creation is not None:
+            made = self._creation.warm(call, force=force)
+            return [] if made is None else [made]
+        if not force and self.get_call(call) is not NO_VALUE:
+            return []
+        return [Made.stored_already(call, self.recreate_call(call))]
+
     def get_call(self, call: Call) -> Any:
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
             return super().get(call.user_key, for_its_get(call.lifetime))
-        if self._readers is not None:
-            self._readers.note(call.key)
+        if self._note is not None:
+            self._note(call)
         found = self._tier.find(call.key, call.lifetime)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
