@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
+    from holdover.regions.figures import Figures, Histogram
+    from holdover.regions.fleet import FleetFigures, ProcessFigures
     from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
@@ -45,7 +47,10 @@ __all__ = [
     "Compression",
     "Defaults",
     "Delivery",
+    "Figures",
+    "FleetFigures",
     "Freshness",
+    "Histogram",
     "Inspection",
     "KeyLease",
     "LeaseTerms",
@@ -53,6 +58,7 @@ __all__ = [
     "MailTo",
     "OrderContext",
     "OrderTerms",
+    "ProcessFigures",
     "Region",
     "Registry",
     "Report",
@@ -78,7 +84,10 @@ _HOMES = {
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
+    "Figures": "holdover.regions.figures",
+    "FleetFigures": "holdover.regions.fleet",
     "Freshness": "holdover.regions.freshness",
+    "Histogram": "holdover.regions.figures",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
@@ -86,6 +95,7 @@ _HOMES = {
     "MailTo": "holdover.regions.mailing",
     "OrderContext": "holdover.regions.contexts",
     "OrderTerms": "holdover.regions.lifetime",
+    "ProcessFigures": "holdover.regions.fleet",
     "Region": "holdover.regions.region",
     "Registry": "holdover.regions.registry",
     "Report": "holdover.regions.refresh.base",

@@ -109,7 +109,7 @@ def test_a_swapped_value(release, backend, heard):
         backend.write("other:k", raw, ttl=None)
         assert region.get("l") is NO_VALUE
         assert other.get("k") is NO_VALUE
-        assert [[events.Unreadable]] * 2 == [
+        assert [[events.Unreadable, events.Missed]] * 2 == [
             [type(one) for one in kind] for kind in told
         ]
 

@@ -64,6 +64,7 @@ LAYERS = {
         "regions.recording",
         "regions.scheduled",
         "regions.scheduling",
+        "regions.observing",
         "regions.scheduler",
     },
     "mechanics": {
@@ -109,6 +110,9 @@ LAYERS = {
         "regions.slotbook",
         "regions.histories",
         "regions.commands",
+        "regions.counters",
+        "regions.ledger",
+        "regions.reporter",
         "regions.mailing",
     },
     "ports": {
@@ -140,6 +144,8 @@ LAYERS = {
         "regions.due_cron",
         "regions.progress",
         "regions.runs",
+        "regions.figures",
+        "regions.fleet",
     },
 }
 ORDER = list(LAYERS)

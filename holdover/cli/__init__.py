@@ -13,6 +13,7 @@ from holdover._version import __version__
 from holdover.cli.application import Application
 from holdover.cli.demo import demo
 from holdover.cli.schedules import run, schedule
+from holdover.cli.stats import stats
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,3 +41,4 @@ def main(context: click.Context, app: str | None, config: str | None) -> None:
 main.add_command(demo)
 main.add_command(run)
 main.add_command(schedule)
+main.add_command(stats)

@@ -22,6 +22,7 @@ from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
 from holdover.regions.configurable import Configurable, unchanged_on_error, under
+from holdover.regions.counters import Counters
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.defaults import Defaults
@@ -79,7 +80,8 @@ class ConfiguredRegion(Configurable):
         self._crew: Crew | None = None
         self._creation: Creation | None = None
         self._batches: Batches | None = None
-        self._listeners = Listeners()
+        self._counters = Counters()
+        self._listeners = Listeners(self._counters)
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, tuple[object, object]] = {}

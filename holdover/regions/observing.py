@@ -1,0 +1,127 @@
+"""Observing: what a region tells of itself, and of all processes that use it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from holdover.regions.assembling import Settings
+from holdover.regions.backends.base import Backend
+from holdover.regions.counters import Counters
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.events import Listeners
+from holdover.regions.figures import Figures
+from holdover.regions.fleet import FleetFigures
+from holdover.regions.guarding import build_sealing
+from holdover.regions.keys import region_prefix
+from holdover.regions.ledger import Ledger
+from holdover.regions.reporter import Reporter
+from holdover.regions.scheduling import SchedulingRegion
+from holdover.regions.tier import Tier
+from holdover.regions.timesource import TimeSource
+
+# No region's keys begin so: a percent sign in its name is escaped.
+_FIGURES = "%figures:"
+
+
+class ObservedRegion(SchedulingRegion):
+    """The part of a region that tells what happens in it. See `Region`."""
+
+    _ledger: Ledger | None = None
+    _reporter: Reporter | None = None
+
+    def figures(self) -> Figures:
+        """Give what has been counted in this process, since it began or was forked.
+
+        Returns:
+            Hits, misses, stale values served, creations and so on; see `Figures`.
+        """
+        degraded_for = 0.0 if self._tier is None else self._tier.degraded_for()
+        return self._counters.figures(degraded_for)
+
+    def fleet_figures(self) -> FleetFigures:
+        """Give what all processes have counted that have set ``figures_every``.
+
+        They write so often, so this is behind by that many seconds; and the last of a
+        process that ends are not in it.
+
+        Returns:
+            Their sum, and who wrote lately; see `FleetFigures`.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            ConfigurationError: It is one of dogpile.cache's.
+        """
+        self._require_configured()
+        if self._ledger is None:
+            rules = cast("Settings", self._rules)
+            self._ledger = _build_ledger(self.name, rules, self.backend, self._time)
+        return self._ledger.fleet()
+
+    def ping(self) -> float:
+        """Ask the backend for next to nothing.
+
+        Returns:
+            Seconds that the answer took.
+
+        Raises:
+            BackendError: There was none.
+            ConfigurationError: The backend is one of dogpile.cache's.
+        """
+        backend = self._entries.backend
+        begun = self._time.steady()
+        backend.tick(self.name or "")
+        return self._time.steady() - begun
+
+    def _assemble(self, rules: Settings) -> None:
+        if self._tier is not None:
+            self._counters.degraded(self._tier.degraded_for())
+        super()._assemble(rules)
+        if self._reporter is not None:
+            self._reporter.stop()
+        self._ledger = self._reporter = None
+        every = rules.figures_every
+        if every is not None:
+            ledger = _build_ledger(self.name, rules, self.backend, self._time)
+            figures = weakref.WeakMethod(self.figures)  # a region may go before it
+            self._ledger = ledger
+            self._reporter = Reporter(ledger, lambda: _called(figures), every)
+        begin = weakref.WeakMethod(self._report)
+        self._counters.on_use(lambda: _called(begin))
+
+    def _report(self) -> None:
+        """Begin to write figures, where that is wanted."""
+        if self._reporter is not None:
+            self._reporter.start()
+
+
+def _called(method: weakref.WeakMethod[Callable[[], Figures | None]]) -> Figures | None:
+    bound = method()
+    return None if bound is None else bound()
+
+
+def _build_ledger(
+    name: str | None, rules: Settings, backend: object, time_source: TimeSource
+) -> Ledger:
+    """Put together what a region's figures are kept with.
+
+    Raises:
+        ConfigurationError: Its backend cannot keep them.
+    """
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(
+            f"region {name!r} cannot share figures: {type(backend).__qualname__} knows "
+            "no compare_and_set. Use a backend of Holdover's, such as 'holdover.file'"
+        )
+    prefix = _FIGURES + region_prefix(name)
+    lasting = backend.lasting()
+    kept_in = backend if lasting is None else lasting
+    plain = replace(rules, codec="json", compress=None)
+    sealing = build_sealing(plain, kept_in, prefix, None, None)
+    # Its failures are its own: the region's callers meet them, or do not.
+    unheard = Listeners(Counters())
+    return Ledger(
+        Tier(kept_in, prefix, sealing, unheard, time_source), prefix, time_source
+    )
