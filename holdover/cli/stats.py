@@ -62,8 +62,8 @@ def stats(
     show = _print_json if as_json else (_show_live if watch else _print_table)
     last: list[dict[str, Any]] = []
     with suppress(KeyboardInterrupt):
-        for last in show(looks):
-            pass
+        for rows in show(looks):
+            last = rows
     raise SystemExit(any(row["error"] for row in last))
 
 
@@ -97,10 +97,10 @@ def _look(region: Region) -> dict[str, Any]:
         fleet = region.fleet_figures()
         row["fleet"] = fleet if fleet.processes or fleet.past.lookups else None
         row["round_trip"] = region.ping()
-    except errors.ConfigurationError as error:  # it knows nothing of figures
-        return {"backend": None, **row, "error": "", "hint": str(error)}
     except errors.BackendError as error:
         return {**row, "error": str(error), "hint": ""}
+    except errors.HoldoverError as error:  # it knows nothing of figures, or is bare
+        return {"backend": None, **row, "error": "", "hint": str(error)}
     return {**row, "error": "", "hint": "" if row["fleet"] else _TURN_ON}
 
 

@@ -92,6 +92,8 @@ class Counters:
         self._near_hits = Tally()
         self._begin: Callable[[], object] | None = None
         self._is_in_use = False
+        self.hit: Callable[[], object]
+        self.near_hit: Callable[[], object]
         self._start_over()
         renew_after_fork(self)
 
@@ -113,7 +115,7 @@ class Counters:
 
     # -- the first use ---------------------------------------------------------
 
-    def on_use(self, begin: Callable[[], object] | None) -> None:
+    def on_use(self, begin: Callable[[], object]) -> None:
         """Have *begin* called when something is counted next; so in each fork."""
         self._begin = begin
         self._wait_for_use()

@@ -213,8 +213,13 @@ Listener = Callable[[Event], object]
 class Counting(Protocol):
     """Counts what happens, also while nobody listens."""
 
-    hit: Callable[[], object]
-    near_hit: Callable[[], object]
+    @property
+    def hit(self) -> Callable[[], object]:
+        """What counts a fresh value that was served, other than near."""
+
+    @property
+    def near_hit(self) -> Callable[[], object]:
+        """What counts one from the near cache."""
 
     def stale(self, age: float) -> None:
         """Count an old value that was served, *age* seconds after it was created."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -13,6 +13,10 @@ BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0, 86400.0
 
 _BUCKETS = len(BOUNDS) + 1
 _MOST = 2**63  # of whatever is counted, in what others have written
+
+
+class NoFigures(ValueError):
+    """What was read is no figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,11 @@ class Histogram:
         """Read what `as_dict` gave.
 
         Raises:
-            ValueError: It is something else.
+            NoFigures: It is something else.
         """
         buckets = plain.get("buckets") if isinstance(plain, Mapping) else None
         if not isinstance(buckets, list) or len(buckets) != _BUCKETS:
-            raise ValueError(f"no histogram: {type(plain).__name__}")
+            raise NoFigures(f"no histogram: {type(plain).__name__}")
         return cls(
             count_of(plain.get("count")),
             seconds_of(plain.get("sum")),
@@ -193,10 +197,10 @@ class Figures:
         """Read what `as_dict` gave, in this release or in another one.
 
         Raises:
-            ValueError: It is something else.
+            NoFigures: It is something else.
         """
         if not isinstance(plain, Mapping):
-            raise ValueError(f"no figures: {type(plain).__name__}")
+            raise NoFigures(f"no figures: {type(plain).__name__}")
         return cls(**{
             name: read(plain[name]) for name, read in _KINDS.items() if name in plain
         })  # fmt: skip
@@ -215,12 +219,12 @@ def count_of(plain: Any) -> int:
     """Read a count that others wrote.
 
     Raises:
-        ValueError: It is none.
+        NoFigures: It is none.
     """
     if isinstance(plain, bool) or not isinstance(plain, int):
-        raise ValueError(f"no count: {type(plain).__name__}")
+        raise NoFigures(f"no count: {type(plain).__name__}")
     if not 0 <= plain < _MOST:
-        raise ValueError("no count: out of all bounds")
+        raise NoFigures("no count: out of all bounds")
     return plain
 
 
@@ -228,14 +232,18 @@ def seconds_of(plain: Any) -> float:
     """Read a span or an instant that others wrote, in seconds.
 
     Raises:
-        ValueError: It is none.
+        NoFigures: It is none.
     """
     if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise ValueError(f"no seconds: {type(plain).__name__}")
+        raise NoFigures(f"no seconds: {type(plain).__name__}")
     if not 0.0 <= plain < _MOST or not math.isfinite(plain):
-        raise ValueError("no seconds: out of all bounds")
+        raise NoFigures("no seconds: out of all bounds")
     return float(plain)
 
 
-_READERS = {"int": count_of, "float": seconds_of, "Histogram": Histogram.from_plain}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": count_of,
+    "float": seconds_of,
+    "Histogram": Histogram.from_plain,
+}
 _KINDS = {one.name: _READERS[str(one.type)] for one in fields(Figures)}

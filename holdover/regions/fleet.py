@@ -11,7 +11,13 @@ from functools import cached_property, reduce
 from operator import add
 from typing import Any, Self
 
-from holdover.regions.figures import NO_FIGURES, Figures, count_of, seconds_of
+from holdover.regions.figures import (
+    NO_FIGURES,
+    Figures,
+    NoFigures,
+    count_of,
+    seconds_of,
+)
 
 MOST_MEMBERS = 500
 """How many processes of one region are told apart."""
@@ -70,10 +76,10 @@ class ProcessFigures:
         """Read what `as_dict` gave.
 
         Raises:
-            ValueError: It is something else.
+            NoFigures: It is something else.
         """
         if not isinstance(plain, Mapping):
-            raise ValueError(f"no process: {type(plain).__name__}")
+            raise NoFigures(f"no process: {type(plain).__name__}")
         return cls(
             host=_text(plain.get("host")),
             pid=count_of(plain.get("pid")),
@@ -160,11 +166,11 @@ class Roster:
         """Read what `as_dict` gave.
 
         Raises:
-            ValueError: It is something else.
+            NoFigures: It is something else.
         """
         members = plain.get("members") if isinstance(plain, Mapping) else None
         if not isinstance(members, list) or len(members) > MOST_MEMBERS:
-            raise ValueError(f"no roster: {type(plain).__name__}")
+            raise NoFigures(f"no roster: {type(plain).__name__}")
         return cls(
             token=_text(plain.get("token")),
             past=Figures.from_plain(plain.get("past")),
@@ -183,5 +189,5 @@ def _told(process: ProcessFigures) -> dict[str, Any]:
 
 def _text(plain: Any) -> str:
     if not isinstance(plain, str) or not 0 < len(plain) <= _LONGEST_TEXT:
-        raise ValueError(f"no name: {type(plain).__name__}")
+        raise NoFigures(f"no name: {type(plain).__name__}")
     return plain

@@ -1,8 +1,8 @@
 """Where the processes of a fleet write their figures, for whoever wants to sum them up.
 
 Each writes a record of its own, now and then. A roster says which records there are,
-and what those had counted who have ended; it is only ever replaced by comparing, so that
-a process that has ended is added to the past exactly once::
+and what those had counted who have ended; it is only ever replaced by comparing, so
+that a process that has ended is added to the past exactly once::
 
     A: writes its record, puts its name on the roster, writes, writes ... is killed
     B: finds A's record old, replaces the roster: past + A's figures, A's name is gone
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from holdover.regions.envelope import ABSENT, Entry
 from holdover.regions.errors import BackendError
-from holdover.regions.figures import NO_FIGURES, Figures
+from holdover.regions.figures import NO_FIGURES, Figures, NoFigures
 from holdover.regions.fleet import (
     MOST_MEMBERS,
     FleetFigures,
@@ -83,7 +83,7 @@ class Ledger:
             return found, None
         try:
             return found, Roster.from_plain(found.entry.value)
-        except ValueError:
+        except NoFigures:
             return found, None
 
     def _records(self, names: Sequence[str]) -> list[ProcessFigures | None]:
@@ -220,5 +220,5 @@ def _process_in(found: Found) -> ProcessFigures | None:
         return None
     try:
         return ProcessFigures.from_plain(found.entry.value)
-    except ValueError:
+    except NoFigures:
         return None

@@ -60,11 +60,11 @@ class ManyRegion(ReadableRegion):
         if self._batches is None:
             told = self._told(creator, is_lookup=True)
             spans = for_dogpile(self._lifetime_for(expiration_time))
-            values = super().get_or_create_multi(
+            made = super().get_or_create_multi(
                 wanted, lambda *some: told(some, *some), spans, should_cache_fn
             )
             told.hit_all_but_made(wanted)
-            return list(values)
+            return list(made)
 
         def create(some: Sequence[str]) -> Sequence[T]:
             return creator(*some)

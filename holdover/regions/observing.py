@@ -85,21 +85,38 @@ class ObservedRegion(SchedulingRegion):
         every = rules.figures_every
         if every is not None:
             ledger = _build_ledger(self.name, rules, self.backend, self._time)
-            figures = weakref.WeakMethod(self.figures)  # a region may go before it
             self._ledger = ledger
-            self._reporter = Reporter(ledger, lambda: _called(figures), every)
-        begin = weakref.WeakMethod(self._report)
-        self._counters.on_use(lambda: _called(begin))
+            self._reporter = Reporter(ledger, _figures_of(self), every)
+        self._counters.on_use(_reporting(self))
 
-    def _report(self) -> None:
-        """Begin to write figures, where that is wanted."""
+    def report(self) -> None:
+        """Begin to write figures, where that is wanted. For its counters."""
         if self._reporter is not None:
             self._reporter.start()
 
 
-def _called(method: weakref.WeakMethod[Callable[[], Figures | None]]) -> Figures | None:
-    bound = method()
-    return None if bound is None else bound()
+# Neither a thread nor its own counters keep a region alive.
+
+
+def _figures_of(region: ObservedRegion) -> Callable[[], Figures | None]:
+    reference = weakref.ref(region)
+
+    def figures() -> Figures | None:
+        there = reference()
+        return None if there is None else there.figures()
+
+    return figures
+
+
+def _reporting(region: ObservedRegion) -> Callable[[], None]:
+    reference = weakref.ref(region)
+
+    def report() -> None:
+        there = reference()
+        if there is not None:
+            there.report()
+
+    return report
 
 
 def _build_ledger(

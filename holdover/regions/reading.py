@@ -166,7 +166,7 @@ class ReadableRegion(WritableRegion):
         self,
         key: str,
         expiration_time: object,
-        ignore_expiration: bool,  # noqa: FBT001 - as in dogpile.cache's methods
+        ignore_expiration: bool,
         *,
         strict: bool = False,
     ) -> Found:
