@@ -10,7 +10,7 @@ import capability_table
 import contract_matrix
 from waiting import wait_until
 
-from holdover import NO_VALUE, Registry
+from holdover import NO_VALUE, Figures, Registry
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
@@ -166,6 +166,22 @@ def test_the_policies_code_runs():
     names = {"__name__": "policies_page"}
     exec(re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE), names)
     assert names["told"].reachable
+
+
+def test_the_figures_code_runs(capsys):
+    """The first example prints what its comments say, and the second one reads."""
+    first, second = blocks("figures.rst")
+    names = {}
+    exec(first, names)
+    assert capsys.readouterr().out.startswith("1 1 0.5\n1 ")
+    exec(second, names)
+    assert "0.0\n0\n0 []\n" == capsys.readouterr().out
+
+
+def test_every_figure_is_in_the_table():
+    """The chapter names all that is counted."""
+    text = (ROOT / "docs" / "figures.rst").read_text()
+    assert [name for name in Figures().as_dict() if f"``{name}``" not in text] == []
 
 
 def test_the_schedules_code_runs():

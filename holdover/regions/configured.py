@@ -134,9 +134,9 @@ class ConfiguredRegion(Configurable):
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
                 parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
                 `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
-                ``docs/runners.rst``), and ``near_ttl`` with ``near_entries``: what was
-                read is served from this process for so many seconds, and what others
-                change is seen so much later at most.
+                ``docs/runners.rst``), ``figures_every`` (``docs/figures.rst``), and
+                ``near_ttl`` with ``near_entries``: what was read is served from this
+                process for so many seconds, and others' changes are seen as much later.
 
         Returns:
             The region.
