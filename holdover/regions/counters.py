@@ -1,8 +1,8 @@
 """Counting what happens in a region of this process, without holding anyone up.
 
-Nothing on the way takes a lock: what is counted may happen in a signal handler, or in
-the end of an object, within a thread that is about to count. A hit is one step of C;
-all else is put on a queue, which is counted now and then by whoever finds it long.
+A hit is one step of C; all else is put on a queue, which is counted now and then by
+whoever finds it long. That may be a signal handler, or the end of an object, within the
+thread that is counting at that very moment: it leaves the rest to the latter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import TimeSource
 
 _MOST_UNCOUNTED = 256
-_PATIENCE = 5.0  # seconds; bounds what can only be an interrupted reader
 
 _COUNTED: dict[type[events.Event], str] = {
     events.Missed: "misses",
@@ -98,7 +97,8 @@ class Counters:
         renew_after_fork(self)
 
     def _start_over(self) -> None:
-        self._lock = threading.Lock()  # guards reading, and the next three
+        self._lock = threading.RLock()  # guards all below but the queues
+        self._is_counting = False
         self._counts: Counter[str] = Counter()
         measured = ["stale", *(name for of in _MEASURED.values() for name in of)]
         self._samples = {name: Samples() for name in measured}
@@ -147,7 +147,7 @@ class Counters:
             self._be_in_use()
         self._uncounted.append(event)
         if len(self._uncounted) >= _MOST_UNCOUNTED:
-            self._count_now()
+            self._count_all()
 
     def stale(self, age: float) -> None:
         """See `Counting.stale`."""
@@ -155,20 +155,23 @@ class Counters:
             self._be_in_use()
         self._ages.append(age)
         if len(self._ages) >= _MOST_UNCOUNTED:
-            self._count_now()
-
-    def _count_now(self) -> None:
-        if self._lock.acquire(blocking=False):  # else somebody is at it already
-            try:
-                self._count_all()
-            finally:
-                self._lock.release()
+            self._count_all()
 
     def degraded(self, seconds: float) -> None:
         """Count time in which a backend, which is replaced now, was left alone."""
         self._degraded_for += seconds
 
     def _count_all(self) -> None:
+        with self._lock:
+            if self._is_counting:
+                return
+            try:
+                self._is_counting = True
+                self._empty_the_queues()
+            finally:
+                self._is_counting = False
+
+    def _empty_the_queues(self) -> None:
         while self._ages:
             self._samples["stale"].add(self._ages.popleft())
         while self._uncounted:
@@ -185,10 +188,8 @@ class Counters:
         Args:
             degraded_for: Seconds in which the present backend was left alone.
         """
-        has_lock = self._lock.acquire(timeout=_PATIENCE)
-        try:
-            if has_lock:
-                self._count_all()
+        with self._lock:
+            self._count_all()
             samples = {name: one.histogram() for name, one in self._samples.items()}
             near_hits = self._near_hits.total()
             return Figures(
@@ -198,9 +199,6 @@ class Counters:
                 **self._counts,  # type: ignore[arg-type] # by name
                 **samples,  # type: ignore[arg-type] # by name
             )
-        finally:
-            if has_lock:
-                self._lock.release()
 
 
 class Outage:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from holdover.regions.errors import BackendError
 from holdover.regions.figures import Figures
-from holdover.regions.forks import renew_after_fork
+from holdover.regions.forks import ForkSafeLock, renew_after_fork
 from holdover.regions.latch import Latch
 from holdover.regions.ledger import Ledger, Membership
 
@@ -33,6 +33,7 @@ class Reporter:
         self._ledger = ledger
         self._figures = figures
         self._every = every
+        self._lock = ForkSafeLock()  # guards changes of _end
         self.after_fork()
         renew_after_fork(self)
 
@@ -43,9 +44,10 @@ class Reporter:
 
     def start(self) -> None:
         """Go on writing, unless that is under way."""
-        if self._end is not None:
-            return
-        self._end = end = Latch()
+        with self._lock.held:
+            if self._end is not None:
+                return
+            self._end = end = Latch()
         # Else it is tried again with the next fork or configuration: no thread is to be
         # had, or the interpreter is ending.
         with contextlib.suppress(RuntimeError):
@@ -55,9 +57,10 @@ class Reporter:
 
     def stop(self) -> None:
         """Write no more."""
-        if self._end is not None:
-            self._end.open()
-            self._end = None
+        with self._lock.held:
+            end, self._end = self._end, None
+        if end is not None:
+            end.open()
 
     def _run(self, end: Latch) -> None:
         while not end.is_open:
