@@ -34,8 +34,8 @@ KEYS = range(100)
 EVERY = 0.5  # seconds from one expiry to the next
 
 
-def visit(app: ModuleType, hits: int, done: object, *, is_expiring: bool) -> None:
-    """Ask until *hits* old values were served; one process makes them expire."""
+def visit(app: ModuleType, hits: int, done: object) -> None:
+    """Ask until *hits* old values were served."""
     stale = 0
 
     def count(event: events.Event) -> None:
@@ -43,17 +43,13 @@ def visit(app: ModuleType, hits: int, done: object, *, is_expiring: bool) -> Non
         stale += type(event) is events.StaleServed
 
     app.fleet.listen(count)
-    expires_at, generations = 0.0, 0
     while stale < hits:
-        if is_expiring and time.monotonic() > expires_at:
-            app.fleet.invalidate(hard=False)
-            expires_at, generations = time.monotonic() + EVERY, generations + 1
         for key in KEYS:
             app.price(key)
     publisher = app.fleet._chain._links[0].publisher
     while publisher._unfinished:  # a thread of this process
         time.sleep(0.01)
-    done.put((stale, generations))
+    done.put(stale)
 
 
 def measure(broker: str, hits: int) -> dict[str, object]:
@@ -79,21 +75,20 @@ def measure(broker: str, hits: int) -> dict[str, object]:
 def fleet_of(app: ModuleType, hits: int) -> dict[str, object]:
     done = FORK.SimpleQueue()
     children = [
-        FORK.Process(
-            target=visit, args=(app, hits, done), kwargs={"is_expiring": number == 0}
-        )
-        for number in range(PROCESSES)
+        FORK.Process(target=visit, args=(app, hits, done)) for _ in range(PROCESSES)
     ]
     for child in children:
         child.start()
+    generations = 0
+    while any(child.is_alive() for child in children):
+        app.fleet.invalidate(hard=False)
+        generations += 1
+        time.sleep(EVERY)
     served = [done.get() for _ in children]
-    for child in children:
-        child.join()
     time.sleep(2.0)  # the last messages are still on their way
-    generations = max(count for _, count in served)
     messages = app.notes("reports")
     return {
-        "stale_hits": sum(stale for stale, _ in served),
+        "stale_hits": sum(served),
         "expiries": generations * len(KEYS),
         "messages": len(messages),
         "refreshed": sum(done for _, _, done, _ in messages),

@@ -795,6 +795,19 @@ class TestIniFiles:
         assert made["news"]._rules.codec == "json"
         assert made["news"]._rules.runner == ["thread", "inline"]
 
+    def test_route_orders(self, tmp_path):
+        """The parts of task_options are the queue's own, and read by their looks."""
+        made = self.read(
+            tmp_path,
+            "[holdover]\nprices.url = memory://?task_options.queue=slow\n"
+            "prices.task_options.priority = 9\n",
+        )
+        assert made["prices"]._rules.task_options == {"queue": "slow", "priority": 9}
+        made = env(
+            HOLDOVER_PRICES_URL="memory://", HOLDOVER_PRICES_TASK_OPTIONS__QUEUE="slow"
+        )
+        assert made["prices"]._rules.task_options == {"queue": "slow"}
+
     def test_of_paste_hold_other_things_as_well(self, tmp_path):
         """What does not begin with the prefix is left alone."""
         text = (

@@ -294,6 +294,35 @@ class TestDropped:
         price.expire(1)
         assert carry_out(ordered(queue)[0]).done
 
+    @pytest.mark.parametrize(
+        "read",
+        [
+            region.get,
+            lambda key: region.get(key, strict=True),
+            lambda key: region.get_multi([key]),
+            lambda key: region.get_or_create(key, int),
+            lambda key: region.get_or_create_multi([key], lambda *_: [0]),
+            lambda _: price.get(1),
+            lambda _: price(1),
+        ],
+        ids=[
+            "get",
+            "strict",
+            "multi",
+            "or_create",
+            "or_create_multi",
+            "handle",
+            "call",
+        ],
+    )
+    def test_every_way_to_read(self, configured, read):
+        """Whatever door a reader takes, he is noted."""
+        configured(orders={"unless_idle_for": 100.0})
+        price.set("old", 1)
+        read(price.key_for(1))
+        address = region._address(price.key_for(1))
+        wait_until(lambda: region._readers.are_there(address, 0.0))
+
     def test_read_long_after_ordering(self, configured, queue):
         """An order that has waited for longer is dropped unless read since."""
         configured(orders={"unless_idle_for": 5.0, "queue_wait": None})

@@ -106,7 +106,17 @@ def test_the_record_survives_json():
 
 
 @pytest.mark.parametrize(
-    "held", [None, [], "x", {}, {"slot_at": 5.0}, {**BEGUN.to_plain(), "tries": "2"}]
+    "held",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"slot_at": 5.0},
+        {**BEGUN.to_plain(), "tries": "2"},
+        {**BEGUN.to_plain(), "slot_at": float("nan")},
+        {**BEGUN.to_plain(), "slot_at": 10**400},
+    ],
 )
 def test_strange_records_are_none(held):
     """Whatever else lies there is as good as nothing."""

@@ -274,7 +274,9 @@ class TestByAQueue:
         region.schedule(lambda: runs.append(1), every=15, name="job")
         message = self.ordered(region, queue, clock)
         assert [] == runs
-        assert carry_out(message).done
+        clock.advance(2.0)
+        outcome = carry_out(message)
+        assert (outcome.done, outcome.lag) == (True, 2.0)
         assert "overtaken" == carry_out(message).reason
         assert [1] == runs
         assert 1 == len(region.history("job"))

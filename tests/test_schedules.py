@@ -1,10 +1,14 @@
 """Schedules of a region: what is run, what is kept of it, and what if it fails."""
 
+import contextlib
 import os
 import threading
 from collections import Counter
 
 import pytest
+import sqlalchemy
+from redis_clock import AgingServer
+from sql_clock import AgingDatabase
 from standins import broken
 from waiting import at_once, wait_until
 
@@ -19,6 +23,7 @@ from holdover import (
     make_region,
 )
 from holdover.regions.backends.sql import SqlBackend
+from holdover.regions.backends.sql_drivers import parsed
 
 
 @pytest.fixture
@@ -165,6 +170,61 @@ class TestOnEveryBackend:
         assert 1 == jobs.value_of("count")
         scheduler(jobs, clock).begin_due()
         assert 1 == len(task.calls)
+
+
+SERVERS = {
+    "cluster": "holdover.redis_cluster",
+    "mariadb": "holdover.sql",
+    "postgres": "holdover.sql",
+    "sentinels": "holdover.redis_sentinel",
+}
+
+
+class TestOnEveryServer(TestOnEveryBackend):
+    """The same on what else is shared by hosts."""
+
+    @pytest.fixture(params=SERVERS)
+    def server(self, request):
+        """Start each server in turn."""
+        return request.getfixturevalue(request.param)
+
+    @pytest.fixture
+    def backend_name(self, request):
+        """Give the name of its backend."""
+        return SERVERS[request.node.callspec.params["server"]]
+
+    @pytest.fixture
+    def arguments(self, server, backend_name):
+        """Give the arguments by which it is found."""
+        if backend_name == "holdover.sql":
+            return {"url": server.url, "create_table": True, "operation_timeout": 5.0}
+        return server.arguments
+
+    @pytest.fixture
+    def clock(self, server, backend_name, arguments):
+        """Give a clock that the test moves, and with it what the server keeps."""
+        with contextlib.ExitStack() as stack:
+            if backend_name == "holdover.sql":
+                SqlBackend(arguments).read("none", "")  # makes the table
+                engine = sqlalchemy.create_engine(parsed(server.url))
+                stack.callback(engine.dispose)
+                yield AgingDatabase(engine)
+            else:
+                nodes = getattr(server, "nodes", None) or [server.master]
+                clients = (stack.enter_context(node.client()) for node in nodes)
+                yield AgingServer(*clients)
+
+    @pytest.fixture
+    def new_region(self, backend_name, arguments, clock):
+        """Make a region there."""
+
+        def make(expiration_time, *, name):
+            region = make_region(name, time_source=clock)
+            return region.configure(
+                backend_name, expiration_time, arguments, unsigned_pickle=True
+            )
+
+        return make
 
 
 class TestWhatIsKept:

@@ -15,6 +15,7 @@ from holdover.regions.configurable import Configurable, unchanged_on_error
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.options import (
     ARGUMENTS,
+    TASK_OPTIONS,
     Written,
     flat,
     layered,
@@ -195,9 +196,10 @@ def _spelled(regions: Iterable[str]) -> dict[str, list[str]]:
 def _parted(key: str, prefix: str) -> tuple[str, str]:
     """Part a region's name from an option: the longest that there is."""
     rest = key[len(prefix) :].lower().replace("__", ".")
-    before, found, argument = rest.partition(f"_{ARGUMENTS}")
-    if found and before:
-        return before, ARGUMENTS + argument
+    for whole in (ARGUMENTS, TASK_OPTIONS):  # whose parts others know
+        before, found, part = rest.partition(f"_{whole}")
+        if found and before:
+            return before, whole + part
     for option in sorted(_writable(), key=len, reverse=True):
         if rest.endswith(f"_{option}") and rest != f"_{option}":
             return rest[: -len(option) - 1], option

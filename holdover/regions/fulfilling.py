@@ -108,16 +108,13 @@ class Fulfiller:
     def _fulfil_parts(
         self, parts: Sequence[Part], create: CreateMany, origin: Origin, lag: float
     ) -> Outcome:
-        if True:
-            needed = [
-                p for p in parts if p.lease and not self._is_idle(p.lease, origin)
-            ]
-            if not needed:
-                return IDLE if parts else OVERTAKEN
-            try:
-                made = self._maker.many(needed, create)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
-                return self._failed([part.call for part in needed], error)
+        needed = [part for part in parts if not self._is_idle(part.lease, origin)]
+        if not needed:
+            return IDLE if parts else OVERTAKEN
+        try:
+            made = self._maker.many(needed, create)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the creator's own
+            return self._failed([part.call for part in needed], error)
         for part, one in zip(needed, made, strict=True):
             if one.stored:
                 self._tell_refreshed(part.call, one, origin, lag)

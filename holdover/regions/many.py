@@ -16,7 +16,6 @@ from holdover.regions.cached_many import (
 from holdover.regions.calls import Call, CreateMany, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.legacy import PlainCreation, Told, for_dogpile, plain_value
-from holdover.regions.readers import Readers
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
@@ -27,8 +26,6 @@ T = TypeVar("T")
 
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
-
-    _readers: Readers | None = None
 
     def get_or_create_multi(
         self,
@@ -80,8 +77,10 @@ class ManyRegion(ReadableRegion):
             )
             for key in unique
         ]
-        values = dict(zip(unique, self._batches.answer(calls, create), strict=True))
-        return [values[key] for key in wanted]
+        self._note_read(call.key for call in calls)
+        values = self._batches.answer(calls, create)
+        by_key = dict(zip(unique, values, strict=True))
+        return [by_key[key] for key in wanted]
 
     def cache_multi_on_arguments(
         self,
@@ -166,9 +165,7 @@ class ManyRegion(ReadableRegion):
         """Answer prepared calls. For decorated functions."""
         if self._batches is None:
             return [self._create_as_dogpile_does(call) for call in calls]
-        if self._readers is not None:
-            for call in calls:
-                self._readers.note(call.key)
+        self._note_read(call.key for call in calls)
         return self._batches.answer(calls, create)
 
     def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:

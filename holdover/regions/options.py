@@ -21,6 +21,7 @@ from holdover.regions.lifetime import Lifetime
 from holdover.regions.texts import is_readable, is_secret, read_text
 
 ARGUMENTS = "arguments."
+TASK_OPTIONS = "task_options."
 NEVER = "never"
 
 
@@ -112,12 +113,17 @@ def layered(shared: Options, own: Options) -> dict[str, Written]:
 
 def is_known(name: str) -> bool:
     """Say whether a flat name is that of an option."""
-    return is_argument(name) or name in option_types()
+    return is_argument(name) or name in option_types() or is_task_option(name)
 
 
 def is_argument(name: str) -> bool:
     """Say whether a flat name is that of an argument of the backend."""
     return name.startswith(ARGUMENTS)
+
+
+def is_task_option(name: str) -> bool:
+    """Say whether a flat name is that of an option for the queue, which knows it."""
+    return name.startswith(TASK_OPTIONS)
 
 
 def nested(options: Options) -> dict[str, Any]:
@@ -233,7 +239,11 @@ def _joined(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _setting(written: Written, name: str, wanted: Mapping[str, Any]) -> Any:
-    if not (written.is_text and isinstance(written.value, str)) or name not in wanted:
+    if not (written.is_text and isinstance(written.value, str)):
+        return written.value
+    if is_task_option(name):
+        return _guessed(written)
+    if name not in wanted:
         return written.value
     # Of other spans it would be hard to say what "never" means.
     if name == "expiration_time" and written.value.strip().lower() == NEVER:

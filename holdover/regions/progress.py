@@ -15,6 +15,7 @@ MOST_TRIES = 2
 """How often one slot is begun at most: again only if its runner died."""
 
 _LONGEST_BACKOFF = 3600.0  # seconds
+_ABSURD = 1e15  # no instant and no count
 _WRONG_CLOCK = 86_400.0  # seconds; nobody's clock goes that far ahead
 
 
@@ -74,7 +75,7 @@ class Progress:
         names = {one.name for one in fields(cls)}
         if not isinstance(held, dict) or held.keys() != names:
             return None
-        if not all(isinstance(value, int | float) for value in held.values()):
+        if not all(map(_is_number, held.values())):
             return None
         return cls(**held)
 
@@ -149,6 +150,10 @@ def next_step(progress: Progress | None, due: Due, now: float) -> Step:
         return GiveUp(progress)
     again = replace(progress, begun_at=now, tries=progress.tries + 1)
     return Begin(again, _lost(progress))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < _ABSURD  # NaN is not
 
 
 def _begun(progress: Progress, slot_at: float, now: float) -> Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,14 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
+from holdover.regions.readers import Readers
 from holdover.regions.writing import WritableRegion
 
 
 class ReadableRegion(WritableRegion):
     """The part of a region that looks values up. See `Region`."""
+
+    _readers: Readers | None = None
 
     def get(
         self,
@@ -83,6 +86,7 @@ class ReadableRegion(WritableRegion):
             self._tell_got(keys, held)
             return held
         addresses = [self._address(key) for key in keys]
+        self._note_read(addresses)
         founds = self._tier.find_multi(addresses, lifetime, strict=strict)
         for address, found in zip(addresses, founds, strict=True):
             self._tell_found(address, found, ignore_expiration=ignore_expiration)
@@ -171,9 +175,16 @@ class ReadableRegion(WritableRegion):
         strict: bool = False,
     ) -> Found:
         address, lifetime = self._address(key), self._lifetime_for(expiration_time)
+        self._note_read((address,))
         found = self._entries.find(address, lifetime, strict=strict)
         self._tell_found(address, found, ignore_expiration=ignore_expiration)
         return found
+
+    def _note_read(self, addresses: Iterable[str]) -> None:
+        """Let idle keys be told from others, where somebody wants to know."""
+        if self._readers is not None:
+            for address in addresses:
+                self._readers.note(address)
 
     def _tell_found(
         self, address: str, found: Found, *, ignore_expiration: bool = False

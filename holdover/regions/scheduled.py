@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE
@@ -25,7 +25,7 @@ from holdover.regions.progress import (
     next_step,
 )
 from holdover.regions.recording import Records
-from holdover.regions.refresh.base import Job, Outcome, RefreshOrder
+from holdover.regions.refresh.base import Job, Origin, Outcome, RefreshOrder
 from holdover.regions.runs import Failure, Run
 from holdover.regions.schedule import Schedule
 from holdover.regions.slotbook import Claim, Standing
@@ -251,6 +251,7 @@ class Attendant:
 
     def _order(self, schedule: Schedule, claim: Claim, chain: Chain) -> None:
         """Have a worker run what was claimed."""
+        now = self._crew.time.wall()
         order = RefreshOrder(
             region=self._region,
             function=ORDER + schedule.name,
@@ -259,7 +260,8 @@ class Attendant:
             key=schedule.name,
             token=claim.lease.token,
             clock=claim.lease.clock,
-            not_after=self._crew.time.wall() + claim.lease.ttl,
+            not_after=now + claim.lease.ttl,
+            ordered_at=now,
         )
         job = Job(
             key=schedule.name,
@@ -275,6 +277,10 @@ class Attendant:
 
     def fulfil(self, schedule: Schedule, order: RefreshOrder) -> Outcome:
         """Carry out an order, in a worker, unless it was overtaken."""
+        lag = Origin.of(order, None).lag(self._crew.time.wall())
+        return replace(self._fulfil(schedule, order), lag=lag)
+
+    def _fulfil(self, schedule: Schedule, order: RefreshOrder) -> Outcome:
         key = self._records.slot_key(schedule.name)
         try:
             claim = self._records.book.adopt(key, order.token, order.args[0])

@@ -20,6 +20,7 @@ from holdover.regions.options import (
     Options,
     Written,
     is_part,
+    is_task_option,
     put_once,
     setting_types,
 )
@@ -217,7 +218,7 @@ def read_url(url: str, where: str = "the URL") -> dict[str, Written]:
     found = {"backend": Written(where, scheme.backend, is_text=False)}
     kept = []
     for name, value, raw in _parameters(address, query):
-        if name in settings:
+        if name in settings or is_task_option(name):
             found[name] = Written(f"{name} in {where}", value, is_text=True)
         elif _stays_in_url(name, maker, scheme, where):
             kept.append(raw)

@@ -132,6 +132,17 @@ class BackendContract(LeaseContract, ProcessContract, TroubleContract):
         assert present == [False, True]
         assert backend.read("endless", REGION)[0] is not None
 
+    def test_what_lasts_is_shared(self, backend: Backend, peer: Backend) -> None:
+        """Where a backend keeps what must not be evicted, all find it, and one wins."""
+        kept, theirs = backend.lasting(), peer.lasting()
+        if kept is None or theirs is None:
+            assert kept is theirs, "one of them has such a place, and the other has not"
+            return
+        assert kept.compare_and_set("k", sealed(1), seen=None, ttl=None)
+        assert not theirs.compare_and_set("k", sealed(2), seen=None, ttl=None)
+        backend.purge()
+        assert theirs.read("k", REGION)[0] == sealed(1)
+
     def test_several_at_once(self, backend: Backend, peer: Backend) -> None:
         """Many are written, read in the order of the asking, and removed."""
         backend.write_multi({k: sealed(k, k) for k in HOSTILE_KEYS}, ttl=60.0)

@@ -15,7 +15,6 @@ from typing import Any
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
 from holdover.regions.backends.redis_link import (
@@ -176,9 +175,3 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         names = self._clock_names(region)
         state = self._clocks.advance(*names, hard=hard, reaches=reaches)
         return ClockState.seeded(time.time()) if state is None else state
-
-    # -- housekeeping ----------------------------------------------------------
-
-    def lasting(self) -> Backend | None:
-        """See `Backend.lasting`. What has no ttl stays, under most policies."""
-        return None if self._default_ttl else self

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.base import positive
+from holdover.regions.backends.base import Backend, positive
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_leases import LeasesInRedis
@@ -120,6 +120,10 @@ class ValuesInRedis(LeasesInRedis):
         return expiry(self._default_ttl if ttl is None else ttl)
 
     # -- housekeeping ----------------------------------------------------------
+
+    def lasting(self) -> Backend | None:
+        """See `Backend.lasting`. What has no ttl stays, under most policies."""
+        return None if self._default_ttl else self
 
     def purge(self) -> int:
         """See `Backend.purge`. Redis does so by itself: nothing is left to do."""
