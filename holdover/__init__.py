@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
+    from holdover.regions.figures import Figures, Histogram
     from holdover.regions.findings import Finding, Health
+    from holdover.regions.fleet import FleetFigures, ProcessFigures
     from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
@@ -49,9 +51,12 @@ __all__ = [
     "Compression",
     "Defaults",
     "Delivery",
+    "Figures",
     "Finding",
+    "FleetFigures",
     "Freshness",
     "Health",
+    "Histogram",
     "HotCall",
     "Inspection",
     "KeyLease",
@@ -60,6 +65,7 @@ __all__ = [
     "MailTo",
     "OrderContext",
     "OrderTerms",
+    "ProcessFigures",
     "Region",
     "Registry",
     "Report",
@@ -91,9 +97,12 @@ _HOMES = {
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
+    "Figures": "holdover.regions.figures",
     "Finding": "holdover.regions.findings",
+    "FleetFigures": "holdover.regions.fleet",
     "Freshness": "holdover.regions.freshness",
     "Health": "holdover.regions.findings",
+    "Histogram": "holdover.regions.figures",
     "HotCall": "holdover.regions.warmth",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
@@ -102,6 +111,7 @@ _HOMES = {
     "MailTo": "holdover.regions.mailing",
     "OrderContext": "holdover.regions.contexts",
     "OrderTerms": "holdover.regions.lifetime",
+    "ProcessFigures": "holdover.regions.fleet",
     "Region": "holdover.regions.region",
     "Registry": "holdover.regions.registry",
     "Report": "holdover.regions.refresh.base",

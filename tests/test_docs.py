@@ -10,7 +10,7 @@ import capability_table
 import contract_matrix
 from waiting import wait_until
 
-from holdover import NO_VALUE, Registry
+from holdover import NO_VALUE, Figures, Registry
 from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
@@ -196,6 +196,22 @@ def test_the_warming_file_is_read(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     caches.warming_from_ini(path)
     assert [one.group for one in caches["shop"].warmings] == ["front", "front"]
+
+
+def test_the_figures_code_runs(capsys):
+    """The first example prints what its comments say, and the second one reads."""
+    first, second = blocks("figures.rst")
+    names = {}
+    exec(first, names)
+    assert capsys.readouterr().out.startswith("1 1 0.5\n1 ")
+    exec(second, names)
+    assert "0.0\n0\n0 []\n" == capsys.readouterr().out
+
+
+def test_every_figure_is_in_the_table():
+    """The chapter names all that is counted."""
+    text = (ROOT / "docs" / "figures.rst").read_text()
+    assert [name for name in Figures().as_dict() if f"``{name}``" not in text] == []
 
 
 def test_the_schedules_code_runs():

@@ -74,6 +74,7 @@ LAYERS = {
         "regions.recording",
         "regions.scheduled",
         "regions.scheduling",
+        "regions.observing",
         "regions.scheduler",
         "regions.diagnosing",
         "regions.worker_probe",
@@ -126,6 +127,9 @@ LAYERS = {
         "regions.slotbook",
         "regions.histories",
         "regions.commands",
+        "regions.counters",
+        "regions.ledger",
+        "regions.reporter",
         "regions.mailing",
         "regions.hot",
         "regions.parallel",
@@ -163,6 +167,8 @@ LAYERS = {
         "regions.warmth",
         "regions.heat",
         "regions.tops",
+        "regions.figures",
+        "regions.fleet",
     },
 }
 ORDER = list(LAYERS)

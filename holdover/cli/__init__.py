@@ -14,9 +14,11 @@ from holdover.cli.application import Application
 from holdover.cli.clearing import invalidate, purge
 from holdover.cli.demo import demo
 from holdover.cli.doctoring import doctor
+from holdover.cli.ending import Commands, note_traceback
+from holdover.cli.exits import EXIT_CODES
 from holdover.cli.inspecting import inspect
 from holdover.cli.schedules import run, schedule
-from holdover.cli.telling import EXIT_CODES, Commands, note_traceback
+from holdover.cli.stats import stats
 from holdover.cli.warm import warm
 
 
@@ -54,5 +56,5 @@ def main(context: click.Context, app: str | None, config: str | None) -> None:
     context.obj = Application(app, config)
 
 
-for command in (demo, doctor, inspect, invalidate, purge, run, schedule, warm):
+for command in (demo, doctor, inspect, invalidate, purge, run, schedule, stats, warm):
     main.add_command(command)

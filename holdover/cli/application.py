@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.telling import CannotBegin, in_a_line
+from holdover.cli.ending import in_a_line
+from holdover.cli.exits import CannotBegin
 
 if TYPE_CHECKING:
     from holdover import Region

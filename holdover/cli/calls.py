@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdover.cli.telling import CannotBegin, in_a_line
+from holdover.cli.ending import in_a_line
+from holdover.cli.exits import CannotBegin
 
 if TYPE_CHECKING:
     from holdover import Region

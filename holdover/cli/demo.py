@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from holdover.cli.telling import CannotBegin, OutOfReach
+from holdover.cli.exits import CannotBegin, OutOfReach
 
 _DEMO_NEEDS = ("celery", "matplotlib", "rich", "waitress")
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.telling import DONE, FAILED, CannotBegin, Teller, tells
+from holdover.cli.exits import DONE, FAILED, CannotBegin
+from holdover.cli.telling import Teller, tells
 
 if TYPE_CHECKING:
     from holdover import Finding, Region

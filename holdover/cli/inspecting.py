@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdover.cli.calls import WrittenCall
-from holdover.cli.telling import (
-    DONE,
-    FAILED,
-    OUT_OF_REACH,
-    CannotBegin,
-    Teller,
-    moment,
-    span,
-    tells,
-)
+from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
+from holdover.cli.telling import Teller, moment, span, tells
 
 if TYPE_CHECKING:
     from holdover import Inspection, Region

@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.telling import (
-    DONE,
-    FAILED,
-    CannotBegin,
-    Teller,
-    log_to_stderr,
-    moment,
-    tells,
-)
+from holdover.cli.exits import DONE, FAILED, CannotBegin
+from holdover.cli.telling import Teller, log_to_stderr, moment, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Run, Schedule, Scheduler

@@ -27,43 +27,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-DONE = 0
-FAILED = 1  # it was carried out, and something failed or is not well
-REFUSED = 2  # it could not begin: usage, application, configuration
-OUT_OF_REACH = 3  # the backend could not be reached
+from holdover.cli.exits import DONE, FAILED
 
-EXIT_CODES = f"""\
-\b
-Exit codes:
-  {DONE}  done
-  {FAILED}  carried out, and something failed, is not well, or was interrupted
-  {REFUSED}  it could not begin: usage, application or configuration
-  {OUT_OF_REACH}  the backend could not be reached"""
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _STDOUT, _STDERR = 1, 2
-_TRACEBACK = f"{__name__}.traceback"
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _SILENCE = logging.NullHandler()
 _LONG = 1000.0  # seconds
 _NO_LIMIT = 100_000  # columns, where no terminal folds them
 
 C = TypeVar("C", bound=Callable[..., Any])
-
-
-class CannotBegin(click.ClickException):
-    """What the user asked for makes no sense here; nothing was done."""
-
-    exit_code = REFUSED
-
-
-class OutOfReach(click.ClickException):
-    """The backend does not answer."""
-
-    exit_code = OUT_OF_REACH
 
 
 class Teller:
@@ -79,6 +58,11 @@ class Teller:
         self.as_json = as_json
         self.is_cut_off = False
         self._lock = threading.Lock()  # guards the order of lines
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks on."""
+        return self._out.isatty()
 
     def document(self, value: object) -> bool:
         """Print *value* as JSON on one line, if a program is told.
@@ -99,26 +83,37 @@ class Teller:
         """Print a table for people: in full, and without lines if it goes to a file."""
         if self.as_json:
             return
-        from rich.box import SIMPLE_HEAD
         from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
 
-        to_people = self._out.isatty()
         # A table that is to be read by grep has a row in one line.
-        width = None if to_people else _NO_LIMIT
-        table = Table(box=SIMPLE_HEAD if to_people else None, pad_edge=False)
-        for column in columns:
-            table.add_column(Text(printable(column)), overflow="fold")
-        for row in rows:
-            cells = map(printable, row)
-            table.add_row(*(Text(one, style=_STYLES.get(one, "")) for one in cells))
+        width = None if self.is_terminal else _NO_LIMIT
+        table = _drawn(columns, rows, framed=self.is_terminal)
         # Written by us, since rich has its own mind of a broken pipe.
         console = Console(file=self._out, width=width)
         with console.capture() as drawn:
             console.print(table)
         lines = [line.rstrip() for line in drawn.get().splitlines()]
         self._write("\n".join([*lines, ""]))
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[..., None]]:
+        """Give what shows a table and lines below it, each in place of the last."""
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=Console(file=self._out), auto_refresh=False) as screen:
+
+            def show(
+                columns: Sequence[str],
+                rows: Sequence[Sequence[str]],
+                lines: Sequence[str],
+            ) -> None:
+                below = [Text(printable(line)) for line in lines]
+                table = _drawn(columns, rows, framed=True)
+                screen.update(Group(table, *below), refresh=True)
+
+            yield show
 
     def problem(self, text: str) -> None:
         """Print a line on standard error."""
@@ -132,6 +127,23 @@ class Teller:
             except BrokenPipeError:  # who reads has seen enough
                 self.is_cut_off = True
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+
+
+def _drawn(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, framed: bool
+) -> Table:
+    """Draw a table, in which nothing has a meaning for a terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD if framed else None, pad_edge=False)
+    for column in columns:
+        table.add_column(Text(printable(column)), overflow="fold")
+    for row in rows:
+        cells = map(printable, row)
+        table.add_row(*(Text(one, style=_STYLES.get(one, "")) for one in cells))
+    return table
 
 
 def log_to_stderr() -> None:
@@ -244,80 +256,3 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
     return str(value)
-
-
-# -- how a command ends --------------------------------------------------------
-
-
-def note_traceback(
-    context: click.Context, _option: click.Parameter, value: object
-) -> None:
-    """Remember whether tracebacks are wanted, for `Commands`."""
-    context.meta[_TRACEBACK] = value
-
-
-class Commands(click.Group):
-    """The commands, all of which fail in one manner: a line, and an exit code."""
-
-    _shows_traceback = False
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Carry out a command; whatever it raises becomes an error of click's."""
-        self._shows_traceback = bool(ctx.meta.get(_TRACEBACK))
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            raise _told(error) from error
-
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run the program: say what went wrong in one line, and end."""
-        try:
-            extra["standalone_mode"] = False
-            status = super().main(*args, **extra)
-        except click.Abort:
-            say("interrupted")
-            status = FAILED
-        except click.ClickException as error:
-            self._show(error)
-            status = error.exit_code
-        if not standalone_mode:
-            return status
-        sys.exit(status if isinstance(status, int) else DONE)
-
-    def _show(self, error: click.ClickException) -> None:
-        if self._shows_traceback:
-            import traceback
-
-            traceback.print_exception(error)
-        if isinstance(error, _HELP):
-            error.show()
-            return
-        message = error.format_message()
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            message += f" See '{error.ctx.command_path} --help'."
-        say(message)
-
-
-# Since click 8.2, who gives no command gets the help by way of an error.
-_HELP: tuple[type[Exception], ...] = tuple(
-    kind for kind in [getattr(click.exceptions, "NoArgsIsHelpError", None)] if kind
-)
-
-
-def _told(error: Exception) -> click.ClickException:
-    """Say in one line what a command raised, and how the program ends."""
-    from holdover import errors
-
-    if isinstance(error, errors.BackendError):
-        return OutOfReach(str(error))
-    if isinstance(error, errors.HoldoverError):
-        return CannotBegin(str(error))
-    return click.ClickException(f"{in_a_line(error)}. --traceback shows where")
-
-
-def in_a_line(error: BaseException) -> str:
-    """Give an error's kind and what it says, in one line."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__

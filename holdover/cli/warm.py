@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.telling import DONE, FAILED, Teller, printable, tells
+from holdover.cli.exits import DONE, FAILED
+from holdover.cli.telling import Teller, printable, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Tally, Warmed, Warmer

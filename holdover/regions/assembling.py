@@ -90,6 +90,8 @@ class Settings:
         near_ttl: Seconds for which a value that was read from the backend is served
             from this process without asking again; None means that it always is asked.
         near_entries: How many values are kept so at most.
+        figures_every: Seconds after which each process that uses the region writes its
+            figures to the backend, again and again; None means never.
         history_backend: Where the last runs of schedules are kept: the name of a
             backend, its URL, or a backend. None means beside the values, if nothing is
             evicted there.
@@ -118,6 +120,7 @@ class Settings:
     unsigned_pickle: bool = False
     near_ttl: float | None = None
     near_entries: int = DEFAULT_NEAR_ENTRIES
+    figures_every: float | None = None
     history_backend: str | Backend | None = field(default=None, repr=False)
     history_codec: str | Codec | None = None
     record_hot: int | None = None
@@ -136,8 +139,9 @@ class Settings:
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
             )
-        near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
-        object.__setattr__(self, "near_ttl", near_ttl)
+        for name in ("near_ttl", "figures_every"):
+            span = seconds_or_none(getattr(self, name), name)
+            object.__setattr__(self, name, span)
         positive({"near_entries": self.near_entries}, "near_entries", 1)
         given: object = self.history_backend
         if given is not None and not isinstance(given, str | Backend):

@@ -58,7 +58,8 @@ class Batches:
             call.asked = asked
             is_fresh = found.freshness is Freshness.FRESH
             if is_fresh:
-                self._tell_hit(call, found)
+                region = self._crew.tier.region
+                self._crew.listeners.hit(region, call.key, near=found.near)
             if is_fresh and not self._is_due(call, found):
                 answers[call.key] = found.entry.value
             else:
@@ -166,6 +167,8 @@ class Batches:
                 mine, theirs = self._claim(pairs, seats, overtaking=overtaking)
                 parts += mine
                 later += theirs
+            for part in parts:
+                self._creation.tell_paid(part.call, part.found)
             if parts:
                 answers.update(self._create(parts, create))
         for call, found in later:
@@ -250,13 +253,6 @@ class Batches:
         return bool(call.lifetime.early_refresh) and is_due_early(
             found.entry, call.lifetime, self._crew.time.wall()
         )
-
-    def _tell_hit(self, call: Call, found: Found) -> None:
-        if self._crew.listeners:
-            region = self._crew.tier.region
-            self._crew.listeners.tell(
-                events.Hit(region=region, key=call.key, near=found.near)
-            )
 
 
 def _must(found: Found) -> bool:

@@ -22,6 +22,7 @@ from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
 from holdover.regions.configurable import Configurable, unchanged_on_error, under
+from holdover.regions.counters import Counters
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.defaults import Defaults
@@ -78,7 +79,8 @@ class ConfiguredRegion(Configurable):
         self._crew: Crew | None = None
         self._creation: Creation | None = None
         self._batches: Batches | None = None
-        self._listeners = Listeners()
+        self._counters = Counters()
+        self._listeners = Listeners(self._counters)
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, tuple[object, object]] = {}
@@ -131,10 +133,10 @@ class ConfiguredRegion(Configurable):
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
                 parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
                 `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
-                ``docs/runners.rst``), ``record_hot`` (see ``docs/warming.rst``), and
-                ``near_ttl`` with ``near_entries``: what was read is served from this
-                process for so many seconds, and what others change is seen so much
-                later at most.
+                ``docs/runners.rst``), ``record_hot`` (``docs/warming.rst``),
+                ``figures_every`` (``docs/figures.rst``), and ``near_ttl`` with
+                ``near_entries``: what was read is served from this process for so many
+                seconds, and others' changes are seen as much later.
 
         Returns:
             The region.

@@ -164,6 +164,7 @@ class Creation:
                 return self._serve_old(call, found)
             grant = self._acquire(call, found)
             if isinstance(grant, Lease):
+                self.tell_paid(call, found)
                 return self._foreground.create(call, grant, seat.flight, found)
         # Only now, with the flight over: what is there may be gone for this caller.
         return self._serve_old(call, grant if isinstance(grant, Found) else found)
@@ -181,9 +182,13 @@ class Creation:
         while True:
             with FLIGHTS.board((self._tier, call.key)) as seat:
                 if seat.is_mine:
-                    return self._lead(call, seat.flight, found, deadline)
+                    polls = Polls(found.entry.cost)
+                    try:
+                        return self._lead(call, seat.flight, found, deadline, polls)
+                    finally:
+                        self._tell_waited(call, polls.waited)
                 left = max(0.0, deadline - self._time.steady())
-                if not FLIGHTS.wait(seat.flight, left):
+                if not self._waits_for(call, seat.flight, left):
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
             if self._is_pause_of_others(landed, found):
@@ -196,9 +201,10 @@ class Creation:
             if found.freshness in (Freshness.FRESH, Freshness.STALE):
                 return self._serve_old(call, found)
 
-    def _lead(self, call: Call, flight: Flight, found: Found, deadline: float) -> Any:
+    def _lead(
+        self, call: Call, flight: Flight, found: Found, deadline: float, polls: Polls
+    ) -> Any:
         """Create, or wait for the process that does, on behalf of all who joined."""
-        polls = Polls(found.entry.cost)
         while True:
             looked = ticket()
             grant = self._acquire(call, found, overtaking=self._overtaking(found))
@@ -239,7 +245,7 @@ class Creation:
                 if seat.is_mine:
                     return self._foreground.create_unstored(call, seat.flight, found)
                 left = max(0.0, deadline - self._time.steady())
-                if not FLIGHTS.wait(seat.flight, left):
+                if not self._waits_for(call, seat.flight, left):
                     return self._foreground.create_unstored(call, Flight(), found)
                 landed = seat.flight.landed
             if _is_for(call, landed):
@@ -301,10 +307,28 @@ class Creation:
         spares = found.freshness is not Freshness.GONE or self._backoff_when_gone
         return (LeaseKind.QUEUED,) if spares else AT_ONCE
 
+    def tell_paid(self, call: Call, found: Found) -> None:
+        """Tell of a caller who creates what others are served, if it is stale."""
+        if found.freshness is Freshness.STALE:
+            self.tell_missed(call)
+
+    def _waits_for(self, call: Call, flight: Flight, most: float) -> bool:
+        """Wait for another caller's flight; say whether it has landed."""
+        begun = self._time.steady()
+        has_landed = FLIGHTS.wait(flight, most)
+        self._tell_waited(call, self._time.steady() - begun)
+        return has_landed
+
+    def _tell_waited(self, call: Call, waited: float) -> None:
+        if waited:
+            region = self._tier.region
+            self._listeners.tell(
+                events.Waited(region=region, key=call.key, waited=waited)
+            )
+
     def tell_missed(self, call: Call) -> None:
         """Tell those who listen that there was no value to serve."""
-        if self._listeners:
-            self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
+        self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
 
 
 def _is_for(call: Call, landed: Landed) -> bool:

@@ -66,6 +66,7 @@ class Reserved(enum.Enum):
     HISTORY = "%history:"
     READERS = "%read:"
     HOT = "%hot:"
+    FIGURES = "%figures:"
 
     def key(self, rest: str) -> str:
         """Give the key of *rest* among what is kept for this use."""

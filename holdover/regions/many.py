@@ -16,7 +16,7 @@ from holdover.regions.cached_many import (
 )
 from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
-from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
+from holdover.regions.legacy import PlainCreation, Told, for_dogpile, plain_value
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
@@ -56,12 +56,15 @@ class ManyRegion(ReadableRegion):
         """
         if not callable(creator):
             raise InvalidArgument(f"creator must be callable, got {creator!r}")
-        if self._batches is None:
-            spans = for_dogpile(self._lifetime_for(expiration_time))
-            return list(
-                super().get_or_create_multi(keys, creator, spans, should_cache_fn)
-            )
         wanted = list(keys)
+        if self._batches is None:
+            told = self._told(creator, is_lookup=True)
+            spans = for_dogpile(self._lifetime_for(expiration_time))
+            made = super().get_or_create_multi(
+                wanted, lambda *some: told(some, *some), spans, should_cache_fn
+            )
+            told.hit_all_but_made(wanted)
+            return list(made)
 
         def create(some: Sequence[str]) -> Sequence[T]:
             return creator(*some)
@@ -175,7 +178,8 @@ class ManyRegion(ReadableRegion):
         """Create values now and store them. For decorated functions."""
         if self._batches is not None:
             return self._batches.recreate(calls, create)
-        values = list(create([call.user_key for call in calls]))
+        keys = [call.user_key for call in calls]
+        values = list(self._told(create)(keys, keys))
         made = zip(calls, values, strict=True)
         super().set_multi({call.user_key: plain_value(v) for call, v in made})
         return values
@@ -217,12 +221,20 @@ class ManyRegion(ReadableRegion):
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
-        create, should_cache = call.create, call.should_cache
-        if self.async_creation_runner is None:  # which expects the user's own creator
-            plain = PlainCreation(call)
-            create, should_cache = plain.create, plain.should_cache
-        spans = for_dogpile(call.lifetime)
-        return super().get_or_create(call.user_key, create, spans, should_cache)
+        spans, key = for_dogpile(call.lifetime), call.user_key
+        if self.async_creation_runner is not None:  # it expects the user's own creator
+            return super().get_or_create(key, call.create, spans, call.should_cache)
+        plain = PlainCreation(call)
+        told = self._told(plain.create, is_lookup=True)
+        value = super().get_or_create(
+            key, lambda: told([key]), spans, plain.should_cache
+        )
+        told.hit_all_but_made([key])
+        return value
+
+    def _told(self, create: Callable[..., Any], *, is_lookup: bool = False) -> Told:
+        region = self.name or ""
+        return Told(create, region, self._listeners, self._time, is_lookup=is_lookup)
 
 
 def _first_of(create: CreateMany, key: str) -> Any:

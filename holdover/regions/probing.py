@@ -12,16 +12,16 @@ from holdover.regions.diagnosing import PROBE, PROBE_LIFETIME
 from holdover.regions.errors import ConfigurationError, InvalidOrder
 from holdover.regions.findings import Finding, Health
 from holdover.regions.lifetime import seconds
+from holdover.regions.observing import ObservedRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome, RefreshOrder
 from holdover.regions.tier import Tier
-from holdover.regions.warming import WarmingRegion
 from holdover.regions.worker import Refreshable
 from holdover.regions.worker_probe import WorkerProbe, answer
 
 DEFAULT_TIMEOUT = 10.0
 
 
-class ProbedRegion(WarmingRegion):
+class ProbedRegion(ObservedRegion):
     """The part of a region that operators look after. See `Region`."""
 
     def purge(self) -> int:

@@ -1,4 +1,4 @@
-"""Where a region keeps what is no value: slots, history, and what is hot."""
+"""Where a region keeps what is no value: slots, history, figures, and what is hot."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 from holdover.regions.assembling import Settings, build_backend
 from holdover.regions.backends.base import Backend
+from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
 from holdover.regions.guarding import build_sealing, warn_of_pickle
 from holdover.regions.histories import History
 from holdover.regions.hot import HotRecord
 from holdover.regions.keys import Reserved, region_prefix
+from holdover.regions.ledger import Ledger
 from holdover.regions.options import nested
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
@@ -103,6 +105,27 @@ def build_hot_record(
     told: Any = {"listeners": listeners, "time_source": time_source}
     tier = _plain_tier(Reserved.HOT, prefix, rules, kept_in, **told)
     return HotRecord(tier, prefix, most)
+
+
+def build_ledger(
+    name: str | None, rules: Settings, backend: object, time_source: TimeSource
+) -> Ledger:
+    """Put together what a region's figures are kept with.
+
+    Raises:
+        ConfigurationError: Its backend cannot keep them.
+    """
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(
+            f"region {name!r} cannot share figures: {type(backend).__qualname__} knows "
+            "no compare_and_set. Use a backend of Holdover's, such as 'holdover.file'"
+        )
+    prefix = region_prefix(name)
+    # Its failures are its own: the region's callers meet them, or do not.
+    told: Any = {"listeners": Listeners(Counters()), "time_source": time_source}
+    kept_in = backend.lasting() or backend
+    tier = _plain_tier(Reserved.FIGURES, prefix, rules, kept_in, **told)
+    return Ledger(tier, Reserved.FIGURES.value + prefix, time_source)
 
 
 def _plain_tier(

@@ -7,7 +7,6 @@ from typing import Any, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
 
-from holdover.regions import events
 from holdover.regions.calls import Call, Made
 from holdover.regions.errors import (
     InvalidArgument,
@@ -105,10 +104,11 @@ class Region(ProbedRegion):
             self._note(call)
         found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
-            if self._listeners:
-                self._listeners.tell(
-                    events.Hit(region=self.name or "", key=call.key, near=found.near)
-                )
+            # A plain hit of which nobody hears pays for no call of Python's.
+            if found.near or self._listeners.is_heard:
+                self._listeners.hit(self.name or "", call.key, near=found.near)
+            else:
+                self._counters.hit()
             if call.lifetime.early_refresh:
                 return self._creation.answer_fresh(call, found)
             return found.entry.value
@@ -118,7 +118,8 @@ class Region(ProbedRegion):
         """Create a value now and store it. For decorated functions."""
         if self._creation is not None:
             return self._creation.recreate(call)
-        value = plain_value(call.create())
+        told = self._told(call.create)
+        value = plain_value(told([call.user_key]))
         super().set(call.user_key, value)
         return value
 
@@ -144,6 +145,7 @@ class Region(ProbedRegion):
         if self._note is not None:
             self._note(call)
         found = self._tier.find(call.key, call.lifetime)
+        self._tell_found(call.key, found)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
     def expire_call(self, call: Call) -> Delivery:

@@ -15,9 +15,13 @@ from holdover import (
     Cached,
     CeleryRunner,
     Delivery,
+    Figures,
+    FleetFigures,
+    Histogram,
     HotCall,
     Inspection,
     Lifetime,
+    ProcessFigures,
     Region,
     Run,
     Schedule,
@@ -252,6 +256,16 @@ lease = region.lease("key")
 if lease is not None:
     with lease:
         assert_type(lease.commit(5), bool)
+
+# -- figures -------------------------------------------------------------------
+
+assert_type(region.figures(), Figures)
+assert_type(region.figures() + region.figures(), Figures)
+assert_type(region.figures().since(region.figures()).stale, Histogram)
+assert_type(region.fleet_figures(), FleetFigures)
+assert_type(region.fleet_figures().living, tuple[ProcessFigures, ...])
+assert_type(region.fleet_figures().per_second(lambda one: one.hits), float)
+assert_type(region.ping(), float)
 
 # -- schedules -----------------------------------------------------------------
 
