@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
+    from holdover.regions.findings import Finding, Health
     from holdover.regions.freshness import Freshness
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
@@ -48,7 +49,9 @@ __all__ = [
     "Compression",
     "Defaults",
     "Delivery",
+    "Finding",
     "Freshness",
+    "Health",
     "HotCall",
     "Inspection",
     "KeyLease",
@@ -88,7 +91,9 @@ _HOMES = {
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
+    "Finding": "holdover.regions.findings",
     "Freshness": "holdover.regions.freshness",
+    "Health": "holdover.regions.findings",
     "HotCall": "holdover.regions.warmth",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",

@@ -80,7 +80,7 @@ def test_failures(warm):
     assert code == 1
     assert said.startswith("21 created, 0 fresh, 0 skipped, 2 failed")
     first, second = sorted(mistakes.splitlines())
-    assert first == "shop/picky warmhouse:picky(1) failed: ValueError: no article 1"
+    assert first == "holdover: shop/picky warmhouse:picky(1) failed: ValueError: no article 1"
     assert "picky(2)" in second
 
 
@@ -120,8 +120,9 @@ def test_the_list(warm):
     """It shows what there is, and computes nothing."""
     code, said, _ = warm("--list")
     assert code == 0
-    assert "shop/front  warmhouse:price  20 calls" in said
-    assert "shop/hot  what is recorded  computed calls" in said
+    lines = [line.split(maxsplit=1) for line in said.splitlines()]
+    assert lines[1] == ["shop/front", "warmhouse:price     20"]
+    assert lines[3] == ["shop/hot", "(what is recorded)  computed"]
     rows = json.loads(warm("--list", "--json")[1])
     assert {"region": "shop", "group": "picky", "function": "warmhouse:picky",
             "calls": 3} in rows  # fmt: skip

@@ -11,6 +11,7 @@ import contract_matrix
 from waiting import wait_until
 
 from holdover import NO_VALUE, Registry
+from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
@@ -264,3 +265,12 @@ def test_the_runner_for_huey_works(tmp_path, monkeypatch, redis_server):
         finally:
             consumer.kill()
     assert shop.huey.pending_count() == 0
+
+
+def test_every_command_is_on_its_page():
+    """The table names the commands that there are, and the code at its end runs."""
+    text = (ROOT / "docs" / "command_line.rst").read_text()
+    told = set(re.findall(r"^``holdover (\w+)", text, re.MULTILINE))
+    assert set(main.commands) <= told
+    [code] = blocks("command_line.rst")
+    exec(code, {})

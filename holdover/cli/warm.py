@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from holdover.cli.telling import DONE, FAILED, Teller, printable, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Tally, Warmed, Warmer
@@ -41,81 +42,59 @@ _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
     help="Seconds for all of it.  [default: no bound]",
 )
 @click.option("--list", "only_list", is_flag=True, help="Show what is declared.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per call, and one."
-)
+@tells
 @click.pass_obj
 def warm(
     application: Application,
     /,
     *,
+    teller: Teller,
     groups: tuple[str, ...],
     names: tuple[str, ...],
     only_list: bool,
-    as_json: bool,
     **chosen: Any,
-) -> None:
+) -> int:
     """Compute the declared calls of the GROUPs, or of all.
 
     What is fresh is left alone. The group "hot" is what regions record. The exit code
     is 0 if all is warm, 1 if a call failed or it was interrupted, 2 if there is
-    nothing to do.
+    nothing to do. With --json there is one object per call, and a last one that counts.
     """
-    regions = _chosen(application.regions(), names)
+    regions = application.regions(names)
     if only_list:
-        _list(regions, as_json=as_json)
-        return
-    warmer = _warmer(regions, groups, chosen)
-    _warn_of_memory(regions)
+        _list(teller, regions)
+        return DONE
+    from holdover import Warmer, Warmth
+
+    warmer = Warmer(regions, groups=groups, **chosen)
+    _warn_of_memory(teller, regions)
     began = time.monotonic()
-    tally, interrupted = _run(warmer, as_json=as_json)
+    tally, interrupted = _run(teller, warmer)
     seconds = time.monotonic() - began
-    if as_json:
-        told = {**tally.to_plain(), "seconds": seconds, "interrupted": interrupted}
-        click.echo(json.dumps(told))
-    else:
+    told = {**tally.to_plain(), "seconds": seconds, "interrupted": interrupted}
+    if not teller.document(told):
         ended = "interrupted: " if interrupted else ""
-        click.echo(f"{ended}{tally} in {seconds:.1f} s")
-    raise SystemExit(interrupted or _failed(tally) > 0)
+        teller.line(f"{ended}{tally} in {seconds:.1f} s")
+    return FAILED if interrupted or tally[Warmth.FAILED] else DONE
 
 
-def _chosen(regions: Sequence[Region], names: Sequence[str]) -> list[Region]:
-    known = [region.name for region in regions]
-    for name in names:
-        if name not in known:
-            there = ", ".join(str(one) for one in known)
-            raise click.UsageError(f"there is no region {name!r}. Known: {there}")
-    return [region for region in regions if not names or region.name in names]
-
-
-def _warmer(
-    regions: Sequence[Region], groups: Sequence[str], chosen: dict[str, Any]
-) -> Warmer:
-    from holdover import Warmer, errors
-
-    try:
-        return Warmer(regions, groups=groups, **chosen)
-    except errors.HoldoverError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _warn_of_memory(regions: Sequence[Region]) -> None:
+def _warn_of_memory(teller: Teller, regions: Sequence[Region]) -> None:
     """Say where the values go that no other process will see."""
     for region in regions:
-        backend = region.backend
+        backend = region.actual_backend
         capabilities = getattr(backend, "capabilities", None)
         if region.warmings and getattr(capabilities, "shared_by", "") == "process":
             kind = type(backend).__name__
             told = f"region {region.name!r}: what {kind} keeps ends with this process"
-            click.echo(f"holdover: {told}", err=True)
+            teller.problem(told)
 
 
-def _run(warmer: Warmer, *, as_json: bool) -> tuple[Tally, bool]:
+def _run(teller: Teller, warmer: Warmer) -> tuple[Tally, bool]:
     """Warm, and tell how it goes; say whether Ctrl-C has ended it."""
     from holdover import Tally
 
     tally = Tally()
-    with _progress(warmer, tally, as_json=as_json) as tell:
+    with _progress(teller, warmer, tally) as tell:
         try:
             for warmed in warmer.run():
                 tally.add(warmed)
@@ -125,20 +104,20 @@ def _run(warmer: Warmer, *, as_json: bool) -> tuple[Tally, bool]:
     return tally, False
 
 
-Tell = Callable[["Warmed"], None]
+Tell = Callable[["Warmed"], object]
 
 
 @contextmanager
-def _progress(warmer: Warmer, tally: Tally, *, as_json: bool) -> Iterator[Tell]:
+def _progress(teller: Teller, warmer: Warmer, tally: Tally) -> Iterator[Tell]:
     """Give what tells of each call: JSON, a bar on a terminal, or lines."""
-    if as_json:
-        yield lambda warmed: click.echo(json.dumps(_plain(warmed)))
+    if teller.as_json:
+        yield lambda warmed: teller.document(_plain(warmed))
         return
     from rich.console import Console
 
     console = Console(stderr=True, soft_wrap=True)
     if not console.is_terminal:
-        yield _in_lines(tally)
+        yield _in_lines(teller, tally)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -148,30 +127,25 @@ def _progress(warmer: Warmer, tally: Tally, *, as_json: bool) -> Iterator[Tell]:
 
         def tell(warmed: Warmed) -> None:
             if warmed.has_failed:
-                bar.console.print(str(warmed), markup=False, highlight=False)
+                told = printable(str(warmed))
+                bar.console.print(told, markup=False, highlight=False)
             bar.update(task, advance=1, description=str(tally))
 
         yield tell
 
 
-def _in_lines(tally: Tally) -> Tell:
+def _in_lines(teller: Teller, tally: Tally) -> Tell:
     told_at = time.monotonic()
 
     def tell(warmed: Warmed) -> None:
         nonlocal told_at
         if warmed.has_failed:
-            click.echo(str(warmed), err=True)
+            teller.problem(str(warmed))
         if time.monotonic() - told_at > _TOLD_EVERY:
             told_at = time.monotonic()
-            click.echo(str(tally), err=True)
+            teller.problem(str(tally))
 
     return tell
-
-
-def _failed(tally: Tally) -> int:
-    from holdover import Warmth
-
-    return tally[Warmth.FAILED]
 
 
 def _plain(warmed: Warmed) -> dict[str, Any]:
@@ -186,7 +160,7 @@ def _plain(warmed: Warmed) -> dict[str, Any]:
     }
 
 
-def _list(regions: Iterable[Region], *, as_json: bool) -> None:
+def _list(teller: Teller, regions: Iterable[Region]) -> None:
     rows = [
         {
             "region": region.name,
@@ -202,10 +176,11 @@ def _list(regions: Iterable[Region], *, as_json: bool) -> None:
         for region in regions
         if region.records_hot
     ]
-    if as_json:
-        click.echo(json.dumps(rows))
+    if teller.document(rows):
         return
+    lines = []
     for row in rows:
-        count = "computed calls" if row["calls"] is None else f"{row['calls']} calls"
-        told = row["function"] or "what is recorded"
-        click.echo(f"{row['region']}/{row['group']}  {told}  {count}")
+        count = "computed" if row["calls"] is None else str(row["calls"])
+        told = row["function"] or "(what is recorded)"
+        lines.append((f"{row['region']}/{row['group']}", str(told), count))
+    teller.table(("group", "function", "calls"), lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MethodType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
@@ -135,6 +135,16 @@ class DecoratingRegion(ManyRegion):
             return cast("CachedCallable[P, T]", kept)
         use = self._checked(Use(**options))
         return cast("CachedCallable[P, T]", self._inlined(function, use))
+
+    @property
+    def functions(self) -> Mapping[str, CachedCallable[..., Any]]:
+        """The functions and methods that were decorated with it, by their names.
+
+        A name is ``"module:function"``, with ``"|namespace"`` behind it if there is
+        one. A method's handles take its object first. Closures and lambdas have none.
+        """
+        named = {one.name: one for one in list(self._cached) if one.name is not None}
+        return {name: named[name].wrapper() for name in sorted(named)}
 
     def find_for_order(self, name: str) -> Refreshable:
         """Import the function that an order names, for a worker.

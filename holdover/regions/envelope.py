@@ -215,6 +215,30 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an envelope says that it was made.
+
+    Attributes:
+        codec: The tag of its codec.
+        signed: Whether it carries a signature, which need not be a good one.
+        compressed: Whether its payload is compressed.
+    """
+
+    codec: str
+    signed: bool
+    compressed: bool
+
+
+def form_of(stored: bytes) -> Form | None:
+    """Tell how an envelope was made, trusting it; None if it is none."""
+    if len(stored) < TRAILER_SIZE or stored[-len(MAGIC) :] != MAGIC:
+        return None
+    *_, flags, tag, _, _ = _TRAILER.unpack_from(stored, len(stored) - TRAILER_SIZE)
+    codec = tag.rstrip(b"\0").decode("ascii", "backslashreplace")
+    return Form(codec, bool(flags & _SIGNED), bool(flags & _COMPRESSED))
+
+
 def fence_seen(entry: Entry) -> int | None:
     """Give the fence that a caller has seen; None if there was nothing to see."""
     return None if entry is ABSENT else entry.fence

@@ -12,7 +12,6 @@ from dogpile.cache.backends.null import NullBackend
 
 from holdover.regions.assembling import Settings, build_codec
 from holdover.regions.backends.base import Backend
-from holdover.regions.codecs import PickleCodec
 from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
 from holdover.regions.sealing import Sealing
@@ -50,8 +49,7 @@ def warn_of_pickle(
     """Warn of unsigned pickles that come over a network; say whether it was needed."""
     if (
         sealing is None
-        or sealing.signer is not None
-        or not isinstance(sealing.codec, PickleCodec)
+        or not sealing.is_unsigned_pickle
         or backend.capabilities.shared_by != "fleet"
     ):
         return False

@@ -110,19 +110,26 @@ class ReadableRegion(WritableRegion):
             return NO_VALUE
         return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
 
-    def inspect(self, key: str, expiration_time: object = None) -> Inspection:
+    def inspect(
+        self, key: str, expiration_time: object = None, *, stored: bool = False
+    ) -> Inspection:
         """Tell age, freshness, lease and last error of *key*; changes nothing.
 
         Args:
             key: The key; a decorated function's is ``f.key_for(...)``.
             expiration_time: Seconds for which values are fresh, for this call.
+            stored: Whether *key* is meant as it is stored, as events and
+                ``Inspection.key`` have it. One of another region is unknown here.
 
         Returns:
             An `Inspection`; if the backend cannot be reached, one that says so.
         """
         lifetime = self._lifetime_for(expiration_time)
         entries = self._entries
-        told = inspect_key(entries, self._address(key), lifetime)
+        if stored and not key.startswith(self._prefix):
+            return Inspection(key=key, freshness=Freshness.GONE)
+        address = key if stored else self._address(key)
+        told = inspect_key(entries, address, lifetime)
         if self._crew is None or told.lease is None:
             return told
         queued_for = self._crew.orders.queued_for(told.lease, told.lease_expires_in)

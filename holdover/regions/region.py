@@ -16,14 +16,14 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.legacy import for_its_get, plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery
+from holdover.regions.probing import ProbedRegion
 from holdover.regions.refresh.base import Origin, Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
-from holdover.regions.warming import WarmingRegion
 
 T = TypeVar("T")
 
 
-class Region(WarmingRegion):
+class Region(ProbedRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it

@@ -8,7 +8,7 @@ small record beside the value, so that it can travel, and lapses by itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -43,6 +43,7 @@ from holdover.regions.backends.host_files import (
     unlink,
     write_temporary,
 )
+from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord, digest
 from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import (
@@ -50,6 +51,7 @@ from holdover.regions.errors import (
     InsecureDirectory,
     ValueTooLarge,
 )
+from holdover.regions.findings import Finding
 from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
@@ -254,6 +256,14 @@ class FileBackend(DefaultSerialization, Backend):
     def purge(self) -> int:
         """See `Backend.purge`. Files that a killed process left unfinished go too."""
         return self._culler.purge()
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return self._root
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        return diagnose_folder(self._root)
 
     # -- steps -----------------------------------------------------------------
 

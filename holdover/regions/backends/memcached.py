@@ -8,7 +8,7 @@ and ttls.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -35,6 +35,7 @@ from holdover.regions.backends.memcached_records import (
 from holdover.regions.backends.memcached_servers import Connector, Servers
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, MissingDependency, ValueTooLarge
+from holdover.regions.findings import Finding, Health
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -80,6 +81,18 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
             self._servers, self._options.max_bytes, self._time
         )
         self._tick_names: dict[str, bytes] = {}
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return ", ".join(self._options.servers)
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        if not lasting:
+            return ()
+        found = "memcached may evict the record of which slots were begun"
+        advice = "let another region have the schedules, in SQL, Redis or files"
+        return [Finding("eviction", Health.WARN, found, advice)]
 
     # -- reading ---------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, Table
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
+from holdover.regions.backends.sql_health import HealthOfSql
 from holdover.regions.backends.sql_identity import Identity, mark
-from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_listening import PushedBySql, hears
 from holdover.regions.backends.sql_options import (
@@ -58,7 +58,7 @@ from holdover.regions.ticks import ClockState, Reach
 _SOUND = (bytes, type(None))
 
 
-class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
+class SqlBackend(DefaultSerialization, HealthOfSql, PushedBySql, Transactional):
     """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
 
     Arguments:
@@ -87,6 +87,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self.max_bytes: int = given.max_bytes
         self._dialect = given.engine.dialect
+        self._url = given.engine.url
         self._name = self._dialect.identifier_preparer.format_table(table)
         self._notifies = given.notify
         self.capabilities = drivers.declared(
