@@ -80,7 +80,10 @@ def test_failures(warm):
     assert code == 1
     assert said.startswith("21 created, 0 fresh, 0 skipped, 2 failed")
     first, second = sorted(mistakes.splitlines())
-    assert first == "holdover: shop/picky warmhouse:picky(1) failed: ValueError: no article 1"
+    assert (
+        first
+        == "holdover: shop/picky warmhouse:picky(1) failed: ValueError: no article 1"
+    )
     assert "picky(2)" in second
 
 
