@@ -13,9 +13,21 @@ demo:  ## Run the demonstration (ARGS: see holdover demo --help)
 	@tools/bootstrap.sh demo
 	.venv/bin/holdover demo $(ARGS)
 
+USUAL := not chaos and not slow and not dropin
+
+# Two at a time, but those that need every core; with arguments (-x, --pdb, one file)
+# one after the other. Both parts run even when the first fails.
 .PHONY: test
 test: test-setup  ## Run the tests but the longest (ARGS: pytest's)
-	.venv/bin/pytest -m "not chaos and not slow and not dropin" $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@two=0; alone=0; \
+	.venv/bin/pytest -n 2 --dist loadgroup -m "$(USUAL) and not alone" || two=$$?; \
+	.venv/bin/pytest -m "$(USUAL) and alone" || alone=$$?; \
+	echo "exit codes: two at a time $$two, alone $$alone"; \
+	exit $$((two || alone))
+else
+	.venv/bin/pytest -m "$(USUAL)" $(ARGS)
+endif
 
 .PHONY: chaos
 chaos: test-setup  ## Run the tests under injected faults (ARGS: pytest's)
