@@ -112,7 +112,13 @@ class Link:
         Raises:
             BackendError: The database could not answer.
         """
-        return self._with_place(self._fetch_at, sql, parameters)
+        place = self._seats.own()  # every hit comes by here
+        if place is None:
+            return self._with_place(self._fetch_at, sql, parameters)
+        try:
+            return self._fetch_at(place, sql, parameters)
+        finally:
+            self._seats.give(place)
 
     def _fetch_at(self, place: Place, sql: str, parameters: Parameters) -> Any:
         wire = _taken_from(place)

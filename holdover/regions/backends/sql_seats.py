@@ -86,6 +86,9 @@ class Place(Protocol):
 class Seats(Protocol):
     """What a link needs of them."""
 
+    def own(self) -> Place | None:
+        """Give the place that this thread has anyway, as `take` does; None if none."""
+
     def take(self) -> Place:
         """Take a place.
 
@@ -130,9 +133,11 @@ class OwnSeats:
         self._known: weakref.WeakSet[_Place] = weakref.WeakSet()
         self._own = _Own(self._known)
 
-    def take(self) -> Place:
-        """See `Seats.take`."""
+    def own(self) -> Place:
+        """See `Seats.own`."""
         return self._own.place
+
+    take = own
 
     def give(self, place: Place) -> None:
         """See `Seats.give`. A thread's place is always its own."""
@@ -161,6 +166,9 @@ class SharedSeats:
         self._free = seats(most)
         # Each right knows its queue, so that the two would keep each other.
         weakref.finalize(self, _empty, self._free)
+
+    def own(self) -> None:
+        """See `Seats.own`."""
 
     def take(self) -> Seat:
         """See `Seats.take`."""
@@ -205,6 +213,9 @@ class HeldSeats:
         self.held = held
         self._over = over
         self._most = most
+
+    def own(self) -> None:
+        """See `Seats.own`. Whoever wants one has to wait."""
 
     def take(self) -> Place:
         """See `Seats.take`."""
