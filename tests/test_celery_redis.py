@@ -16,6 +16,8 @@ from waiting import PATIENCE, wait_until
 
 from holdover.regions.refresh.base import TASK_NAME
 
+pytestmark = pytest.mark.xdist_group("fleet")  # one worker for all
+
 FORK = multiprocessing.get_context("fork")
 HELD = "held\x06\x163"  # the queue "held" for priority 3, as Kombu spells it
 _articles = itertools.count(1000)

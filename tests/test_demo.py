@@ -38,6 +38,8 @@ from holdover.demo.queries import QUERIES, popularity
 from holdover.demo.ranking import Hit, rank, terms_of
 from holdover.demo.settings import Settings
 
+pytestmark = pytest.mark.xdist_group("demo")  # one demonstration for all
+
 TEXTS = {
     "cooking.py": "# how to stir a soup\ndef stir(soup):\n    return soup\n",
     "locks.py": "# Locks.\n\nclass Lock:  # a thread's\n    # one thread locks\n",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH
 from holdover.regions.compression import READABLE, Compression
+from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import UncacheableValue
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
@@ -287,7 +288,7 @@ def _check_signature(view: memoryview, body_end: int, key: str, signer: Signer) 
 
 def _address(key: str) -> bytes:
     """The whole key as it is signed: its length keeps it apart from what follows."""
-    encoded = key.encode("utf-8", "surrogatepass")
+    encoded = to_bytes(key)
     return len(encoded).to_bytes(8, "little") + encoded
 
 
@@ -314,7 +315,7 @@ def _tags(raw: bytes) -> tuple[str, ...]:
 
 def _echo(key: str) -> bytes:
     """The key as stored with its value, so that a swapped reply is noticed."""
-    encoded = key.encode("utf-8", "surrogatepass")
+    encoded = to_bytes(key)
     if len(encoded) <= _LONGEST_ECHO:
         return encoded
     return hashlib.blake2b(encoded, digest_size=32).digest()

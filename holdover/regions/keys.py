@@ -21,6 +21,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import ConfigurationError, UnkeyableArgument
 
 ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
@@ -52,7 +53,7 @@ def bounded(key: str) -> str:
     """Shorten a long key, keeping its beginning readable and the whole distinct."""
     if len(key) <= LONGEST_KEY and not key.endswith(_SHORTENED):
         return key
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
+    digest = hashlib.blake2b(to_bytes(key), digest_size=20)
     return f"{key[:_READABLE]}~{digest.hexdigest()}{_SHORTENED}"
 
 

@@ -15,6 +15,7 @@ from dogpile.cache.region import value_version
 
 from holdover.regions import events
 from holdover.regions.calls import Call
+from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import Entry
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
@@ -56,8 +57,7 @@ def memcached_key(key: str) -> str:
     takes = _FOR_MEMCACHED.fullmatch(key) and not key.startswith(_DIGEST)
     if takes:
         return key
-    encoded = key.encode("utf-8", "surrogatepass")
-    return _DIGEST + hashlib.blake2b(encoded, digest_size=32).hexdigest()
+    return _DIGEST + hashlib.blake2b(to_bytes(key), digest_size=32).hexdigest()
 
 
 def cached_value(entry: Entry, *, expired: bool = False) -> CachedValue:

@@ -30,6 +30,7 @@ from holdover.regions.backends.grants import (
 )
 from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord
+from holdover.regions.backends.sending import accepted_bytes
 from holdover.regions.errors import ConfigurationError, ValueTooLarge
 from holdover.regions.findings import Finding
 from holdover.regions.lifetime import seconds
@@ -302,14 +303,9 @@ class DbmBackend(DefaultSerialization, Backend):
         return steps.Moment(self._time.wall(), self._time.steady())
 
     def _record(self, stored: Stored, ttl: float | None) -> ValueRecord:
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self.max_bytes:
-            raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-            )
+        data = accepted_bytes(self, stored, self.max_bytes)
         expires_at = float("inf") if ttl is None else self._time.wall() + ttl
-        return ValueRecord(stored, expires_at)
+        return ValueRecord(data, expires_at)
 
 
 def _named(arguments: Mapping[str, Any], name: str) -> str:

@@ -45,11 +45,11 @@ from holdover.regions.backends.host_files import (
 )
 from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord, digest
+from holdover.regions.backends.sending import accepted_bytes
 from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import (
     BackendError,
     InsecureDirectory,
-    ValueTooLarge,
 )
 from holdover.regions.findings import Finding
 from holdover.regions.lifetime import seconds
@@ -289,17 +289,12 @@ class FileBackend(DefaultSerialization, Backend):
     @contextmanager
     def _prepared(self, path: str, stored: Stored, ttl: float | None) -> Iterator[str]:
         """Have the value in a temporary file, which is gone afterwards."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
         self._check()
+        data = accepted_bytes(self, stored, self.max_bytes)
         with translated("writing a cache file", OSError):
-            if len(stored) > self.max_bytes:
-                raise ValueTooLarge(
-                    f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-                )
             expires_at = NEVER if ttl is None else self._time.wall() + ttl
             directory = os.path.dirname(path)
-            temporary = write_temporary(directory, stored, min(expires_at, NEVER))
+            temporary = write_temporary(directory, data, min(expires_at, NEVER))
             try:
                 yield temporary
             finally:

@@ -30,9 +30,9 @@ from holdover.regions.backends.memcached_records import (
     exptime,
     is_placeholder,
     value_in,
-    weight,
 )
 from holdover.regions.backends.memcached_servers import Connector, Servers
+from holdover.regions.backends.sending import accepted_bytes, weight
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, MissingDependency, ValueTooLarge
 from holdover.regions.findings import Finding, Health
@@ -195,12 +195,7 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
 
     def _checked(self, stored: Stored) -> bytes:
         """Give what is to be stored; a server that refuses it forgets the old value."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        most = self._options.max_bytes
-        if len(stored) > most:
-            raise ValueTooLarge(f"{len(stored)} bytes are more than max_bytes={most}")
-        return stored
+        return accepted_bytes(self, stored, self._options.max_bytes)
 
     def _exptime(self, ttl: float | None) -> int:
         return exptime(self._options.default_ttl if ttl is None else ttl, time.time())

@@ -29,16 +29,11 @@ from holdover.regions.backends.redis_options import (
     has_limit,
     with_bounds,
 )
-from holdover.regions.backends.redis_records import (
-    NO_CLOCK,
-    OURS,
-    VALUES,
-    batches,
-    tick_of,
-    to_bytes,
-)
+from holdover.regions.backends.redis_records import NO_CLOCK, OURS, VALUES, tick_of
 from holdover.regions.backends.redis_tracking import PushedByRedis
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
+from holdover.regions.backends.sending import batches
+from holdover.regions.encoding import to_bytes
 from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 

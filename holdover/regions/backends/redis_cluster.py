@@ -32,7 +32,6 @@ from holdover.regions.backends.redis_options import (
     without,
 )
 from holdover.regions.backends.redis_places import Place, places
-from holdover.regions.backends.redis_records import T, batches
 from holdover.regions.backends.redis_routes import Routes, is_moving
 from holdover.regions.backends.redis_slots import (
     BUCKETS,
@@ -42,6 +41,7 @@ from holdover.regions.backends.redis_slots import (
     value_name,
 )
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
+from holdover.regions.backends.sending import T, batches
 from holdover.regions.errors import BackendError, ConfigurationError
 from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
