@@ -65,17 +65,21 @@ def imported(path: str) -> Callable[..., Any]:
     """
     module, colon, rest = path.partition(":")
     tries = [(module, rest)] if colon else _partings(path)
+    lacking = ""
     for name, attributes in tries:
         found = _module(name, path)
         if found is None:
+            lacking = name
             continue
         for attribute in attributes.split("."):
             found = getattr(found, attribute, None)
         if callable(found):
             return found  # type: ignore[no-any-return]
-    raise ConfigurationError(
-        f"{path!r} is no function: write it as 'package.module.function'"
-    )
+    # (The last that was tried is the one that stands first in the path.)
+    advice = "write it as 'package.module.function'"
+    if tries and lacking == tries[-1][0]:
+        advice = f"there is no module {lacking!r}, or it is nowhere where Python looks"
+    raise ConfigurationError(f"{path!r} is no function: {advice}")
 
 
 def _partings(path: str) -> list[tuple[str, str]]:
