@@ -118,6 +118,8 @@ class TestOnEveryBackend:
         assert [True, True, False] == [run.has_failed for run in (last, before, good)]
         assert "ValueError: no such thing" == last.error
         assert "raise self.error" in last.details
+        # It begins with the user's code.
+        assert "holdover/regions" not in last.details.splitlines()[1]
         assert last.value is NO_VALUE
         task.error = None
         clock.advance(3600.0)

@@ -63,7 +63,6 @@ class Commands(click.Group):
             message += f" See '{error.ctx.command_path} --help'."
         say(message)
 
-
     def _misplaced(self, error: click.ClickException) -> str:
         """Say where an option stands that was given before its command; or nothing."""
         if not isinstance(error, click.NoSuchOption) or error.ctx is None:

@@ -57,6 +57,11 @@ class History:
         self._tier = tier
         self._region = region
 
+    @property
+    def tier(self) -> Tier:
+        """Where they are kept."""
+        return self._tier
+
     def add(self, key: str, run: Run, keep: int) -> Run:
         """Note a run, and forget what is beyond the last *keep*.
 
