@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
 import sqlite3
+import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -549,3 +552,48 @@ class TestCommand:
         assert "bare, backend: call region.configure()" in done.stdout
         assert 0 == holdover("doctor", "good").returncode
         assert 2 == holdover("doctor", "--timeout", "0").returncode
+
+    def test_many_regions(self, tmp_path):
+        """They are looked at all at once; what all of them want is said once."""
+        holdover = Commands(tmp_path)
+        holdover.write(
+            "shops",
+            "from holdover import make_region",
+            "from test_cli_doctor import Losing",
+            "runner = Losing()",
+            "registry = [make_region(name).configure('holdover.file', 60,",
+            f"    {{'path': {str(tmp_path / 'cache')!r}}}, runner=runner)",
+            "    for name in ('one', 'two', 'three', 'four', 'five')]",
+        )
+        begun = time.monotonic()
+        done = holdover("doctor", "--timeout", "2", app="shops")
+        assert time.monotonic() - begun < 6.0
+        assert 1 == done.returncode
+        assert 5 == done.stdout.count("no worker answered in 2 s")
+        [advice] = [one for one in done.stdout.splitlines() if "is one running" in one]
+        assert advice.startswith("one, two, three, four, five, worker: ")
+
+    def test_a_terminal(self, tmp_path):
+        """It shows what is waited for."""
+        holdover = Commands(tmp_path)
+        holdover.write(
+            "shop",
+            "from holdover import make_region",
+            "from test_cli_doctor import Losing",
+            "registry = make_region('slow').configure('holdover.file', 60,",
+            f"    {{'path': {str(tmp_path / 'cache')!r}}}, runner=Losing())",
+        )
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            holdover.line("doctor", "--timeout", "1", app="shop"),
+            env=holdover.environ({"TERM": "xterm"}), cwd=tmp_path,
+            stdout=subprocess.DEVNULL, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # Linux's word for the end of a terminal
+            while read := os.read(ours, 4096):
+                said += read
+        os.close(ours)
+        assert 1 == process.wait(60)
+        assert b"looking at slow" in said

@@ -115,6 +115,19 @@ class Teller:
 
             yield show
 
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Give what shows on a terminal what is waited for, until it is there."""
+        if self.as_json or sys.stderr is None or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True)
+        with console.status("") as status:
+            yield lambda text: status.update(Text(printable(text)))
+
     def problem(self, text: str) -> None:
         """Print a line on standard error."""
         say(text)
