@@ -176,7 +176,7 @@ class TestMistakes:
             (("--json", "purge"), "'--json' stands behind the command"),
             (("prune",), "No such command 'prune'"),
             (("run", "--once", "jbo"), "Did you mean 'job'?"),
-            (("inspect", "price(1, 2, 3)"), "price: TypeError"),
+            (("inspect", "price(1, 2, 3)"), "price: TypeError: price() takes"),
             (("invalidate", "shop", "--call", "prices(1)"), "no function 'prices'"),
             (("invalidate", "shop", "--call", "price(x)"), "no call with literals"),
             (("invalidate", "shop", "--tag", ""), "tag"),

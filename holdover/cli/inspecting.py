@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.calls import WrittenCall
+from holdover.cli.calls import WrittenCall, why_no_call
 from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, moment, span, tells
 
@@ -95,7 +95,8 @@ def inspect(
     if any(not one.told.reachable for one in sightings):
         teller.problem("a backend could not be reached")
         return OUT_OF_REACH
-    teller.problem(f"nothing is stored for {wanted!r}")
+    reason = why_no_call(wanted, regions)
+    teller.problem(f"nothing is stored for {wanted!r}{reason and f'; {reason}'}")
     return FAILED
 
 
