@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -148,6 +149,32 @@ class TestSchedule:
         assert "0 3 * * * (UTC)" in shown
         assert "never ran" in shown
 
+    def test_nothing_is_scheduled(self, holdover, tmp_path):
+        """That is said, in place of an empty table."""
+        (tmp_path / "lonely.py").write_text(
+            "from holdover import make_region\n"
+            "idle = make_region('idle').configure('holdover.memory')\n"
+        )
+        done = holdover("schedule", "--json", app=("-A", "lonely:idle"))
+        assert (0, []) == (done.returncode, json.loads(done.stdout))
+        assert "holdover: no region has a schedule\n" == done.stderr
+        assert "" == holdover("schedule", "--crontab", app=("-A", "lonely")).stdout
+
+    def test_a_history_that_cannot_be_read(self, holdover, tmp_path):
+        """It is told with its reason, and by the exit code."""
+        (tmp_path / "history.db").write_bytes(b"no database" * 1000)
+        (tmp_path / "shop.ini").write_text(
+            f"[holdover]\njobs.url = file://{tmp_path}/other\n"
+            f"jobs.history_backend = sqlite:///{tmp_path}/history.db\n"
+            "[schedule:one]\nregion = jobs\nfunction = time.time\n"
+            "[schedule:two]\nregion = jobs\nfunction = time.time\n"
+        )
+        done = holdover("schedule", app=("--config", "shop.ini"))
+        assert (3, 2) == (done.returncode, done.stdout.count("history unreadable"))
+        [line] = done.stderr.splitlines()
+        assert line.startswith("holdover: region 'jobs': ")
+        assert "not a database" in line
+
     def test_crontab_s_lines_run(self, holdover, environ, tmp_path):
         """What stands behind the five fields is a command that runs what is due."""
         lines = holdover("schedule", "--crontab").stdout.splitlines()
@@ -180,7 +207,9 @@ class TestRun:
         said, _ = process.communicate(timeout=20)
         assert 0 == process.returncode, said
         assert 1 == len(notes(tmp_path, "ended"))
-        assert "here/work  ok" in said
+        first, *lines = said.splitlines()
+        assert "running 1 schedule, until SIGTERM or Ctrl-C" == first
+        assert any(re.fullmatch(r"here/work  1\.\d\d s  ok", line) for line in lines)
 
     def test_it_does_not_wait_for_ever(self, start, tmp_path):
         """What does not end in time is left, and the exit code says so."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.exits import DONE, FAILED, CannotBegin
+from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, log_to_stderr, moment, tells
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def run(
     if once:
         runs = scheduler.run_once()
         for one in runs:
-            _tell(teller, one)
+            _tell(teller, _plain(one))
         return FAILED if any(one.has_failed for one in runs) else DONE
     for region in regions:
         region.listen(lambda event: _tell_event(teller, event))
+    teller.line(f"{_count(regions, names)}, until SIGTERM or Ctrl-C")
     with _stopped_by_signals(scheduler):
         scheduler.run()
     if scheduler.stop(wait=grace):
@@ -87,6 +88,14 @@ def _scheduler(
     return Scheduler(regions, threads=threads, names=names), regions
 
 
+def _count(regions: Sequence[Region], names: Sequence[str]) -> str:
+    """Say how many schedules are run."""
+    number = sum(
+        not names or name in names for region in regions for name in region.schedules
+    )
+    return f"running {number} schedule{'s' if number > 1 else ''}"
+
+
 @contextmanager
 def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
     """Have the first signal stop the scheduler, and the second end the process."""
@@ -102,10 +111,11 @@ def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
     yield
 
 
-def _tell(teller: Teller, one: Run) -> None:
-    if not teller.document(_plain(one)):
-        said = f"failed: {one.error}" if one.has_failed else "ok"
-        teller.line(f"{one.region}/{one.name}  {one.duration:.2f} s  {said}")
+def _tell(teller: Teller, told: dict[str, Any]) -> None:
+    if not teller.document(told):
+        said = f"failed: {told['error']}" if told["error"] else "ok"
+        where = f"{told['region']}/{told['name']}"
+        teller.line(f"{where}  {told['duration']:.2f} s  {said}")
 
 
 def _tell_event(teller: Teller, event: Any) -> None:
@@ -113,10 +123,15 @@ def _tell_event(teller: Teller, event: Any) -> None:
 
     if not isinstance(event, events.RunEnded | events.RunFailed):
         return
-    reason = getattr(event, "reason", "")
-    told = {"region": event.region, "name": event.key, "error": reason}
-    if not teller.document(told):
-        teller.line(f"{event.region}/{event.key}  {reason or 'ok'}")
+    told = {
+        "region": event.region,
+        "name": event.key,
+        "slot_at": event.slot_at,
+        "begun_at": event.begun_at,
+        "duration": event.cost,
+        "error": event.error if isinstance(event, events.RunFailed) else "",
+    }
+    _tell(teller, told)
 
 
 def _plain(one: Run) -> dict[str, Any]:
@@ -142,39 +157,54 @@ def _plain(one: Run) -> dict[str, Any]:
 )
 @tells
 @click.pass_obj
-def schedule(application: Application, *, teller: Teller, crontab: bool) -> None:
-    """Show the schedules: when they are due, and how their last run went."""
+def schedule(application: Application, *, teller: Teller, crontab: bool) -> int:
+    """Show the schedules: when they are due, and how their last run went.
+
+    The exit code is 1 if a history cannot be had, 3 if its backend is out of reach.
+    """
     regions = application.regions()
+    if not any(region.schedules for region in regions):
+        teller.document([])
+        teller.problem("no region has a schedule")
+        return DONE
     if crontab:
         lines = list(_crontab(application, regions))
         if not teller.document(lines):
             for line in lines:
                 teller.line(line)
-        return
-    rows = [
+        return DONE
+    told = [
         _row(region, one) for region in regions for one in region.schedules.values()
     ]
+    rows = [row for row, _ in told]
     if not teller.document(rows):
         _show(teller, rows)
+    for problem in dict.fromkeys(row["problem"] for row in rows if row["problem"]):
+        teller.problem(problem)
+    return max(status for _, status in told)
 
 
-def _row(region: Region, one: Schedule) -> dict[str, Any]:
+def _row(region: Region, one: Schedule) -> tuple[dict[str, Any], int]:
+    """Tell of a schedule, and give the exit code that this asks for."""
     from holdover import errors
 
     now = datetime.now(UTC).timestamp()
+    runs, problem, status = [], "", DONE
     try:
-        runs: list[Run] | None = region.history(one.name)
-    except errors.HoldoverError:
-        runs = None
-    last = runs[0] if runs else None
-    return {
+        runs = region.history(one.name)
+    except errors.HoldoverError as error:
+        problem = f"region {region.name!r}: {error}"
+        out = isinstance(error, errors.BackendError)
+        status = OUT_OF_REACH if out else FAILED
+    row = {
         "region": region.name,
         "name": one.name,
         "due": str(one.due),
         "next_at": one.due.next_after(now),
-        "last": None if last is None else _plain(last),
-        "readable": runs is not None,
+        "last": _plain(runs[0]) if runs else None,
+        "problem": problem,
     }
+    return row, status
 
 
 def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
@@ -183,7 +213,7 @@ def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         last = row["last"]
         if last is None:
-            told = ["-", "-", "never ran" if row["readable"] else "history unreadable"]
+            told = ["-", "-", "history unreadable" if row["problem"] else "never ran"]
         else:
             took = f"{last['duration']:.2f} s"
             told = [moment(last["begun_at"]), took, last["error"][:_SHOWN] or "ok"]
@@ -193,10 +223,8 @@ def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _crontab(application: Application, regions: Sequence[Region]) -> Iterator[str]:
-    """Give a line for each schedule that fires at all its due times, or oftener.
-
-    Oftener does no harm: what is not due is not run.
-    """
+    """Give a line for each schedule that fires at all its due times, or oftener."""
+    yield "# Each line looks, maybe oftener than is due; what is not due is not run."
     program = [os.path.abspath(sys.argv[0]), *application.words(), "run", "--once"]
     for region in regions:
         for one in region.schedules.values():
