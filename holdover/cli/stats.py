@@ -120,7 +120,8 @@ def _show_live(teller: Teller, looks: Iterator[list[dict[str, Any]]]) -> Iterato
 
 
 def _hints(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return [f"{row['region']}: {row['hint']}" for row in rows if row["hint"]]
+    told = ((row["region"], row["error"] or row["hint"]) for row in rows)
+    return [f"{region}: {what}" for region, what in told if what]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
