@@ -28,7 +28,7 @@ class _Step:
     is_one_key: bool = False
 
 
-@click.command()
+@click.command(short_help="Invalidate a region, or parts of it.")
 @click.argument("name", metavar="REGION")
 @click.option("--tag", "tags", multiple=True, help="What carries this tag.")
 @click.option("--key", "keys", multiple=True, help="The value of this key.")
@@ -172,7 +172,7 @@ def _line(one: dict[str, Any]) -> str:
 # -- holdover purge ------------------------------------------------------------
 
 
-@click.command()
+@click.command(short_help="Remove what is past its ttl.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @tells
 @click.pass_obj

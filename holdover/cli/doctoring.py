@@ -39,7 +39,7 @@ class _Examined:
         }
 
 
-@click.command()
+@click.command(short_help="Say what is wrong, and what to do.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @click.option(
     "--timeout",

@@ -60,7 +60,7 @@ class _Sighting:
             return f"({type(error).__name__} in its repr)"
 
 
-@click.command()
+@click.command(short_help="Tell what is stored, how old, and who makes it.")
 @click.argument("wanted", metavar="KEY|CALL")
 @click.option(
     "--region", "names", multiple=True, metavar="REGION", help="Look in this one."

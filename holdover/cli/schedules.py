@@ -24,7 +24,7 @@ _SHOWN = 60  # characters of an error in a table
 _MINUTE = 60.0
 
 
-@click.command()
+@click.command(short_help="Run schedules when they are due.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--once", is_flag=True, help="Run what is due now, and end.")
 @click.option(
@@ -149,7 +149,7 @@ def _plain(one: Run) -> dict[str, Any]:
 # -- holdover schedule ---------------------------------------------------------
 
 
-@click.command()
+@click.command(short_help="Show the schedules; print lines for cron.")
 @click.option(
     "--crontab",
     is_flag=True,

@@ -23,7 +23,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Show hits, misses and refreshes as they happen.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @click.option(
     "--watch/--once",

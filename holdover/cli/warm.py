@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
 
 
-@click.command()
+@click.command(short_help="Compute declared calls before a deploy.")
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
 @click.option("--hot", is_flag=True, help="Replay the recorded hot calls.")
 @click.option(
