@@ -92,7 +92,7 @@ class TestOnce:
         again = holdover("run", "--once", "work")
         assert (0, "") == (again.returncode, again.stdout)
         failed = holdover("run", "--once", "--json", "fail")
-        assert 1 == failed.returncode
+        assert (1, "") == (failed.returncode, failed.stderr)  # it is told once
         assert "ValueError: no such thing" == json.loads(failed.stdout)["error"]
 
     def test_mistakes_are_one_line(self, tmp_path, environ, monkeypatch):

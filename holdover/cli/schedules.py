@@ -60,7 +60,7 @@ def run(
     own. The exit code is 1 if --grace was not enough, and with --once if a run failed.
     """
     scheduler, regions = _scheduler(application, names, threads)
-    log_to_stderr()
+    log_to_stderr(without="RunFailed:")
     if once:
         runs = scheduler.run_once()
         for one in runs:

@@ -159,10 +159,13 @@ def _drawn(
     return table
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(*, without: str) -> None:
     """Say the warnings of Holdover's log, for commands that go on and on.
 
     Unless the application has them go elsewhere.
+
+    Args:
+        without: How those begin which the command tells by itself.
     """
     log = logging.getLogger("holdover")
     if any(one is not _SILENCE for one in [*log.handlers, *log.root.handlers]):
@@ -170,6 +173,7 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("holdover: %(message)s"))
+    handler.addFilter(lambda record: not record.getMessage().startswith(without))
     log.addHandler(handler)
 
 

@@ -76,6 +76,8 @@ def warm(
     if not teller.document(told):
         ended = "interrupted: " if interrupted else ""
         teller.line(f"{ended}{tally} in {seconds:.1f} s")
+    if not tally.total and not interrupted:
+        teller.problem("no call is recorded or given: there was nothing to compute")
     return FAILED if interrupted or tally[Warmth.FAILED] else DONE
 
 
