@@ -83,12 +83,12 @@ class TestHeat:
     )
     def test_what_is_no_record(self, held):
         """It is told from one."""
-        assert Heat.from_plain(held) is None
+        assert Heat.from_dict(held) is None
 
     def test_there_and_back(self):
         """What is written is what is read."""
         heat = Heat(at=5.0, weights={text_of("m:f", [1], {"a": [None]}): 3.0})
-        assert Heat.from_plain(heat.to_plain()) == heat
+        assert Heat.from_dict(heat.as_dict()) == heat
         [hot] = heat.calls(5)
         assert (hot.function, hot.call.args, hot.call.kwargs, hot.weight) == (
             "m:f",

@@ -23,7 +23,7 @@ class _Examined:
     region: Region
     finding: Finding
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give it as JSON values."""
         return {
             "region": self.region.name,
@@ -56,7 +56,7 @@ def doctor(
     regions = application.regions(names)
     if not regions:
         raise CannotBegin("there is no region to look at")
-    rows = [one.plain() for one in _examined(regions, timeout)]
+    rows = [one.as_dict() for one in _examined(regions, timeout)]
     if not teller.document(rows):
         _show(teller, rows)
     return FAILED if any(row["health"] == "fail" for row in rows) else DONE

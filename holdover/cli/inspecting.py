@@ -28,7 +28,7 @@ class _Sighting:
     region: Region
     told: Inspection
 
-    def plain(self, *, with_value: bool) -> dict[str, Any]:
+    def as_dict(self, *, with_value: bool) -> dict[str, Any]:
         """Give it as JSON values; the value itself may be anything, and is shown."""
         told = {name: getattr(self.told, name) for name in _names(self.told)}
         told["freshness"] = self.told.freshness.value
@@ -84,7 +84,7 @@ def inspect(
     """
     regions = application.regions(names)
     sightings, notes = _sightings(regions, wanted)
-    rows = [one.plain(with_value=with_value) for one in sightings]
+    rows = [one.as_dict(with_value=with_value) for one in sightings]
     if not teller.document(rows):
         for row in rows:
             _show(teller, row)

@@ -72,7 +72,7 @@ def warm(
     began = time.monotonic()
     tally, interrupted = _run(teller, warmer)
     seconds = time.monotonic() - began
-    told = {**tally.to_plain(), "seconds": seconds, "interrupted": interrupted}
+    told = {**tally.as_dict(), "seconds": seconds, "interrupted": interrupted}
     if not teller.document(told):
         ended = "interrupted: " if interrupted else ""
         teller.line(f"{ended}{tally} in {seconds:.1f} s")

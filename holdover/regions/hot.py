@@ -59,7 +59,7 @@ class HotRecord:
         for _ in range(_SWAPS):
             found, heat = self._look()
             newer = heat.joined(weights, self._tier.now(), self.most)
-            entry = self._tier.entry(newer.to_plain(), _KEPT, clock=self._tier.tick())
+            entry = self._tier.entry(newer.as_dict(), _KEPT, clock=self._tier.tick())
             if self._tier.swap(self._key, found.entry, entry):
                 return
         raise BackendError("the record of hot calls kept changing")
@@ -77,7 +77,7 @@ class HotRecord:
         found = self._tier.look(self._key, _KEPT, strict=True)
         if found.freshness is Freshness.GONE:
             return found, NO_HEAT
-        heat = Heat.from_plain(found.entry.value)
+        heat = Heat.from_dict(found.entry.value)
         if heat is None:
             self._tier.tell(events.Unreadable, self._key, "no record of hot calls")
         return found, heat or NO_HEAT

@@ -82,7 +82,7 @@ class Ledger:
         if found.freshness is Freshness.GONE:
             return found, None
         try:
-            return found, Roster.from_plain(found.entry.value)
+            return found, Roster.from_dict(found.entry.value)
         except NoFigures:
             return found, None
 
@@ -219,6 +219,6 @@ def _process_in(found: Found) -> ProcessFigures | None:
     if found.freshness is Freshness.GONE:
         return None
     try:
-        return ProcessFigures.from_plain(found.entry.value)
+        return ProcessFigures.from_dict(found.entry.value)
     except NoFigures:
         return None

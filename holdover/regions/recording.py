@@ -12,7 +12,7 @@ from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
 from holdover.regions.guarding import build_sealing, warn_of_pickle
-from holdover.regions.histories import History
+from holdover.regions.history import History
 from holdover.regions.hot import HotRecord
 from holdover.regions.keys import Reserved, region_prefix
 from holdover.regions.ledger import Ledger

@@ -79,7 +79,7 @@ class SlotBook:
         found = self._tier.look(key, _KEPT, strict=True)
         if found.freshness is Freshness.GONE:
             return Standing(None, found)
-        return Standing(Progress.from_plain(found.entry.value), found)
+        return Standing(Progress.from_dict(found.entry.value), found)
 
     def busy_for(self, key: str) -> float:
         """Tell for how many seconds somebody is at work, at least; 0.0 if nobody is.
@@ -110,7 +110,7 @@ class SlotBook:
         lease = self._acquire(key, queued=queued)
         if isinstance(lease, Busy):
             return lease
-        held = self._tier.entry(progress.to_plain(), _KEPT, clock=lease.clock)
+        held = self._tier.entry(progress.as_dict(), _KEPT, clock=lease.clock)
         try:
             if self._tier.swap(key, standing.found.entry, held):
                 return Claim(key, progress, lease, held)
@@ -159,7 +159,7 @@ class SlotBook:
         Nothing is raised: what cannot be noted is taken, by others and in a while, for
         a runner's death.
         """
-        entry = self._tier.entry(progress.to_plain(), _KEPT, clock=claim.held.clock)
+        entry = self._tier.entry(progress.as_dict(), _KEPT, clock=claim.held.clock)
         try:
             self._tier.swap(claim.key, claim.held, entry)
         except BackendError:
