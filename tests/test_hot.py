@@ -63,7 +63,7 @@ def hot_args(region):
 def record_of(region):
     """Give the tier and the key of a region's record."""
     record = region._hot._record
-    return record._tier, record._key
+    return record._records._tier, record._key
 
 
 class TestOnEveryBackend:

@@ -133,6 +133,7 @@ LAYERS = {
         "regions.mailing",
         "regions.hot",
         "regions.parallel",
+        "regions.shared_records",
     },
     "ports": {
         "regions.backends.base",

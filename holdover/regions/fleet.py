@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from holdover.regions.figures import (
     NO_FIGURES,
@@ -176,6 +176,17 @@ class Roster:
             past=Figures.from_dict(plain.get("past")),
             members=tuple(dict.fromkeys(_text(one) for one in members)),
         )
+
+
+R = TypeVar("R", ProcessFigures, Roster)
+
+
+def read_if_any(kind: type[R], plain: Any) -> R | None:
+    """Read what such a one gave by ``as_dict``; None if it is something else."""
+    try:
+        return kind.from_dict(plain)
+    except NoFigures:
+        return None
 
 
 def sum_of(figures: Iterable[Figures]) -> Figures:
