@@ -49,6 +49,7 @@ LAYERS = {
         "regions.reach",
         "regions.inline",
         "regions.assembling",
+        "regions.settings",
         "regions.configurable",
         "regions.blaming",
         "regions.options",

@@ -13,7 +13,6 @@ from dogpile.cache.util import function_multi_key_generator
 from holdover.regions import events
 from holdover.regions.assembling import (
     INSTANCE,
-    Settings,
     build_backend,
     build_chain,
 )
@@ -48,6 +47,7 @@ from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
 from holdover.regions.sealing import Sealing
+from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url

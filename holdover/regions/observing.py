@@ -6,12 +6,12 @@ import weakref
 from collections.abc import Callable
 from typing import cast
 
-from holdover.regions.assembling import Settings
 from holdover.regions.figures import Figures
 from holdover.regions.fleet import FleetFigures
 from holdover.regions.ledger import Ledger
 from holdover.regions.recording import build_ledger
 from holdover.regions.reporter import Reporter
+from holdover.regions.settings import Settings
 from holdover.regions.warming import WarmingRegion
 
 

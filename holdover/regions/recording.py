@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdover.regions.assembling import Settings, build_backend
+from holdover.regions.assembling import build_backend
 from holdover.regions.backends.base import Backend
 from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
@@ -17,6 +17,7 @@ from holdover.regions.hot import HotRecord
 from holdover.regions.keys import Reserved, region_prefix
 from holdover.regions.ledger import Ledger
 from holdover.regions.options import nested
+from holdover.regions.settings import Settings
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast, overload
 
-from holdover.regions.assembling import Settings
 from holdover.regions.backends.base import Backend
 from holdover.regions.bound import BoundMethod, CachedMethod
 from holdover.regions.cached import CachedFunction
@@ -19,6 +18,7 @@ from holdover.regions.inline import Behind
 from holdover.regions.keys import name_of
 from holdover.regions.recording import build_hot_record
 from holdover.regions.scheduling import SchedulingRegion
+from holdover.regions.settings import Settings
 from holdover.regions.warmth import HotCall, WarmCall
 from holdover.regions.worker import CATALOGUE
 
