@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast
 
 from holdover.regions import plugins
 from holdover.regions.assembling import backend_maker
-from holdover.regions.backends.base import Backend, positive
+from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec
 from holdover.regions.compression import Compression
 from holdover.regions.contexts import Contexts, OrderContext
-from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.errors import ConfigurationError, check_count, unknown
 from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import (
     DEFAULT_BACKOFF,
@@ -134,14 +134,15 @@ class Settings:
         for name in ("near_ttl", "figures_every"):
             span = seconds_or_none(getattr(self, name), name)
             object.__setattr__(self, name, span)
-        positive({"near_entries": self.near_entries}, "near_entries", 1)
+        check_count("near_entries", self.near_entries)
         given: object = self.history_backend
         if given is not None and not isinstance(given, str | Backend):
             raise ConfigurationError(
                 "history_backend must be a name, a URL or one of Holdover's backends, "
                 f"got a {type(given).__qualname__}"
             )
-        _check_record_hot(self.record_hot)
+        if self.record_hot is not None:
+            check_count("record_hot", self.record_hot, most=_MOST_HOT)
         Keyring.of(self.secret)
         Compression.of(self.compress)
         schema_of(self.schema)
@@ -209,14 +210,6 @@ class Settings:
             if isinstance(rest.get(name), Mapping):
                 rest[name] = _in_parts(name, kind, rest[name])
         return cls(lifetime=lifetime, **rest)
-
-
-def _check_record_hot(given: object) -> None:
-    is_count = isinstance(given, int) and not isinstance(given, bool)
-    if given is not None and not (is_count and 0 < given <= _MOST_HOT):  # type: ignore[operator]
-        raise ConfigurationError(
-            f"record_hot must be an int from 1 to {_MOST_HOT}, got {given!r:.80}"
-        )
 
 
 def _misplaced(name: str, backend: object) -> list[str]:
