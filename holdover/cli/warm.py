@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdover.cli.application import is_private
 from holdover.cli.exits import DONE, FAILED
 from holdover.cli.telling import Teller, printable, tells
 
@@ -82,10 +83,8 @@ def warm(
 def _warn_of_memory(teller: Teller, regions: Sequence[Region]) -> None:
     """Say where the values go that no other process will see."""
     for region in regions:
-        backend = region.actual_backend
-        capabilities = getattr(backend, "capabilities", None)
-        if region.warmings and getattr(capabilities, "shared_by", "") == "process":
-            kind = type(backend).__name__
+        if region.warmings and is_private(region):
+            kind = type(region.actual_backend).__name__
             told = f"region {region.name!r}: what {kind} keeps ends with this process"
             teller.problem(told)
 
