@@ -115,8 +115,8 @@ class Counters:
 
     # -- the first use ---------------------------------------------------------
 
-    def on_use(self, begin: Callable[[], object]) -> None:
-        """Have *begin* called when something is counted next; so in each fork."""
+    def on_use(self, begin: Callable[[], object] | None) -> None:
+        """Have *begin*, if any, called by what is counted next; so in each fork."""
         self._begin = begin
         self._wait_for_use()
 
