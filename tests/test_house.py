@@ -92,6 +92,7 @@ LAYERS = {
         "regions.watching",
         "regions.tier",
         "regions.entries",
+        "regions.removals",
         "regions.guard",
         "regions.redelivery",
         "regions.flights",
