@@ -135,6 +135,7 @@ LAYERS = {
         "regions.mailing",
         "regions.hot",
         "regions.parallel",
+        "regions.warm_calls",
         "regions.shared_records",
     },
     "ports": {

@@ -21,13 +21,8 @@ from holdover.regions.lifetime import seconds_or_none
 from holdover.regions.parallel import Parallel
 from holdover.regions.runs import Failure
 from holdover.regions.timesource import SYSTEM_TIME
-from holdover.regions.warming import (
-    HOT_GROUP,
-    GivenCall,
-    Warming,
-    WarmingRegion,
-    read_call,
-)
+from holdover.regions.warm_calls import HOT_GROUP, GivenCall, Warming, read_call
+from holdover.regions.warming import WarmingRegion
 from holdover.regions.warmth import Tally, WarmCall, Warmed, Warmth
 
 DEFAULT_THREADS = 8
