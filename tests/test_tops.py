@@ -20,14 +20,14 @@ def test_the_guarantees(stream, capacity):
         forgotten.append(tops.add(key))
     truth = Counter(stream)
     counted = {one.key: one for one in tops.counted()}
-    assert len(counted) == len(tops) == min(len(truth), capacity)
+    assert len(counted) == min(len(truth), capacity)
     assert sum(one.count for one in counted.values()) == len(stream)
     for key, one in counted.items():
         assert one.certain <= truth[key] <= one.count
         assert one.error <= len(stream) / capacity
     for key, count in truth.items():
         if count > len(stream) / capacity:
-            assert key in tops
+            assert key in counted
     gone = [key for key in forgotten if key is not None]
     assert Counter(gone) + Counter(counted.keys()) >= Counter(truth.keys())
 
