@@ -150,6 +150,7 @@ class TestMistakes:
             (("-A", "shop:fail"), "shop:fail(): ValueError: no shop today"),
             (("-A", "shop:job"), "is no registry, region or list of regions"),
             (("-A", "shop", "--config", "bad.ini"), "no backend 'nonsense'"),
+            (("-A", "shop:shop", "--config", "bad.ini"), "--config needs a registry"),
             (("--config", "odd.ini"), "odd.ini"),
             (("--config", "missing.ini"), "missing.ini"),
         ],

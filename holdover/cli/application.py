@@ -150,3 +150,9 @@ def _made(app: str, factory: Any) -> Any:
         return factory()
     except (Exception, SystemExit) as error:
         raise CannotBegin(f"{app}(): {in_a_line(error)}") from error
+
+
+def is_private(region: Region) -> bool:
+    """Say whether a region's values are in this process's memory, and nowhere else."""
+    capabilities = getattr(region.actual_backend, "capabilities", None)
+    return getattr(capabilities, "shared_by", "") == "process"

@@ -271,7 +271,7 @@ def check_schedules(
 def _standing(schedule: Schedule, records: Records, now: float) -> Finding:
     check, key = f"schedule {schedule.name}", records.slot_key(schedule.name)
     advice = "run `holdover run`, Celery beat or a crontab line for it"
-    progress = records.book.look(key).progress
+    progress = records.book.look(key).value
     if progress is None:
         return Finding(check, Health.WARN, "no scheduler has looked at it yet", advice)
     if records.book.busy_for(key) > 0.0:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from holdover.regions import diagnosing
-from holdover.regions.assembling import Settings
 from holdover.regions.diagnosing import PROBE, PROBE_LIFETIME
 from holdover.regions.errors import ConfigurationError, InvalidOrder
 from holdover.regions.findings import Finding, Health
 from holdover.regions.lifetime import seconds
 from holdover.regions.observing import ObservedRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome, RefreshOrder
+from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.worker import Refreshable
 from holdover.regions.worker_probe import WorkerProbe, answer

@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.assembling import Settings
+from holdover.regions.attendant import ORDER, Attendant, Attended
 from holdover.regions.bound import BoundMethod
 from holdover.regions.crew import Crew
 from holdover.regions.decorating import DecoratingRegion
@@ -27,7 +27,7 @@ from holdover.regions.recording import Records, build_records
 from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder
 from holdover.regions.runs import Run
 from holdover.regions.schedule import Schedule, ScheduleOptions, read_schedule
-from holdover.regions.scheduled import ORDER, Attendant, Attended
+from holdover.regions.settings import Settings
 from holdover.regions.worker import CATALOGUE
 
 _KEY = "schedule:"

@@ -28,7 +28,7 @@ class _Examined:
     region: Region
     finding: Finding
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give it as JSON values."""
         return {
             "region": self.region.name,
@@ -64,7 +64,7 @@ def doctor(
         raise CannotBegin("there is no region to look at")
     with teller.waiting() as show:
         examined = [look.result() for look in _looks(regions, timeout, show)]
-    rows = [one.plain() for ones in examined for one in ones]
+    rows = [one.as_dict() for ones in examined for one in ones]
     if not teller.document(rows):
         _show(teller, rows)
     return FAILED if any(row["health"] == "fail" for row in rows) else DONE

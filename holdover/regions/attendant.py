@@ -28,7 +28,7 @@ from holdover.regions.recording import Records
 from holdover.regions.refresh.base import Job, Origin, Outcome, RefreshOrder
 from holdover.regions.runs import Failure, Run
 from holdover.regions.schedule import Schedule
-from holdover.regions.slotbook import Claim, Standing
+from holdover.regions.slotbook import Claim
 
 ORDER = "%schedule:"
 """What the registered name of a schedule begins with; no function's does."""
@@ -110,27 +110,23 @@ class Attendant:
         if self._is_overrunning(schedule):
             return Wait(now + _SOON)
         key = self._records.slot_key(schedule.name)
-        standing = self._records.book.look(key)
-        progress = standing.progress or self._seen.get(schedule.name)
+        seen = self._records.book.look(key)
+        progress = seen.value or self._seen.get(schedule.name)
         step = next_step(progress, schedule.due, now)
         if isinstance(step, Wait):
             return step
         claim = self._records.book.claim(
-            key, standing, step.progress, queued=queued and isinstance(step, Begin)
+            key, seen, step.progress, queued=queued and isinstance(step, Begin)
         )
         if claim is None:
             return Wait(now + _SOON)
         if isinstance(claim, Busy):
             return Wait(now + max(claim.expires_in, 0.0))
         self._remember(schedule, step.progress)
-        return self._taken(schedule, claim, step, standing)
+        return self._taken(schedule, claim, step)
 
     def _taken(
-        self,
-        schedule: Schedule,
-        claim: Claim,
-        step: Begin | Note | GiveUp,
-        standing: Standing,
+        self, schedule: Schedule, claim: Claim, step: Begin | Note | GiveUp
     ) -> Claim | Wait:
         """Go on with a claim as was decided."""
         now = self._crew.time.wall()

@@ -13,15 +13,12 @@ from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
+from holdover.regions.errors import UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
-from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Found
 from holdover.regions.runs import Failure, Run
+from holdover.regions.shared_records import KEPT, TRIES, SharedRecords
 from holdover.regions.tier import Tier
 
-_KEPT = Lifetime(expiration_time=None)
-_SWAPS = 100  # tries against others who note a run of the same schedule
 _TOLD = ("slot_at", "begun_at", "duration", "error", "details")
 
 
@@ -56,6 +53,7 @@ class History:
     def __init__(self, tier: Tier, region: str) -> None:
         self._tier = tier
         self._region = region
+        self._indexes = SharedRecords(tier, _read, _written, "index of a history")
 
     @property
     def tier(self) -> Tier:
@@ -77,26 +75,25 @@ class History:
             BackendError: The store cannot be reached, or refused the run.
         """
         clock = self._tier.tick()
-        for _ in range(_SWAPS):
-            found, noted = self._index(key)
+        for _ in range(TRIES):
+            seen = self._indexes.look(key)
+            noted = seen.value or []
             number = noted[0].number + 1 if noted else 1
             run = self._keep_value(f"{key}:{number}", run, clock)
             told = {name: getattr(run, name) for name in _TOLD}
             newest = _Noted(number, run.has_value, told)
             kept = _kept([newest, *noted], keep)
-            plain = [[one.number, one.has_value, one.told] for one in kept]
-            entry = self._tier.entry(plain, _KEPT, clock=clock)
-            if self._tier.swap(key, found.entry, entry):
+            if self._indexes.replace(key, seen.entry, kept, clock=clock) is not None:
                 gone = {one.number for one in noted} - {one.number for one in kept}
                 self._tier.remove_multi([f"{key}:{number}" for number in gone])
                 return run
-        raise BackendError("the history kept changing")
+        raise self._indexes.kept_changing()
 
     def _keep_value(self, key: str, run: Run, clock: int) -> Run:
         """Store a run's value, before anybody can read of it."""
         if not run.has_value:
             return run
-        entry = self._tier.entry(run.value, _KEPT, clock=clock)
+        entry = self._tier.entry(run.value, KEPT, clock=clock)
         try:
             self._tier.store(key, entry, strict=True)
         except (UncacheableValue, ValueTooLarge) as error:
@@ -112,7 +109,7 @@ class History:
         Raises:
             BackendError: The store cannot be reached.
         """
-        _, noted = self._index(key)
+        noted = self._noted(key)
         good = next((one for one in noted if one.is_good), None)
         return NO_VALUE if good is None else self._values(key, [good])[0]
 
@@ -122,23 +119,20 @@ class History:
         Raises:
             BackendError: The store cannot be reached.
         """
-        _, noted = self._index(key)
+        noted = self._noted(key)
         values = self._values(key, noted)
         return [
             Run(region=self._region, name=name, value=value, **one.told)
             for one, value in zip(noted, values, strict=True)
         ]
 
-    def _index(self, key: str) -> tuple[Found, list[_Noted]]:
-        found = self._tier.look(key, _KEPT, strict=True)
-        if found.freshness is Freshness.GONE:
-            return found, []
-        return found, _read(found.entry.value)
+    def _noted(self, key: str) -> list[_Noted]:
+        return self._indexes.look(key).value or []
 
     def _values(self, key: str, noted: Sequence[_Noted]) -> list[Any]:
         """Read the values of runs, in their order; ``NO_VALUE`` where there is none."""
         keys = {one.number: f"{key}:{one.number}" for one in noted if one.has_value}
-        found = self._tier.look_multi(list(keys.values()), _KEPT, strict=True)
+        found = self._tier.look_multi(list(keys.values()), KEPT, strict=True)
         held = {
             number: one.entry.value
             for number, one in zip(keys, found, strict=True)
@@ -147,14 +141,18 @@ class History:
         return [held.get(one.number, NO_VALUE) for one in noted]
 
 
-def _read(held: object) -> list[_Noted]:
-    """Read an index; one of another release, or no index at all, tells of no runs."""
+def _written(noted: Sequence[_Noted]) -> list[Any]:
+    return [[one.number, one.has_value, one.told] for one in noted]
+
+
+def _read(held: object) -> list[_Noted] | None:
+    """Read an index; None if it is one of another release, or none at all."""
     try:
         noted = [_Noted(*one) for one in held]  # type: ignore[attr-defined]
         known = all(one.told.keys() == set(_TOLD) for one in noted)
     except (TypeError, AttributeError):
-        return []
-    return noted if known else []
+        return None
+    return noted if known else None
 
 
 def _kept(noted: Sequence[_Noted], keep: int) -> list[_Noted]:
