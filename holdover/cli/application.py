@@ -100,7 +100,6 @@ def _configure(found: Any, config: str) -> None:
     found.configure_from_ini(config)
     found.schedule_from_ini(config)
     found.warming_from_ini(config)
-    found.warming_from_ini(config)
 
 
 def _imported(app: str) -> Any:
