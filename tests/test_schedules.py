@@ -1,5 +1,6 @@
 """Schedules of a region: what is run, what is kept of it, and what if it fails."""
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -14,6 +15,7 @@ from waiting import at_once, wait_until
 
 from holdover import (
     NO_VALUE,
+    LeaseTerms,
     Lifetime,
     Registry,
     Run,
@@ -22,6 +24,7 @@ from holdover import (
     events,
     make_region,
 )
+from holdover.regions import scheduled
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 
@@ -511,13 +514,73 @@ class TestFailures:
         running.begin_due()
         assert 1 == len(told)
 
-    @pytest.mark.parametrize("error", [SystemExit(3), RecursionError("deep")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            SystemExit(3),
+            RecursionError("deep"),
+            asyncio.CancelledError(),
+            GeneratorExit(),
+            KeyboardInterrupt(),
+        ],
+    )
     def test_the_end_of_a_run_is_no_end_of_ours(self, memory, clock, task, error):
-        """A job that calls exit() ends itself."""
+        """A job that calls exit(), or is cancelled within, ends itself."""
         memory.schedule(task, every=15, name="count")
         task.error = error
         scheduler(memory, clock).begin_due()
         assert memory.history("count")[0].has_failed
+
+    @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()])
+    def test_on_error_that_ends(self, memory, clock, task, caplog, error):
+        """Nor does a report that calls exit() keep the run from being over."""
+
+        def on_error(_):
+            raise error
+
+        memory.schedule(task, every=3600, name="count", on_error=on_error)
+        task.error = ValueError()
+        scheduler(memory, clock).begin_due()
+        assert "on_error of the schedule 'count' failed" in caplog.text
+        assert ended(memory, "count")
+
+    def test_on_error_that_hangs(self, memory, clock, task, caplog, monkeypatch):
+        """It is left to itself after a while, and the run is over."""
+        monkeypatch.setattr(scheduled, "_LONGEST_REPORT", 0.02)
+        may_end = threading.Event()
+        memory.schedule(
+            task, every=3600, name="count", on_error=lambda _: may_end.wait(20.0)
+        )
+        task.error = ValueError()
+        scheduler(memory, clock).begin_due()
+        may_end.set()
+        assert "takes longer than 0.02 s" in caplog.text
+        assert ended(memory, "count")
+
+    def test_a_loss_is_told_at_leisure(self, clock, task):
+        """While it is, nobody else takes the slot: its lease is renewed."""
+        region = make_region("jobs", time_source=clock)
+        terms = LeaseTerms(ttl=0.6)
+        region.configure("holdover.memory", 60, {"time_source": clock}, lease=terms)
+        book = region._attendant()._records.book
+        key = region._attendant()._records.slot_key("count")
+        told = []
+
+        def on_error(run):
+            clock.advance(0.5)
+            wait_until(lambda: book.busy_for(key) > 0.3, "a renewal")
+            told.append(run.error[:5])
+
+        schedule = region.schedule(task, every=3600, name="count", on_error=on_error)
+        die(region, schedule)
+        clock.advance(0.6)
+        scheduler(region, clock).begin_due()
+        assert (told, len(task.calls)) == (["lost:"], 1)
+        die(region, schedule, 3600.0, clock)
+        die(region, schedule, 0.6, clock)
+        clock.advance(0.6)
+        scheduler(region, clock).begin_due()
+        assert (told, len(task.calls)) == (["lost:"] * 3, 1)
 
     def test_it_backs_off(self, memory, clock, task):
         """A job that fails is left alone, longer each time, and then caught up once."""
@@ -651,8 +714,17 @@ class TestFailures:
         assert 0 == os.waitpid(child, 0)[1]
 
 
-def die(region, schedule):
-    """Begin a slot as one who is killed at work does."""
+def ended(region, name):
+    """Say whether nothing keeps the next slot from being begun."""
+    records = region._attendant()._records
+    key = records.slot_key(name)
+    return records.book.look(key).progress.has_ended and not records.book.busy_for(key)
+
+
+def die(region, schedule, later=0.0, clock=None):
+    """Begin a slot as one who is killed at work does, *later*."""
+    if later:
+        clock.advance(later)
     region.check_schedules()
     attendant = region._attendant()
     attendant._take(schedule, queued=False)
