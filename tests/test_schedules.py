@@ -230,6 +230,11 @@ class TestOnEveryServer(TestOnEveryBackend):
         return make
 
 
+def str_of_key(wrong):
+    """Name a case by the part that is wrong, since a number may be too long for it."""
+    return next(iter(wrong))
+
+
 class TestWhatIsKept:
     def test_the_newest_good_value_is_kept_apart(self, memory, clock, task):
         """Values beyond the last few are forgotten, one by one."""
@@ -254,6 +259,40 @@ class TestWhatIsKept:
         assert 1 == small.value_of("count")
         scheduler(small, clock).begin_due()
         assert 1 == len(task.calls)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"number": "x"},
+            {"number": None},
+            {"number": True},
+            {"number": 10**5000},
+            {"has_value": "yes"},
+            {"error": None},
+            {"begun_at": "now"},
+            {"begun_at": -1e300},
+            {"duration": float("nan")},
+            {"more": 1},
+        ],
+        ids=str_of_key,
+    )
+    def test_an_index_of_somebody_else_s(self, memory, clock, task, wrong):
+        """What tells of no runs is begun anew, whatever it is."""
+        memory.schedule(task, every=15, name="count")
+        scheduler(memory, clock).begin_due()
+        records = memory._records
+        tier, key = records.history._tier, records.history_key("count")
+        [[number, has_value, told]] = tier.look(key, Lifetime()).entry.value
+        parts = {"number": number, "has_value": has_value}
+        parts |= {name: wrong[name] for name in parts if name in wrong}
+        told |= {name: wrong[name] for name in wrong if name not in parts}
+        entry = tier.entry([[*parts.values(), told]], Lifetime(), clock=tier.tick())
+        tier.store(key, entry, strict=True)
+        assert memory.history("count") == []
+        assert memory.value_of("count") is NO_VALUE
+        clock.advance(15.0)
+        scheduler(memory, clock).begin_due()
+        assert [2] == [run.value for run in memory.history("count")]
 
     def test_a_store_of_its_own(self, tmp_path, clock, task):
         """It is kept where the user says, by the codec he names, and outlives us."""

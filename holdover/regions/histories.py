@@ -17,12 +17,15 @@ from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarg
 from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
+from holdover.regions.progress import is_instant
 from holdover.regions.runs import Failure, Run
 from holdover.regions.tier import Tier
 
 _KEPT = Lifetime(expiration_time=None)
 _SWAPS = 100  # tries against others who note a run of the same schedule
+_MOST = 2**63  # runs
 _TOLD = ("slot_at", "begun_at", "duration", "error", "details")
+_TEXTS = ("error", "details")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,22 @@ class History:
 
 def _read(held: object) -> list[_Noted]:
     """Read an index; one of another release, or no index at all, tells of no runs."""
-    try:
-        noted = [_Noted(*one) for one in held]  # type: ignore[attr-defined]
-        known = all(one.told.keys() == set(_TOLD) for one in noted)
-    except (TypeError, AttributeError):
+    if not isinstance(held, list) or not all(map(_is_noted, held)):
         return []
-    return noted if known else []
+    return [_Noted(*one) for one in held]
+
+
+def _is_noted(held: object) -> bool:
+    """Say whether *held* is what an index tells of one run."""
+    if not isinstance(held, list) or [type(part) for part in held] != [int, bool, dict]:
+        return False
+    number, _, told = held
+    return (
+        0 < number < _MOST
+        and told.keys() == set(_TOLD)
+        and all(isinstance(told[name], str) for name in _TEXTS)
+        and all(is_instant(told[name]) for name in _TOLD if name not in _TEXTS)
+    )
 
 
 def _kept(noted: Sequence[_Noted], keep: int) -> list[_Noted]:
