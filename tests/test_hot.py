@@ -15,7 +15,7 @@ from standins import broken
 from waiting import at_once, wait_until
 
 from holdover import Warmer, Warmth, allow_imports, errors, events, make_region
-from holdover.regions.heat import text_of
+from holdover.regions.heat import Heat, text_of
 from holdover.regions.hot import SAMPLED
 
 HERE = Path(__file__).parent
@@ -353,6 +353,13 @@ class TestDamage:
         clock.advance(60.0)  # the breaker lets one through again
         ask(cached, b=500)
         assert ("b", "x") in hot_args(region)
+
+    def test_a_clock_that_was_far_ahead(self):
+        """What is hot cools again as soon as somebody whose clock is right writes."""
+        ahead = Heat(at=1e9 + 3e8, weights={"a": 64.0})
+        right = ahead.joined({"b": 1.0}, 1e9, 5)
+        later = right.joined({"b": 1.0}, 1e9 + 6 * 3600.0, 5)
+        assert later.weights["a"] == 32.0
 
     def test_it_keeps_changing(self, region, monkeypatch):
         """After ten tries it is given up."""
