@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -104,7 +105,8 @@ def _configure(found: Any, config: str) -> None:
 
 def _imported(app: str) -> Any:
     """Import what ``-A`` names; the current directory is looked in first."""
-    sys.path.insert(0, os.getcwd())
+    with suppress(FileNotFoundError):  # it was removed under our feet
+        sys.path.insert(0, os.getcwd())
     module, _, name = app.partition(":")
     found = _module(module)
     for part in (name or _DEFAULT_NAME).split("."):
