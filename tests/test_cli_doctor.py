@@ -388,13 +388,23 @@ class TestWorkers:
         [told] = found(self.region(cache, Answering(work)), "worker", timeout=0.1)
         assert "took the order, and stored nothing" in told.found
 
-    def test_a_worker_of_another_release(self, cache):
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "[]",
+            "[" * 100_000,
+            '{"pid": 1, "host": "h", "at": NaN}',
+            f'{{"pid": 1, "host": "h", "at": {10**400}}}',
+        ],
+        ids=["list", "deep", "nan", "huge"],
+    )
+    def test_a_worker_of_another_release(self, cache, answer):
         """What it answers may be anything."""
         theirs = self.region(cache, None)
         brief = Lifetime(expiration_time=60)
 
         def work(order):
-            theirs.set(order.key, "[]", lifetime=brief)
+            theirs.set(order.key, answer, lifetime=brief)
 
         [told] = found(self.region(cache, Answering(work)), "worker")
         assert Health.WARN is told.health
