@@ -294,6 +294,26 @@ class TestWhatIsKept:
         scheduler(memory, clock).begin_due()
         assert [2] == [run.value for run in memory.history("count")]
 
+    def test_runs_that_are_noted_together(self, memory, clock):
+        """Each keeps its own value."""
+        memory.schedule(lambda: 0, every=15, name="count", history=1000)
+        memory.check_schedules()
+        records = memory._records
+        key = records.history_key("count")
+
+        def note(first):
+            for number in range(first, first + 50):
+                run = Run(
+                    region="jobs", name="count", slot_at=number, begun_at=1.0,
+                    duration=1.0, value=number,
+                )  # fmt: skip
+                records.history.add(key, run, 1000)
+
+        at_once(*(lambda first=first: note(first) for first in range(0, 300, 50)))
+        runs = memory.history("count")
+        assert sorted(run.slot_at for run in runs) == list(range(300))
+        assert [run.value for run in runs] == [run.slot_at for run in runs]
+
     def test_a_store_of_its_own(self, tmp_path, clock, task):
         """It is kept where the user says, by the codec he names, and outlives us."""
         for number in (1, 2):

@@ -7,6 +7,7 @@ however many failures follow it.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,10 @@ _SWAPS = 100  # tries against others who note a run of the same schedule
 _MOST = 2**63  # runs
 _TOLD = ("slot_at", "begun_at", "duration", "error", "details")
 _TEXTS = ("error", "details")
+
+
+class _KeptChanging(BackendError):
+    """Others were quicker, each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +80,31 @@ class History:
             BackendError: The store cannot be reached, or refused the run.
         """
         clock = self._tier.tick()
+        # By lot, since whoever counts on may do so beside others who count the same.
+        number = secrets.randbelow(_MOST - 1) + 1
+        run = self._keep_value(f"{key}:{number}", run, clock)
+        newest = _Noted(
+            number, run.has_value, {name: getattr(run, name) for name in _TOLD}
+        )
+        try:
+            self._keep_noted(key, newest, keep, clock)
+        except (ValueTooLarge, _KeptChanging):  # of other failures nobody can be sure
+            self._tier.remove(f"{key}:{number}")
+            raise
+        return run
+
+    def _keep_noted(self, key: str, newest: _Noted, keep: int, clock: int) -> None:
+        """Put a run into the index; remove the values of those that it is too many."""
         for _ in range(_SWAPS):
             found, noted = self._index(key)
-            number = noted[0].number + 1 if noted else 1
-            run = self._keep_value(f"{key}:{number}", run, clock)
-            told = {name: getattr(run, name) for name in _TOLD}
-            newest = _Noted(number, run.has_value, told)
             kept = _kept([newest, *noted], keep)
             plain = [[one.number, one.has_value, one.told] for one in kept]
             entry = self._tier.entry(plain, _KEPT, clock=clock)
             if self._tier.swap(key, found.entry, entry):
                 gone = {one.number for one in noted} - {one.number for one in kept}
                 self._tier.remove_multi([f"{key}:{number}" for number in gone])
-                return run
-        raise BackendError("the history kept changing")
+                return
+        raise _KeptChanging("the history kept changing")
 
     def _keep_value(self, key: str, run: Run, clock: int) -> Run:
         """Store a run's value, before anybody can read of it."""
