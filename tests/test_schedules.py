@@ -266,7 +266,7 @@ class TestWhatIsKept:
             {"number": "x"},
             {"number": None},
             {"number": True},
-            {"number": 10**5000},
+            {"number": 10**400},
             {"has_value": "yes"},
             {"error": None},
             {"begun_at": "now"},
@@ -281,7 +281,7 @@ class TestWhatIsKept:
         memory.schedule(task, every=15, name="count")
         scheduler(memory, clock).begin_due()
         records = memory._records
-        tier, key = records.history._tier, records.history_key("count")
+        tier, key = records.history._indexes, records.history_key("count")
         [[number, has_value, told]] = tier.look(key, Lifetime()).entry.value
         parts = {"number": number, "has_value": has_value}
         parts |= {name: wrong[name] for name in parts if name in wrong}
@@ -293,6 +293,25 @@ class TestWhatIsKept:
         clock.advance(15.0)
         scheduler(memory, clock).begin_due()
         assert [2] == [run.value for run in memory.history("count")]
+
+    def test_a_serializer_for_texts_alone(self, clock):
+        """The index of a history is ours to encode."""
+        region = make_region(
+            "jobs", time_source=clock, serializer=str.encode, deserializer=bytes.decode
+        )
+        region.configure("holdover.memory", 60, {"time_source": clock})
+        region.schedule(lambda: "text", every=15, name="text")
+        region.schedule(lambda: 5, every=15, name="number")
+        scheduler(region, clock).begin_due()
+        assert ("text", NO_VALUE) == tuple(map(region.value_of, region.schedules))
+        assert region.history("number")[0].has_failed
+
+    def test_an_error_that_is_no_text(self, memory, clock, task):
+        """What a file's name may bring along is shown as an escape."""
+        memory.schedule(task, every=15, name="count")
+        task.error = FileNotFoundError("\udcff")
+        scheduler(memory, clock).begin_due()
+        assert r"FileNotFoundError: \udcff" == memory.history("count")[0].error
 
     def test_runs_that_are_noted_together(self, memory, clock):
         """Each keeps its own value."""
@@ -380,7 +399,7 @@ class TestWhatIsKept:
         told = heard(memory)
         memory.check_schedules()
         history = memory._records.history
-        monkeypatch.setattr(history._tier, "look", broken)
+        monkeypatch.setattr(history._indexes, "look", broken)
         monkeypatch.setattr(history, "add", broken)
         scheduler(memory, clock).begin_due()
         assert 1 == memory.get("schedule:count")

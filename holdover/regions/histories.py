@@ -57,12 +57,14 @@ class History:
     """The last runs of one region's schedules.
 
     Args:
-        tier: Where they are kept.
+        tier: Where their values are kept.
+        indexes: The same place, for what is JSON: not every codec takes it.
         region: The region's name, for what is given back.
     """
 
-    def __init__(self, tier: Tier, region: str) -> None:
+    def __init__(self, tier: Tier, indexes: Tier, region: str) -> None:
         self._tier = tier
+        self._indexes = indexes
         self._region = region
 
     def add(self, key: str, run: Run, keep: int) -> Run:
@@ -99,8 +101,8 @@ class History:
             found, noted = self._index(key)
             kept = _kept([newest, *noted], keep)
             plain = [[one.number, one.has_value, one.told] for one in kept]
-            entry = self._tier.entry(plain, _KEPT, clock=clock)
-            if self._tier.swap(key, found.entry, entry):
+            entry = self._indexes.entry(plain, _KEPT, clock=clock)
+            if self._indexes.swap(key, found.entry, entry):
                 gone = {one.number for one in noted} - {one.number for one in kept}
                 self._tier.remove_multi([f"{key}:{number}" for number in gone])
                 return
@@ -144,7 +146,7 @@ class History:
         ]
 
     def _index(self, key: str) -> tuple[Found, list[_Noted]]:
-        found = self._tier.look(key, _KEPT, strict=True)
+        found = self._indexes.look(key, _KEPT, strict=True)
         if found.freshness is Freshness.GONE:
             return found, []
         return found, _read(found.entry.value)
