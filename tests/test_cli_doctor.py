@@ -291,6 +291,17 @@ class TestSchedules:
         assert "nobody has begun it" in told.found
         assert "holdover run" in told.advice
 
+    def test_a_clock_that_was_ahead(self, region, clock):
+        """Why nothing is begun for hours is told."""
+        right = clock.wall()
+        clock.set_wall(right + 7200.0)
+        Scheduler(region).run_once()
+        clock.set_wall(right)
+        [told] = found(region, "schedule good")
+        assert Health.FAIL is told.health
+        assert "by a host whose clock was ahead" in told.found
+        assert "NTP" in told.advice
+
     def test_no_place_for_them(self, memcached_server):
         """What `Scheduler` would refuse is told."""
         arguments = {"url": memcached_server.url}
