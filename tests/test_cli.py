@@ -46,6 +46,18 @@ def holdover(tmp_path):
     return commands
 
 
+def in_shell(holdover, script, *words, app="shop"):
+    """Run a command in a line for the shell; give what came of it."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *holdover.line(*words, app=app)],
+        cwd=holdover.folder,
+        env={**os.environ, "PYTHONPATH": str(holdover.folder)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
 class TestOutput:
     @pytest.mark.parametrize(
         "words",
@@ -89,16 +101,27 @@ class TestOutput:
         assert 1 == process.wait(20)
         assert {NOISE} == set(said.splitlines())
 
+    def test_a_closed_input(self, holdover):
+        """It is no yes."""
+        done = in_shell(holdover, '"$@" <&-', "invalidate", "shop")
+        assert (done.returncode, b"say --yes" in done.stderr) == (2, True)
+
+    def test_a_folder_that_was_removed(self, holdover):
+        """Modules are found elsewhere."""
+        holdover.write(
+            "elsewhere",
+            "from holdover import make_region",
+            f"there = make_region('there').configure('file://{holdover.folder}/there')",
+        )
+        script = 'mkdir gone && cd gone && rmdir ../gone && "$@"'
+        done = in_shell(holdover, script, "purge", app="elsewhere:there")
+        assert (done.returncode, done.stderr) == (0, b"")
+
     @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
     def test_closed_descriptors(self, holdover, closed):
         """Who wants to hear nothing hears nothing, and the work is done."""
-        done = subprocess.run(
-            ["sh", "-c", f'"$@" {closed}', "sh", *holdover.line("purge", app="shop")],
-            cwd=holdover.folder,
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
+        done = in_shell(holdover, f'"$@" {closed}', "purge")
+        assert done.returncode == 0
         assert b"Traceback" not in done.stderr
         assert (b"entries removed" in done.stdout) == (closed == "2>&-")
 

@@ -324,6 +324,17 @@ class TestSchedules:
         assert str(path) in told.found
         assert "history_backend" in told.advice
 
+    def test_a_clock_that_was_ahead(self, region, clock):
+        """Why nothing is begun for hours is told."""
+        right = clock.wall()
+        clock.set_wall(right + 7200.0)
+        Scheduler(region).run_once()
+        clock.set_wall(right)
+        [told] = found(region, "schedule good")
+        assert Health.FAIL is told.health
+        assert "by a host whose clock was ahead" in told.found
+        assert "NTP" in told.advice
+
     def test_no_place_for_them(self, memcached_server):
         """What `Scheduler` would refuse is told."""
         arguments = {"url": memcached_server.url}
@@ -421,13 +432,23 @@ class TestWorkers:
         [told] = found(self.region(cache, Answering(work)), "worker", timeout=0.1)
         assert "took the order, and stored nothing" in told.found
 
-    def test_a_worker_of_another_release(self, cache):
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "[]",
+            "[" * 100_000,
+            '{"pid": 1, "host": "h", "at": NaN}',
+            f'{{"pid": 1, "host": "h", "at": {10**400}}}',
+        ],
+        ids=["list", "deep", "nan", "huge"],
+    )
+    def test_a_worker_of_another_release(self, cache, answer):
         """What it answers may be anything."""
         theirs = self.region(cache, None)
         brief = Lifetime(expiration_time=60)
 
         def work(order):
-            theirs.set(order.key, "[]", lifetime=brief)
+            theirs.set(order.key, answer, lifetime=brief)
 
         [told] = found(self.region(cache, Answering(work)), "worker")
         assert Health.WARN is told.health

@@ -1,6 +1,7 @@
 """Commands on a schedule: bounded in time and in what they say, and ended whole."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,6 +101,46 @@ def test_it_leaves_something_running(tmp_path, monkeypatch):
     pid = tmp_path / "pid"
     assert "done\n" == run(f"sleep 100 & echo $! > {pid}; echo done")
     os.kill(int(pid.read_text()), 9)
+
+
+def test_a_long_script():
+    """An error names it in one short line."""
+    script = "false\n" * 1000 + "x" * 1000 + "\nexit 3"
+    with pytest.raises(errors.CommandFailed, match=r"ended with code 3$") as caught:
+        run(script)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+RUNS_ONE = """
+import os, sys, threading
+from pathlib import Path
+from holdover.regions.commands import Command
+pid = Path(sys.argv[1])
+command = Command.of(f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 100")
+threading.Thread(target=command.run, args=[100], daemon=True).start()
+while not pid.exists():
+    os.sched_yield()
+if os.fork() == 0:
+    sys.exit()  # which ends a child's own programs, and it has none
+os.wait()
+os.kill(int(pid.read_text()), 0)
+print("alive")
+"""
+
+
+def test_it_ends_with_its_process(tmp_path):
+    """Where a run is broken off, since others run it again, its program is, too."""
+    pid = tmp_path / "pid"
+    done = subprocess.run(
+        [sys.executable, "-c", RUNS_ONE, str(pid)],
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
+    wait_until(lambda: not is_alive(int(pid.read_text())), "its end")
 
 
 def test_an_exception_from_outside(monkeypatch):

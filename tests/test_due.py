@@ -58,7 +58,9 @@ class TestEvery:
         assert Every(15).latest(1000.0) == 990.0
         assert Every(dt.timedelta(minutes=5)).next_after(1000.0) == 1200.0
 
-    @pytest.mark.parametrize("span", [0, -1, math.nan, math.inf, "15", None, True])
+    @pytest.mark.parametrize(
+        "span", [0, -1, math.nan, math.inf, "15", None, True, 5e-324, 1e-9, 1e308]
+    )
     def test_no_span(self, span):
         """What is no span of time is told."""
         with pytest.raises(errors.InvalidLifetime, match="every must be"):

@@ -1,5 +1,6 @@
 """Handing on orders: a queue that fails or hangs is passed over, and nobody waits."""
 
+import asyncio
 import threading
 import time
 
@@ -84,6 +85,21 @@ def test_orders_in_line_when_a_breaker_opens():
     wait_until(lambda: len(local.done) == 100)
     assert [str(number) for number in range(100)] == local.done
     assert queue.asked == 3
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()])
+def test_a_client_that_ends(error):
+    """What is no Exception, such as gevent's Timeout, is a failure all the same."""
+
+    def end(_job):
+        raise error
+
+    queue, local = Queue(end), Local()
+    chain = Chain([queue, local])
+    for number in range(5):
+        chain.dispatch(job(str(number)), give_up=pytest.fail)
+    wait_until(lambda: len(local.done) == 5)
+    assert queue.asked == 3  # and then its breaker is open
 
 
 def test_a_client_that_hangs(hanging, monkeypatch):

@@ -52,6 +52,12 @@ def slow(article):
     return article
 
 
+@region.cache_on_arguments()
+def failing(article):
+    """Make nothing."""
+    raise ValueError(article)
+
+
 @region.cache_multi_on_arguments(task_options={"queue": "many"})
 def many(*articles):
     """Make several."""
@@ -703,6 +709,17 @@ class TestContext:
         assert "ZeroDivisionError" in outcome.reason
         assert kinds(told, events.RefreshFailed)
 
+    def test_one_that_swallows_errors(self, configured, queue, told):
+        """A restore may say that an error is no matter; that makes no value."""
+        swallowing = OrderContext(dict, lambda _: contextlib.suppress(ValueError))
+        configured(order_context={"tenant": swallowing})
+        make_stale(failing, 1)
+        assert failing(1) == "old"
+        outcome = carry_out(ordered(queue)[0])
+        assert "swallowed" in outcome.reason
+        assert failing(1) == "old"
+        assert kinds(told, events.RefreshFailed)
+
     @pytest.mark.parametrize(
         "wrong", [5, {"tenant": 5}, {5: TENANT}, [TENANT], {"tenant": (1, 2)}]
     )
@@ -734,6 +751,17 @@ class TestMessages:
         """What is there has its type."""
         with pytest.raises(InvalidOrder, match=part):
             RefreshOrder.from_message({**MESSAGE, part: "x"})
+
+    @pytest.mark.parametrize("part", ["not_after", "ordered_at", "read_at"])
+    @pytest.mark.parametrize(
+        "at",
+        [10**400, -1e308, float("inf"), float("nan")],
+        ids=["huge", "past", "inf", "nan"],
+    )
+    def test_no_instants(self, part, at):
+        """A time at which nobody lives would upset whoever reckons with it."""
+        with pytest.raises(InvalidOrder, match=part):
+            RefreshOrder.from_message({**MESSAGE, part: at})
 
 
 def test_what_a_hit_pays_for_readers(configured):

@@ -49,6 +49,12 @@ def begun(slot_at, now, **more):
             630.0,
             Begin(begun(600.0, 630.0)),
         ),
+        (
+            replace(DONE, failures=1, rests_until=1e9),
+            EVERY,
+            630.0,
+            Begin(begun(600.0, 630.0)),
+        ),
         # Its runner died: the slot again, or the newer one.
         (
             BEGUN,
@@ -116,6 +122,7 @@ def test_the_record_survives_json():
         {**BEGUN.as_dict(), "tries": "2"},
         {**BEGUN.as_dict(), "slot_at": float("nan")},
         {**BEGUN.as_dict(), "slot_at": 10**400},
+        {**BEGUN.as_dict(), "slot_at": -1e14},
     ],
 )
 def test_strange_records_are_none(held):

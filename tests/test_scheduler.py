@@ -353,3 +353,18 @@ def attendant_chain(give_up):
             say(give_up)
 
     return Full()
+
+
+def test_a_clock_that_was_far_ahead(memory, clock):
+    """When it is right again, nothing waits for the time that it once was."""
+    ran = []
+    memory.schedule(lambda: ran.append(1), every=60, name="minutely")
+    running = Scheduler(memory, threads=0, time_source=clock)
+    right = clock.wall()
+    clock.set_wall(right + 3e8)
+    running.begin_due()
+    clock.set_wall(right)
+    for _ in range(3):
+        running.begin_due()
+        clock.advance(60.0)
+    assert 4 == len(ran)

@@ -1,5 +1,6 @@
 """Schedules of a region: what is run, what is kept of it, and what if it fails."""
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -14,6 +15,7 @@ from waiting import at_once, wait_until
 
 from holdover import (
     NO_VALUE,
+    LeaseTerms,
     Lifetime,
     Registry,
     Run,
@@ -22,6 +24,7 @@ from holdover import (
     events,
     make_region,
 )
+from holdover.regions import attendant
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 
@@ -229,6 +232,11 @@ class TestOnEveryServer(TestOnEveryBackend):
         return make
 
 
+def str_of_key(wrong):
+    """Name a case by the part that is wrong, since a number may be too long for it."""
+    return next(iter(wrong))
+
+
 class TestWhatIsKept:
     def test_the_newest_good_value_is_kept_apart(self, memory, clock, task):
         """Values beyond the last few are forgotten, one by one."""
@@ -253,6 +261,79 @@ class TestWhatIsKept:
         assert 1 == small.value_of("count")
         scheduler(small, clock).begin_due()
         assert 1 == len(task.calls)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"number": "x"},
+            {"number": None},
+            {"number": True},
+            {"number": 10**400},
+            {"has_value": "yes"},
+            {"error": None},
+            {"begun_at": "now"},
+            {"begun_at": -1e300},
+            {"duration": float("nan")},
+            {"more": 1},
+        ],
+        ids=str_of_key,
+    )
+    def test_an_index_of_somebody_else_s(self, memory, clock, task, wrong):
+        """What tells of no runs is begun anew, whatever it is."""
+        memory.schedule(task, every=15, name="count")
+        scheduler(memory, clock).begin_due()
+        records = memory._records
+        tier, key = records.history._indexes._tier, records.history_key("count")
+        [[number, has_value, told]] = tier.look(key, Lifetime()).entry.value
+        parts = {"number": number, "has_value": has_value}
+        parts |= {name: wrong[name] for name in parts if name in wrong}
+        told |= {name: wrong[name] for name in wrong if name not in parts}
+        entry = tier.entry([[*parts.values(), told]], Lifetime(), clock=tier.tick())
+        tier.store(key, entry, strict=True)
+        assert memory.history("count") == []
+        assert memory.value_of("count") is NO_VALUE
+        clock.advance(15.0)
+        scheduler(memory, clock).begin_due()
+        assert [2] == [run.value for run in memory.history("count")]
+
+    def test_a_serializer_for_texts_alone(self, clock):
+        """The index of a history is ours to encode."""
+        region = make_region(
+            "jobs", time_source=clock, serializer=str.encode, deserializer=bytes.decode
+        )
+        region.configure("holdover.memory", 60, {"time_source": clock})
+        region.schedule(lambda: "text", every=15, name="text")
+        region.schedule(lambda: 5, every=15, name="number")
+        scheduler(region, clock).begin_due()
+        assert ("text", NO_VALUE) == tuple(map(region.value_of, region.schedules))
+        assert region.history("number")[0].has_failed
+
+    def test_an_error_that_is_no_text(self, memory, clock, task):
+        """What a file's name may bring along is shown as an escape."""
+        memory.schedule(task, every=15, name="count")
+        task.error = FileNotFoundError("\udcff")
+        scheduler(memory, clock).begin_due()
+        assert r"FileNotFoundError: \udcff" == memory.history("count")[0].error
+
+    def test_runs_that_are_noted_together(self, memory, clock):
+        """Each keeps its own value."""
+        memory.schedule(lambda: 0, every=15, name="count", history=1000)
+        memory.check_schedules()
+        records = memory._records
+        key = records.history_key("count")
+
+        def note(first):
+            for number in range(first, first + 50):
+                run = Run(
+                    region="jobs", name="count", slot_at=number, begun_at=1.0,
+                    duration=1.0, value=number,
+                )  # fmt: skip
+                records.history.add(key, run, 1000)
+
+        at_once(*(lambda first=first: note(first) for first in range(0, 300, 50)))
+        runs = memory.history("count")
+        assert sorted(run.slot_at for run in runs) == list(range(300))
+        assert [run.value for run in runs] == [run.slot_at for run in runs]
 
     def test_a_store_of_its_own(self, tmp_path, clock, task):
         """It is kept where the user says, by the codec he names, and outlives us."""
@@ -320,7 +401,7 @@ class TestWhatIsKept:
         told = heard(memory)
         memory.check_schedules()
         history = memory._records.history
-        monkeypatch.setattr(history._tier, "look", broken)
+        monkeypatch.setattr(history._indexes, "look", broken)
         monkeypatch.setattr(history, "add", broken)
         scheduler(memory, clock).begin_due()
         assert 1 == memory.get("schedule:count")
@@ -513,13 +594,73 @@ class TestFailures:
         running.begin_due()
         assert 1 == len(told)
 
-    @pytest.mark.parametrize("error", [SystemExit(3), RecursionError("deep")])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            SystemExit(3),
+            RecursionError("deep"),
+            asyncio.CancelledError(),
+            GeneratorExit(),
+            KeyboardInterrupt(),
+        ],
+    )
     def test_the_end_of_a_run_is_no_end_of_ours(self, memory, clock, task, error):
-        """A job that calls exit() ends itself."""
+        """A job that calls exit(), or is cancelled within, ends itself."""
         memory.schedule(task, every=15, name="count")
         task.error = error
         scheduler(memory, clock).begin_due()
         assert memory.history("count")[0].has_failed
+
+    @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()])
+    def test_on_error_that_ends(self, memory, clock, task, caplog, error):
+        """Nor does a report that calls exit() keep the run from being over."""
+
+        def on_error(_):
+            raise error
+
+        memory.schedule(task, every=3600, name="count", on_error=on_error)
+        task.error = ValueError()
+        scheduler(memory, clock).begin_due()
+        assert "on_error of the schedule 'count' failed" in caplog.text
+        assert ended(memory, "count")
+
+    def test_on_error_that_hangs(self, memory, clock, task, caplog, monkeypatch):
+        """It is left to itself after a while, and the run is over."""
+        monkeypatch.setattr(attendant, "_LONGEST_REPORT", 0.02)
+        may_end = threading.Event()
+        memory.schedule(
+            task, every=3600, name="count", on_error=lambda _: may_end.wait(20.0)
+        )
+        task.error = ValueError()
+        scheduler(memory, clock).begin_due()
+        may_end.set()
+        assert "takes longer than 0.02 s" in caplog.text
+        assert ended(memory, "count")
+
+    def test_a_loss_is_told_at_leisure(self, clock, task):
+        """While it is, nobody else takes the slot: its lease is renewed."""
+        region = make_region("jobs", time_source=clock)
+        terms = LeaseTerms(ttl=0.6)
+        region.configure("holdover.memory", 60, {"time_source": clock}, lease=terms)
+        book = region._attendant()._records.book
+        key = region._attendant()._records.slot_key("count")
+        told = []
+
+        def on_error(run):
+            clock.advance(0.5)
+            wait_until(lambda: book.busy_for(key) > 0.3, "a renewal")
+            told.append(run.error[:5])
+
+        schedule = region.schedule(task, every=3600, name="count", on_error=on_error)
+        die(region, schedule)
+        clock.advance(0.6)
+        scheduler(region, clock).begin_due()
+        assert (told, len(task.calls)) == (["lost:"], 1)
+        die(region, schedule, 3600.0, clock)
+        die(region, schedule, 0.6, clock)
+        clock.advance(0.6)
+        scheduler(region, clock).begin_due()
+        assert (told, len(task.calls)) == (["lost:"] * 3, 1)
 
     def test_it_backs_off(self, memory, clock, task):
         """A job that fails is left alone, longer each time, and then caught up once."""
@@ -656,8 +797,17 @@ class TestFailures:
         assert 0 == os.waitpid(child, 0)[1]
 
 
-def die(region, schedule):
-    """Begin a slot as one who is killed at work does."""
+def ended(region, name):
+    """Say whether nothing keeps the next slot from being begun."""
+    records = region._attendant()._records
+    key = records.slot_key(name)
+    return records.book.look(key).value.has_ended and not records.book.busy_for(key)
+
+
+def die(region, schedule, later=0.0, clock=None):
+    """Begin a slot as one who is killed at work does, *later*."""
+    if later:
+        clock.advance(later)
     region.check_schedules()
     attendant = region._attendant()
     attendant._take(schedule, queued=False)

@@ -1,5 +1,6 @@
 """Warming: declared calls are made before anybody asks, once, and strictly."""
 
+import asyncio
 import contextvars
 import itertools
 import threading
@@ -155,13 +156,27 @@ class TestWhatComesOfIt:
         prices.error = None
         assert came_to(memory) == {"(1)": "fresh", "(2)": "created"}
 
-    @pytest.mark.parametrize("error", [SystemExit(3), RecursionError("deep")])
+    @pytest.mark.parametrize(
+        "error", [SystemExit(3), RecursionError("deep"), asyncio.CancelledError()]
+    )
     def test_the_end_of_a_creator_is_no_end_of_ours(self, memory, prices, error):
         """One that calls exit() ends itself."""
         prices.error = error
         memory.warming(cached(memory, prices), calls=[(1,), (2,)])
         [first, second] = Warmer(memory, threads=1).run()
         assert first.error is second.error is error
+
+    @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()])
+    def test_the_end_of_what_gives_calls(self, memory, prices, error):
+        """It is a failure, and what it gave before is warmed."""
+
+        def calls():
+            yield (1,)
+            raise error
+
+        memory.warming(cached(memory, prices), calls=calls)
+        failed, made = sorted(Warmer(memory).run(), key=lambda one: str(one.call))[::-1]
+        assert (made.warmth, failed.error) == (Warmth.CREATED, error)
 
     def test_values_that_are_not_kept(self, memory):
         """By the function's wish they are skipped; for any other reason, failed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -58,7 +59,8 @@ class Application:
                 "say where the regions are: holdover -A shop.caching:registry ..., or "
                 "holdover --config shop.ini ..."
             )
-        sys.path.insert(0, os.getcwd())
+        with suppress(FileNotFoundError):  # it was removed under our feet
+            sys.path.insert(0, os.getcwd())
         found = registry if self.app is None else _imported(self.app)
         if self.config is not None:
             _configure(found, self.config)

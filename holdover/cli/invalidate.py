@@ -137,7 +137,8 @@ def _ask(region: Region, teller: Teller, *, yes: bool, soft: bool) -> None:
     """
     if yes:
         return
-    if teller.as_json or not sys.stdin.isatty():
+    given: object = sys.stdin  # None if whoever started us has closed it
+    if teller.as_json or given is None or not sys.stdin.isatty():
         raise CannotBegin(
             f"this is about all of region {region.name!r}: say --yes, or name a --tag, "
             "--key, --prefix or --call"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE
@@ -30,10 +32,13 @@ from holdover.regions.runs import Failure, Run
 from holdover.regions.schedule import Schedule
 from holdover.regions.slotbook import Claim
 
+log = logging.getLogger("holdover")
+
 ORDER = "%schedule:"
 """What the registered name of a schedule begins with; no function's does."""
 
 _MARGIN = 60.0  # seconds beyond max_runtime to note how a run ended
+_LONGEST_REPORT = 60.0  # seconds; a mail has several steps of ten
 _SOON = 1.0  # seconds until somebody looks again who was not quick enough
 _LOST = Failure(error="lost: whoever was to run it never said how it ended")
 
@@ -132,15 +137,19 @@ class Attendant:
         now = self._crew.time.wall()
         if isinstance(step, Begin):
             if step.lost is not None:
-                self._note(schedule, self._run(schedule, step.lost, 0.0, _LOST))
+                self._note_lost(schedule, claim, step.lost)
             return claim
         if isinstance(step, Note):
             self._records.book.settle(claim, step.progress)
             return Wait(schedule.due.next_after(now))
-        run = self._run(schedule, step.progress, 0.0, _LOST)
-        self._note(schedule, run)
+        run = self._note_lost(schedule, claim, step.progress)
         ended = self._settle(schedule, claim, run)
         return Wait(max(schedule.due.next_after(now), ended.rests_until))
+
+    def _note_lost(self, schedule: Schedule, claim: Claim, lost: Progress) -> Run:
+        """Note that a run's runner died; telling of it may take longer than a lease."""
+        with self._records.book.holding(claim, _LONGEST_REPORT + _MARGIN):
+            return self._note(schedule, self._run(schedule, lost, 0.0, _LOST))
 
     def _is_overrunning(self, schedule: Schedule) -> bool:
         """Say whether a run that was given up still goes on in this process."""
@@ -176,14 +185,11 @@ class Attendant:
             return Failure.of(error)
 
     def _within_its_time(self, schedule: Schedule) -> Any:
-        try:
-            errand = Errand(lambda: self._work(schedule), lambda _: None)
-        except RuntimeError:  # a server without threads: nobody could look at a clock
-            return self._work(schedule)
-        if errand.is_done_within(schedule.max_runtime):
-            return errand.outcome()
+        found = _tried(lambda: self._work(schedule), schedule.max_runtime)
+        if not isinstance(found, Errand):
+            return found
         with self._lock:
-            self._left[schedule.name] = errand
+            self._left[schedule.name] = found
         return Failure(
             error=f"it took longer than max_runtime={schedule.max_runtime:g} s; its "
             "thread goes on"
@@ -216,7 +222,7 @@ class Attendant:
             )
         self._tell(run)
         if run.has_failed:
-            schedule.report(run)
+            _report(schedule, run)
         return run
 
     def _tell(self, run: Run) -> None:
@@ -294,3 +300,37 @@ class Attendant:
         if run is None or run.has_failed:
             return Outcome(done=False, reason=f"it failed: {run and run.error}")
         return Outcome(done=True, reason="refreshed", cost=run.duration)
+
+
+def _report(schedule: Schedule, run: Run) -> None:
+    """Call ``on_error`` with a failed run, which it can neither hold up nor undo."""
+    if schedule.on_error is None:
+        return
+    found = _tried(partial(schedule.on_error, run), _LONGEST_REPORT)
+    if isinstance(found, Errand):
+        problem = f"takes longer than {_LONGEST_REPORT:g} s; its thread goes on"
+        log.warning("on_error of the schedule %r %s", schedule.name, problem)
+    elif isinstance(found, Failure):
+        log.error(
+            "on_error of the schedule %r failed\n%s", schedule.name, found.details
+        )
+
+
+def _tried(work: Callable[[], Any], timeout: float) -> Any:
+    """Give what comes of the user's *work*, or its `Failure`; nothing is raised.
+
+    Returns:
+        The `Errand`, if it goes on after *timeout* seconds.
+    """
+    try:
+        errand = Errand(work, lambda _: None)
+    except RuntimeError:  # a server without threads: nobody could look at a clock
+        return _done(work)
+    return _done(errand.outcome) if errand.is_done_within(timeout) else errand
+
+
+def _done(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except BaseException as error:  # noqa: BLE001 - such as asyncio's CancelledError
+        return Failure.of(error)

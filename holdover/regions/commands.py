@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
+import textwrap
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from holdover.regions.errors import CommandFailed, ConfigurationError
+from holdover.regions.forks import renew_after_fork
 
 MOST_OUTPUT = 64 << 10
 """How many bytes of a command's output are kept: the last ones."""
 
 _GRACE = 5.0  # seconds between asking a program to end, and ending it
 _PIECE = 64 << 10
+_SHOWN = 200  # characters of a command, in errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Command:
         process = self._started()
         said = _listening(process)
         try:
-            code = process.wait(max_runtime)
+            with _AT_WORK.noted(process):
+                code = process.wait(max_runtime)
         except BaseException as error:
             _end(process)
             if not isinstance(error, subprocess.TimeoutExpired):
@@ -94,7 +99,45 @@ class Command:
             raise CommandFailed(f"{self} could not be started: {error}") from error
 
     def __str__(self) -> str:
-        return self.line if isinstance(self.line, str) else " ".join(self.line)
+        """Give it in one line, shortened: a script may be long, and have many."""
+        line = self.line if isinstance(self.line, str) else " ".join(self.line)
+        return textwrap.shorten(line, _SHOWN, placeholder=" ...")
+
+
+class _AtWork:
+    """The programs that run, and are ended with this process as it ends.
+
+    Else they would go on while others, who cannot know of them, run them again.
+    """
+
+    def __init__(self) -> None:
+        self._is_registered = False
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent its programs."""
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    @contextmanager
+    def noted(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """End *process* if this one ends during the block."""
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self._end)
+        self._processes.add(process)
+        try:
+            yield
+        finally:
+            self._processes.discard(process)
+
+    def _end(self) -> None:
+        for process in list(self._processes):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGTERM)
+
+
+_AT_WORK = _AtWork()
 
 
 class _Tail(threading.Thread):

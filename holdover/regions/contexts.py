@@ -10,7 +10,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from holdover.regions.codecs import is_plain
-from holdover.regions.errors import ConfigurationError, InvalidArgument, InvalidOrder
+from holdover.regions.errors import (
+    ConfigurationError,
+    CreatorFailure,
+    InvalidArgument,
+    InvalidOrder,
+)
 
 T = TypeVar("T")
 
@@ -99,6 +104,8 @@ class Contexts:
                 for name, one in captured.items():
                     restored.enter_context(self._declared[name].restore(one))
                 return create(*args)
+            # Without a word that None would be stored for a value.
+            raise CreatorFailure("it failed, and an order_context swallowed its error")
 
         # What a creator sets in its context variables would else meet the next one.
         return lambda *args: copy_context().run(partial(inside, *args))

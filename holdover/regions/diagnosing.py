@@ -274,6 +274,12 @@ def _standing(schedule: Schedule, records: Records, now: float) -> Finding:
     progress = records.book.look(key).value
     if progress is None:
         return Finding(check, Health.WARN, "no scheduler has looked at it yet", advice)
+    ahead = progress.slot_at - now
+    if ahead > _LATE:
+        found = f"begun for {ahead:.0f} s from now, by a host whose clock was ahead"
+        found += "; nothing is begun until then"
+        advice = "keep the clocks of all hosts together by NTP"
+        return Finding(check, Health.FAIL, found, advice)
     if records.book.busy_for(key) > 0.0:
         found = f"at work since {max(0.0, now - progress.begun_at):.0f} s"
         return Finding(check, Health.OK, found)

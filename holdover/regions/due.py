@@ -11,11 +11,14 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdover.regions.errors import InvalidLifetime
 from holdover.regions.lifetime import seconds
 
 ANY_MINUTE = "*"
 _MINUTE = 60.0
 _HOUR = 3600.0
+_SHORTEST = 0.001  # seconds; a float of the wall clock tells no much shorter ones apart
+_LONGEST = 1e10  # seconds; three hundred years
 
 
 class Due(Protocol):
@@ -59,6 +62,11 @@ class Every:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", seconds(self.span, "every"))
+        if not _SHORTEST <= self.span <= _LONGEST:
+            raise InvalidLifetime(
+                f"every must be from {_SHORTEST:g} to {_LONGEST:g} seconds, "
+                f"got {self.span:g}"
+            )
 
     def latest(self, now: float) -> float:
         """See `Due.latest`."""

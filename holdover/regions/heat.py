@@ -17,6 +17,7 @@ from holdover.regions.warmth import HotCall, WarmCall
 
 _VERSION = 1
 _HALF_LIFE = 6 * 3600.0  # seconds after which what was asked for counts half
+_WRONG_CLOCK = 86_400.0  # seconds; nobody's clock goes that far ahead
 _LONGEST_TEXT = 2_048  # characters of one call
 _LONGEST_RECORD = 512 * 1024  # characters of all
 _LEAST_WEIGHT = 0.5
@@ -79,7 +80,8 @@ class Heat:
             if room < 0:
                 break
             kept[text] = weights[text]
-        return Heat(at=max(now, self.at), weights=kept)
+        is_wrong = self.at > now + _WRONG_CLOCK
+        return Heat(at=now if is_wrong else max(now, self.at), weights=kept)
 
     def calls(self, most: int) -> Iterator[HotCall]:
         """Give the hottest calls, hottest first; what is no call is left out."""

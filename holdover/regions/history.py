@@ -7,6 +7,7 @@ however many failures follow it.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +16,14 @@ from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.errors import UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
+from holdover.regions.progress import is_instant
 from holdover.regions.runs import Failure, Run
-from holdover.regions.shared_records import KEPT, TRIES, SharedRecords
+from holdover.regions.shared_records import KEPT, TRIES, KeptChanging, SharedRecords
 from holdover.regions.tier import Tier
 
+_MOST = 2**63  # runs
 _TOLD = ("slot_at", "begun_at", "duration", "error", "details")
+_TEXTS = ("error", "details")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +50,15 @@ class History:
     """The last runs of one region's schedules.
 
     Args:
-        tier: Where they are kept.
+        tier: Where their values are kept.
+        indexes: The same place, for what is JSON: not every codec takes it.
         region: The region's name, for what is given back.
     """
 
-    def __init__(self, tier: Tier, region: str) -> None:
+    def __init__(self, tier: Tier, indexes: Tier, region: str) -> None:
         self._tier = tier
         self._region = region
-        self._indexes = SharedRecords(tier, _read, _written, "index of a history")
+        self._indexes = SharedRecords(indexes, _read, _written, "index of a history")
 
     @property
     def tier(self) -> Tier:
@@ -75,18 +80,28 @@ class History:
             BackendError: The store cannot be reached, or refused the run.
         """
         clock = self._tier.tick()
+        # By lot, since whoever counts on may do so beside others who count the same.
+        number = secrets.randbelow(_MOST - 1) + 1
+        run = self._keep_value(f"{key}:{number}", run, clock)
+        told = {name: getattr(run, name) for name in _TOLD}
+        newest = _Noted(number, run.has_value, told)
+        try:
+            self._keep_noted(key, newest, keep, clock)
+        except (ValueTooLarge, KeptChanging):  # of other failures nobody can be sure
+            self._tier.remove(f"{key}:{number}")
+            raise
+        return run
+
+    def _keep_noted(self, key: str, newest: _Noted, keep: int, clock: int) -> None:
+        """Put a run into the index; remove the values of those that it is too many."""
         for _ in range(TRIES):
             seen = self._indexes.look(key)
             noted = seen.value or []
-            number = noted[0].number + 1 if noted else 1
-            run = self._keep_value(f"{key}:{number}", run, clock)
-            told = {name: getattr(run, name) for name in _TOLD}
-            newest = _Noted(number, run.has_value, told)
             kept = _kept([newest, *noted], keep)
             if self._indexes.replace(key, seen.entry, kept, clock=clock) is not None:
                 gone = {one.number for one in noted} - {one.number for one in kept}
                 self._tier.remove_multi([f"{key}:{number}" for number in gone])
-                return run
+                return
         raise self._indexes.kept_changing()
 
     def _keep_value(self, key: str, run: Run, clock: int) -> Run:
@@ -147,12 +162,22 @@ def _written(noted: Sequence[_Noted]) -> list[Any]:
 
 def _read(held: object) -> list[_Noted] | None:
     """Read an index; None if it is one of another release, or none at all."""
-    try:
-        noted = [_Noted(*one) for one in held]  # type: ignore[attr-defined]
-        known = all(one.told.keys() == set(_TOLD) for one in noted)
-    except (TypeError, AttributeError):
+    if not isinstance(held, list) or not all(map(_is_noted, held)):
         return None
-    return noted if known else None
+    return [_Noted(*one) for one in held]
+
+
+def _is_noted(held: object) -> bool:
+    """Say whether *held* is what an index tells of one run."""
+    if not isinstance(held, list) or [type(part) for part in held] != [int, bool, dict]:
+        return False
+    number, _, told = held
+    return (
+        0 < number < _MOST
+        and told.keys() == set(_TOLD)
+        and all(isinstance(told[name], str) for name in _TEXTS)
+        and all(is_instant(told[name]) for name in _TOLD if name not in _TEXTS)
+    )
 
 
 def _kept(noted: Sequence[_Noted], keep: int) -> list[_Noted]:

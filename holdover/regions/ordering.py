@@ -106,7 +106,8 @@ class Chain:
 
     def _publish(self, job: Job, give_up: GiveUp, index: int) -> None:
         """Submit to a queue, in the publisher's thread; on failure, try the next."""
-        failure = _submit(self._links[index], job)
+        # Whatever is raised here, such as gevent's Timeout, was meant for the client.
+        failure = _submit(self._links[index], job, failures=BaseException)
         if failure is not None:
             self._dispatch(job, give_up, start=index + 1, reason=failure)
 
@@ -116,14 +117,16 @@ def _is_eager(runner: Runner) -> bool:
     return bool(getattr(runner, "is_eager", False))
 
 
-def _submit(link: _Link, job: Job) -> str | None:
+def _submit(
+    link: _Link, job: Job, failures: type[BaseException] = Exception
+) -> str | None:
     """Submit; say why it failed, if it did."""
     # Asked only now, since the orders ahead of this one may have opened it.
     if not link.breaker.allows():
         return f"{link.runner.name}: it has failed and is left alone for a while"
     try:
         link.runner.submit(job)
-    except Exception as error:  # noqa: BLE001 - each queue's client has its own
+    except failures as error:  # each queue's client has its own
         link.breaker.failed()
         return f"{link.runner.name}: {error!r}"
     link.breaker.succeeded()

@@ -15,7 +15,7 @@ MOST_TRIES = 2
 """How often one slot is begun at most: again only if its runner died."""
 
 _LONGEST_BACKOFF = 3600.0  # seconds
-_ABSURD = 1e15  # no instant and no count
+_ABSURD = 1e11  # no instant and no count
 _WRONG_CLOCK = 86_400.0  # seconds; nobody's clock goes that far ahead
 
 
@@ -75,7 +75,7 @@ class Progress:
         names = {one.name for one in fields(cls)}
         if not isinstance(held, dict) or held.keys() != names:
             return None
-        if not all(map(_is_number, held.values())):
+        if not all(map(is_instant, held.values())):
             return None
         return cls(**held)
 
@@ -152,8 +152,9 @@ def next_step(progress: Progress | None, due: Due, now: float) -> Step:
     return Begin(again, _lost(progress))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < _ABSURD  # NaN is not
+def is_instant(value: object) -> bool:
+    """Say whether *value* may be a time of day, a span of time, or a count."""
+    return isinstance(value, int | float) and 0 <= value < _ABSURD  # NaN is not
 
 
 def _begun(progress: Progress, slot_at: float, now: float) -> Progress:
@@ -168,4 +169,4 @@ def _lost(progress: Progress) -> Progress | None:
 
 def _is_of_a_wrong_clock(progress: Progress, now: float) -> bool:
     """Say whether a record would stop the schedule, since a clock was far ahead."""
-    return progress.slot_at > now + _WRONG_CLOCK
+    return max(progress.slot_at, progress.rests_until) > now + _WRONG_CLOCK

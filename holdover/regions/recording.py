@@ -83,7 +83,9 @@ def build_records(
     if is_apart and not rules.unsigned_pickle:
         warn_of_pickle(sealing, kept_in, name)
     past = Tier(kept_in, area, sealing, listeners, time_source)
-    return Records(SlotBook(slots, rules.lease), History(past, name or ""), prefix)
+    indexes = _plain_tier(Reserved.HISTORY, prefix, rules, kept_in, **told)
+    history = History(past, indexes, name or "")
+    return Records(SlotBook(slots, rules.lease), history, prefix)
 
 
 def build_hot_record(

@@ -60,6 +60,13 @@ class Failure:
     error: str
     details: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("error", "details"):
+            text: str = getattr(self, name)
+            # A file's name may have bytes in it that no record takes.
+            whole = text.encode(errors="backslashreplace").decode()
+            object.__setattr__(self, name, whole)
+
     @classmethod
     def of(cls, error: BaseException) -> Self:
         """Describe an exception."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +16,6 @@ from holdover.regions.keys import name_of
 from holdover.regions.lifetime import seconds
 from holdover.regions.mailing import MailTo
 from holdover.regions.runs import Run
-
-log = logging.getLogger("holdover")
 
 DEFAULT_HISTORY = 10
 DEFAULT_MAX_RUNTIME = 3600.0
@@ -72,15 +69,6 @@ class Schedule:
     max_runtime: float = DEFAULT_MAX_RUNTIME
     on_error: OnError | None = None
     has_value: bool = True
-
-    def report(self, run: Run) -> None:
-        """Tell of a run that has failed; nothing is raised."""
-        if self.on_error is None:
-            return
-        try:
-            self.on_error(run)
-        except Exception:  # the run has failed already; that is what counts
-            log.exception("on_error of the schedule %r failed", self.name)
 
 
 def read_schedule(

@@ -75,6 +75,7 @@ class Scheduler:
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()  # while stopping
         self._lock = threading.Lock()  # guards all below
+        self._looked_at = 0.0
         self._looks_at: dict[Which, float] = {}
         self._under_way: set[Which] = set()
         self._thread: threading.Thread | None = None
@@ -118,6 +119,10 @@ class Scheduler:
         With threads, runs may still be under way when it returns.
         """
         now = self._time.wall()
+        with self._lock:
+            if now < self._looked_at:  # the clock was ahead, or was put back
+                self._looks_at.clear()
+            self._looked_at = now
         for which in self._wanted():
             with self._lock:
                 if which in self._under_way or self._looks_at.get(which, now) > now:

@@ -24,6 +24,10 @@ TRIES = 100
 T = TypeVar("T")
 
 
+class KeptChanging(BackendError):
+    """Others were quicker, each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[T]):
     """A record as it was read.
@@ -123,9 +127,9 @@ class SharedRecords(Generic[T]):
                 return value
         raise self.kept_changing()
 
-    def kept_changing(self) -> BackendError:
+    def kept_changing(self) -> KeptChanging:
         """Make the error of one who was never quick enough."""
-        return BackendError(f"{self._what} kept changing")
+        return KeptChanging(f"{self._what} kept changing")
 
     def _seen(self, key: str, found: Found) -> Seen[T]:
         if found.freshness is Freshness.GONE:

@@ -140,7 +140,7 @@ class SlotBook:
 
     def holding(self, claim: Claim, max_hold: float) -> AbstractContextManager[None]:
         """Keep a claim alive during the block, at most *max_hold* seconds."""
-        terms = LeaseTerms(ttl=self._terms.ttl, max_hold=max_hold)
+        terms = LeaseTerms(ttl=claim.lease.ttl, max_hold=max_hold)
         return RENEWALS.holding(self._tier.backend, claim.lease, terms)
 
     def settle(self, claim: Claim, progress: Progress) -> None:

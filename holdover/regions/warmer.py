@@ -27,7 +27,6 @@ from holdover.regions.warmth import Tally, WarmCall, Warmed, Warmth
 
 DEFAULT_THREADS = 8
 _MOST_THREADS = 256
-_RAISED = (Exception, SystemExit)  # by the user's own code, in a thread of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +57,14 @@ class _Item:
             return self.lost(self.problem)
         try:
             call = self.warming.checked(self.given)
-        except _RAISED as error:  # what makes keys may be the user's own
+        # All that is raised in a thread of ours is the user's own: asyncio's
+        # CancelledError, too, and Ctrl-C never.
+        except BaseException as error:  # noqa: BLE001
             return self.lost(error)
         began = SYSTEM_TIME.steady()
         try:
             warmth, reason = _judged(self.warming.warm(call, force=force))
-        except _RAISED as error:
+        except BaseException as error:  # noqa: BLE001
             took = SYSTEM_TIME.steady() - began
             return self.told(Warmth.FAILED, call, took, _line(error), error)
         return self.told(warmth, call, SYSTEM_TIME.steady() - began, reason)
@@ -237,7 +238,9 @@ def _items_of(region: str, warming: Warming) -> Iterator[_Item]:
                 given=given,
                 warming=warming,
             )
-    except _RAISED as error:
+    except GeneratorExit:  # nobody wants more
+        raise
+    except BaseException as error:  # noqa: BLE001
         yield _Item(region=region, group=group, function=function, problem=error)
 
 

@@ -7,6 +7,7 @@ brings along: what is proved is all that a refresh needs.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -166,9 +167,11 @@ class WorkerProbe:
         now = self.time.wall()
         try:
             told = json.loads(str(found))
-            who = f"pid {told['pid']} on {told['host']}"
+            who = f"pid {told['pid']!s:.20} on {told['host']!s:.255}"
             at = float(told["at"])
-        except (ValueError, KeyError, TypeError):
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            at = math.nan
+        if not math.isfinite(at):
             advice = "let web processes and workers use one release"
             yield Finding("worker", Health.WARN, f"it answered {found!r:.80}", advice)
             return

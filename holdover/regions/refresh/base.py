@@ -18,6 +18,7 @@ from holdover.regions.errors import InvalidOrder
 MESSAGE_VERSION = 1
 TASK_NAME = "holdover.refresh"
 _LONGEST_TEXT = 16_384
+_LAST_INSTANT = 1e12  # wall clock, seconds; nobody orders then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,7 @@ def read_order(message: object) -> RefreshOrder | BatchOrder:
     return RefreshOrder.from_message(message)
 
 
+_INSTANT = (float, int)
 _KINDS: dict[str, tuple[type, ...]] = {
     "region": (str,),
     "function": (str,),
@@ -151,9 +153,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "token": (str,),
     "tokens": (list,),
     "clock": (int,),
-    "not_after": (float, int),
-    "ordered_at": (float, int),
-    "read_at": (float, int),
+    "not_after": _INSTANT,
+    "ordered_at": _INSTANT,
+    "read_at": _INSTANT,
     "context": (dict,),
 }
 
@@ -188,6 +190,8 @@ def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise InvalidOrder(f"{name} must be {wanted}, got {type(value).__name__}")
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         raise InvalidOrder(f"{name} has {len(value)} characters")
+    if kinds is _INSTANT and not 0.0 <= value <= _LAST_INSTANT:  # type: ignore[operator]
+        raise InvalidOrder(f"{name} is no time of day")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
