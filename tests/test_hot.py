@@ -201,8 +201,8 @@ class TestTogether:
         """What its parent had counted is the parent's to tell."""
         cached = region.cache_on_arguments()(price)
         ask(cached, a=1000)
-        counted = len(region._hot._counts)
-        child = FORK.Process(target=lambda: os._exit(len(region._hot._counts)))
+        counted = len(region._hot._texts)
+        child = FORK.Process(target=lambda: os._exit(len(region._hot._texts)))
         child.start()
         child.join(20)
         assert (counted, child.exitcode) == (1, 0)
