@@ -1,6 +1,7 @@
 """``holdover run`` and ``holdover schedule``, as an operator uses them."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -51,7 +52,7 @@ class TestOnce:
         again = holdover("run", "--once", "work")
         assert (0, "") == (again.returncode, again.stdout)
         failed = holdover("run", "--once", "--json", "fail")
-        assert 1 == failed.returncode
+        assert (1, "") == (failed.returncode, failed.stderr)  # it is told once
         assert "ValueError: no such thing" == json.loads(failed.stdout)["error"]
 
     @pytest.mark.parametrize(
@@ -102,6 +103,33 @@ class TestSchedule:
         assert "0 3 * * * (UTC)" in shown
         assert "never ran" in shown
 
+    def test_nothing_is_scheduled(self, commands):
+        """That is said, in place of an empty table."""
+        commands.write(
+            "lonely",
+            "from holdover import make_region",
+            "idle = make_region('idle').configure('holdover.memory')",
+        )
+        done = commands("schedule", "--json", app="lonely:idle")
+        assert (0, []) == (done.returncode, json.loads(done.stdout))
+        assert "holdover: no region has a schedule\n" == done.stderr
+        assert "" == commands("schedule", "--crontab", app="lonely").stdout
+
+    def test_a_history_that_cannot_be_read(self, commands, tmp_path):
+        """It is told with its reason, and by the exit code."""
+        (tmp_path / "history.db").write_bytes(b"no database" * 1000)
+        (tmp_path / "shop.ini").write_text(
+            f"[holdover]\njobs.url = file://{tmp_path}/other\n"
+            f"jobs.history_backend = sqlite:///{tmp_path}/history.db\n"
+            "[schedule:one]\nregion = jobs\nfunction = time.time\n"
+            "[schedule:two]\nregion = jobs\nfunction = time.time\n"
+        )
+        done = commands("--config", "shop.ini", "schedule", app=None)
+        assert (3, 2) == (done.returncode, done.stdout.count("history unreadable"))
+        [line] = done.stderr.splitlines()
+        assert line.startswith("holdover: region 'jobs': ")
+        assert "not a database" in line
+
     def test_crontab_s_lines_run(self, holdover, commands, tmp_path):
         """What stands behind the five fields is a command that runs what is due."""
         lines = holdover("schedule", "--crontab").stdout.splitlines()
@@ -135,7 +163,9 @@ class TestRun:
         said, _ = process.communicate(timeout=20)
         assert 0 == process.returncode, said
         assert 1 == len(notes(tmp_path, "ended"))
-        assert "here/work  ok" in said
+        first, *lines = said.splitlines()
+        assert "running 1 schedule, until SIGTERM or Ctrl-C" == first
+        assert any(re.fullmatch(r"here/work  1\.\d\d s  ok", line) for line in lines)
 
     def test_it_does_not_wait_for_ever(self, start, tmp_path):
         """What does not end in time is left, and the exit code says so."""

@@ -94,6 +94,13 @@ def test_nothing_to_do(warm, words, said):
     assert "Traceback" not in mistakes
 
 
+def test_nothing_is_recorded_yet(warm):
+    """Before a deploy it matters that nothing was warmed, though nothing failed."""
+    code, said, mistakes = warm("--hot")
+    assert (code, said[:9]) == (0, "0 created")
+    assert mistakes.startswith("holdover: no call is recorded or given")
+
+
 def test_the_list(warm):
     """It shows what there is, and computes nothing."""
     code, said, _ = warm("--list")

@@ -118,6 +118,8 @@ class TestOnEveryBackend:
         assert [True, True, False] == [run.has_failed for run in (last, before, good)]
         assert "ValueError: no such thing" == last.error
         assert "raise self.error" in last.details
+        # It begins with the user's code.
+        assert "holdover/regions" not in last.details.splitlines()[1]
         assert last.value is NO_VALUE
         task.error = None
         clock.advance(3600.0)
@@ -555,11 +557,14 @@ class TestFailures:
                 region="jobs",
                 key="count",
                 slot_at=clock.wall() // 15 * 15 - 15,
+                begun_at=clock.wall() - 15,
                 cost=0.0,
             )
             == good
         )
         assert "the schedule 'count': ValueError: no" == bad.reason
+        assert "ValueError: no" == bad.error
+        assert (good.slot_at + 15, good.begun_at + 15) == (bad.slot_at, bad.begun_at)
 
     def test_the_store_is_away(self, memory, clock, task, monkeypatch):
         """While nobody can say who runs it, nobody does; then it is caught up once."""

@@ -36,7 +36,7 @@ from holdover.cli.warm import warm
     metavar="MODULE[:NAME]",
     envvar="HOLDOVER_APP",
     help="Where the regions are: a registry, a region, a list of them, or a function "
-    'that makes one of these. NAME is "registry" if it is left out.',
+    'that makes one of these. Without NAME: "registry", or the module\'s regions.',
 )
 @click.option(
     "--config",

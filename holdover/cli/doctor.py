@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,9 @@ from holdover.cli.telling import Teller, tells
 if TYPE_CHECKING:
     from holdover import Finding, Region
     from holdover.cli.application import Application
+
+
+_AT_ONCE = 16  # regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class _Examined:
         }
 
 
-@click.command()
+@click.command(short_help="Say what is wrong, and what to do.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @click.option(
     "--timeout",
@@ -51,26 +56,69 @@ def doctor(
     """Look whether all that regions need is there, and say what to do.
 
     Probes are written under each region's prefix, and removed; a worker gets a real
-    order. The exit code is 1 if a check has failed; warnings leave it at 0.
+    order. Regions are looked at all at once. The exit code is 1 if a check has failed;
+    warnings leave it at 0.
     """
     regions = application.regions(names)
     if not regions:
         raise CannotBegin("there is no region to look at")
-    rows = [one.as_dict() for one in _examined(regions, timeout)]
+    with teller.waiting() as show:
+        examined = [look.result() for look in _looks(regions, timeout, show)]
+    rows = [one.as_dict() for ones in examined for one in ones]
     if not teller.document(rows):
         _show(teller, rows)
     return FAILED if any(row["health"] == "fail" for row in rows) else DONE
 
 
-def _examined(regions: list[Region], timeout: float) -> Iterator[_Examined]:
-    for region in regions:
-        for finding in region.diagnose(timeout=timeout):
-            yield _Examined(region, finding)
+def _looks(
+    regions: list[Region], timeout: float, show: Callable[[str], None]
+) -> list[Future[list[_Examined]]]:
+    """Begin to look at all regions at once, since most of it is waiting."""
+    room = threading.Semaphore(_AT_ONCE)
+    left = [region.name or "" for region in regions]
+
+    def examine(region: Region) -> list[_Examined]:
+        with room:
+            show(f"looking at {', '.join(left)}")
+            findings = region.diagnose(timeout=timeout)
+            found = [_Examined(region, finding) for finding in findings]
+        left.remove(region.name or "")
+        show(f"looking at {', '.join(left)}")
+        return found
+
+    return [_begun(examine, region) for region in regions]
+
+
+def _begun(
+    examine: Callable[[Region], list[_Examined]], region: Region
+) -> Future[list[_Examined]]:
+    """Begin in a thread that Ctrl-C need not wait for, as it would for a pool's."""
+    look: Future[list[_Examined]] = Future()
+
+    def run() -> None:
+        try:
+            look.set_result(examine(region))
+        except BaseException as error:  # noqa: BLE001 - the command's, who waits for it
+            look.set_exception(error)
+
+    threading.Thread(target=run, name="holdover-doctor", daemon=True).start()
+    return look
 
 
 def _show(teller: Teller, rows: list[dict[str, Any]]) -> None:
     columns = ("region", "check", "health", "found")
     teller.table(columns, [[str(row[name]) for name in columns] for row in rows])
+    for line in _advice(rows):
+        teller.line(line)
+
+
+def _advice(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Tell what to do, once for all regions that want the same."""
+    wanting: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["advice"]:
-            teller.line(f"{row['region']}, {row['check']}: {row['advice']}")
+            wanting.setdefault((row["check"], row["advice"]), []).append(row["region"])
+    return [
+        f"{', '.join(map(str, names))}, {check}: {advice}"
+        for (check, advice), names in wanting.items()
+    ]

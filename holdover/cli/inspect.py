@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdover.cli.application import is_private
-from holdover.cli.calls import WrittenCall
+from holdover.cli.calls import WrittenCall, why_no_call
 from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, moment, span, tells
 
@@ -61,7 +61,7 @@ class _Sighting:
             return f"({type(error).__name__} in its repr)"
 
 
-@click.command()
+@click.command(short_help="Tell what is stored, how old, and who makes it.")
 @click.argument("wanted", metavar="KEY|CALL")
 @click.option(
     "--region", "names", multiple=True, metavar="REGION", help="Look in this one."
@@ -96,7 +96,8 @@ def inspect(
     if any(not one.told.reachable for one in sightings):
         teller.problem("a backend could not be reached")
         return OUT_OF_REACH
-    teller.problem(f"nothing is stored for {wanted!r}")
+    reason = why_no_call(wanted, regions)
+    teller.problem(f"nothing is stored for {wanted!r}{reason and f'; {reason}'}")
     return FAILED
 
 

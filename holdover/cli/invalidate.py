@@ -26,9 +26,10 @@ class _Step:
 
     what: str
     carry_out: Callable[[], Delivery]
+    is_one_key: bool = False
 
 
-@click.command()
+@click.command(short_help="Invalidate a region, or parts of it.")
 @click.argument("name", metavar="REGION")
 @click.option("--tag", "tags", multiple=True, help="What carries this tag.")
 @click.option("--key", "keys", multiple=True, help="The value of this key.")
@@ -102,10 +103,11 @@ def _steps(
     one = region.expire if soft else region.delete
     many = partial(region.invalidate, hard=not soft, strict=True)
     for key in keys:
-        yield _Step(f"key {key!r}", partial(one, key, strict=True))
+        yield _Step(f"key {key!r}", partial(one, key, strict=True), is_one_key=True)
     for call in calls:
         for key in _keys_of(region, call):
-            yield _Step(f"key {key!r}", partial(one, key, strict=True))
+            carry_out = partial(one, key, strict=True)
+            yield _Step(f"key {key!r}", carry_out, is_one_key=True)
     for tag in tags:
         yield _Step(f"tag {tag!r}", partial(many, tags=[tag]))
     for prefix in prefixes:
@@ -149,18 +151,19 @@ def _done(region: Region, step: _Step, *, soft: bool) -> dict[str, Any]:
     """Carry a step out, and tell how that went; those after it are carried out too."""
     from holdover import errors
 
-    told = {"region": region.name, "what": step.what, "soft": soft}
+    told = {"region": region.name, "what": step.what, "soft": soft, "existed": None}
     try:
         delivery = step.carry_out()
     except errors.BackendError as error:
-        return {**told, "done": False, "existed": False, "error": str(error)}
-    done, existed = not delivery.pending, delivery.existed
-    return {**told, "done": done, "existed": existed, "error": ""}
+        return {**told, "done": False, "error": str(error)}
+    if step.is_one_key:  # of several, nobody has looked which there were
+        told["existed"] = delivery.existed
+    return {**told, "done": not delivery.pending, "error": ""}
 
 
 def _line(one: dict[str, Any]) -> str:
     if one["error"]:
         return f"{one['what']}: not invalidated: {one['error']}"
     how = "expired" if one["soft"] else "invalidated"
-    nothing = one["what"].startswith("key ") and not one["existed"]
+    nothing = one["existed"] is False
     return f"{one['what']}: {how}{', and nothing was there' if nothing else ''}"

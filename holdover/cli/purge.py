@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdover.cli.application import Application
 
 
-@click.command()
+@click.command(short_help="Remove what is past its ttl.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @tells
 @click.pass_obj

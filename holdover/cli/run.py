@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdover.cli.application import Application
 
 
-@click.command()
+@click.command(short_help="Run schedules when they are due.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--once", is_flag=True, help="Run what is due now, and end.")
 @click.option(
@@ -53,14 +53,15 @@ def run(
     own. The exit code is 1 if --grace was not enough, and with --once if a run failed.
     """
     scheduler, regions = _scheduler(application, names, threads)
-    log_to_stderr()
+    log_to_stderr(without="RunFailed:")
     if once:
         runs = scheduler.run_once()
         for one in runs:
-            _tell(teller, one)
+            _tell(teller, run_as_dict(one))
         return FAILED if any(one.has_failed for one in runs) else DONE
     for region in regions:
         region.listen(lambda event: _tell_event(teller, event))
+    teller.line(f"{_count(regions, names)}, until SIGTERM or Ctrl-C")
     with _stopped_by_signals(scheduler):
         scheduler.run()
     if scheduler.stop(wait=grace):
@@ -80,6 +81,14 @@ def _scheduler(
     return Scheduler(regions, threads=threads, names=names), regions
 
 
+def _count(regions: Sequence[Region], names: Sequence[str]) -> str:
+    """Say how many schedules are run."""
+    number = sum(
+        not names or name in names for region in regions for name in region.schedules
+    )
+    return f"running {number} schedule{'s' if number > 1 else ''}"
+
+
 @contextmanager
 def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
     """Have the first signal stop the scheduler, and the second end the process."""
@@ -95,10 +104,11 @@ def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
     yield
 
 
-def _tell(teller: Teller, one: Run) -> None:
-    if not teller.document(run_as_dict(one)):
-        said = f"failed: {one.error}" if one.has_failed else "ok"
-        teller.line(f"{one.region}/{one.name}  {one.duration:.2f} s  {said}")
+def _tell(teller: Teller, told: dict[str, Any]) -> None:
+    if not teller.document(told):
+        said = f"failed: {told['error']}" if told["error"] else "ok"
+        where = f"{told['region']}/{told['name']}"
+        teller.line(f"{where}  {told['duration']:.2f} s  {said}")
 
 
 def _tell_event(teller: Teller, event: Any) -> None:
@@ -106,10 +116,15 @@ def _tell_event(teller: Teller, event: Any) -> None:
 
     if not isinstance(event, events.RunEnded | events.RunFailed):
         return
-    reason = getattr(event, "reason", "")
-    told = {"region": event.region, "name": event.key, "error": reason}
-    if not teller.document(told):
-        teller.line(f"{event.region}/{event.key}  {reason or 'ok'}")
+    told = {
+        "region": event.region,
+        "name": event.key,
+        "slot_at": event.slot_at,
+        "begun_at": event.begun_at,
+        "duration": event.cost,
+        "error": event.error if isinstance(event, events.RunFailed) else "",
+    }
+    _tell(teller, told)
 
 
 def run_as_dict(one: Run) -> dict[str, Any]:

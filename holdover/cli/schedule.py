@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH
 from holdover.cli.run import run_as_dict
 from holdover.cli.telling import Teller, moment, tells
 
 if TYPE_CHECKING:
-    from holdover import Region, Run, Schedule
+    from holdover import Region, Schedule
     from holdover.cli.application import Application
 
 _SHOWN = 60  # characters of an error in a table
 _MINUTE = 60.0
 
 
-@click.command()
+@click.command(short_help="Show the schedules; print lines for cron.")
 @click.option(
     "--crontab",
     is_flag=True,
@@ -31,39 +32,54 @@ _MINUTE = 60.0
 )
 @tells
 @click.pass_obj
-def schedule(application: Application, *, teller: Teller, crontab: bool) -> None:
-    """Show the schedules: when they are due, and how their last run went."""
+def schedule(application: Application, *, teller: Teller, crontab: bool) -> int:
+    """Show the schedules: when they are due, and how their last run went.
+
+    The exit code is 1 if a history cannot be had, 3 if its backend is out of reach.
+    """
     regions = application.regions()
+    if not any(region.schedules for region in regions):
+        teller.document([])
+        teller.problem("no region has a schedule")
+        return DONE
     if crontab:
         lines = list(_crontab(application, regions))
         if not teller.document(lines):
             for line in lines:
                 teller.line(line)
-        return
-    rows = [
+        return DONE
+    told = [
         _row(region, one) for region in regions for one in region.schedules.values()
     ]
+    rows = [row for row, _ in told]
     if not teller.document(rows):
         _show(teller, rows)
+    for problem in dict.fromkeys(row["problem"] for row in rows if row["problem"]):
+        teller.problem(problem)
+    return max(status for _, status in told)
 
 
-def _row(region: Region, one: Schedule) -> dict[str, Any]:
+def _row(region: Region, one: Schedule) -> tuple[dict[str, Any], int]:
+    """Tell of a schedule, and give the exit code that this asks for."""
     from holdover import errors
 
     now = time.time()
+    runs, problem, status = [], "", DONE
     try:
-        runs: list[Run] | None = region.history(one.name)
-    except errors.HoldoverError:
-        runs = None
-    last = runs[0] if runs else None
-    return {
+        runs = region.history(one.name)
+    except errors.HoldoverError as error:
+        problem = f"region {region.name!r}: {error}"
+        out = isinstance(error, errors.BackendError)
+        status = OUT_OF_REACH if out else FAILED
+    row = {
         "region": region.name,
         "name": one.name,
         "due": str(one.due),
         "next_at": one.due.next_after(now),
-        "last": None if last is None else run_as_dict(last),
-        "readable": runs is not None,
+        "last": run_as_dict(runs[0]) if runs else None,
+        "problem": problem,
     }
+    return row, status
 
 
 def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
@@ -72,7 +88,7 @@ def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         last = row["last"]
         if last is None:
-            told = ["-", "-", "never ran" if row["readable"] else "history unreadable"]
+            told = ["-", "-", "history unreadable" if row["problem"] else "never ran"]
         else:
             took = f"{last['duration']:.2f} s"
             told = [moment(last["begun_at"]), took, last["error"][:_SHOWN] or "ok"]
@@ -82,10 +98,8 @@ def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _crontab(application: Application, regions: Sequence[Region]) -> Iterator[str]:
-    """Give a line for each schedule that fires at all its due times, or oftener.
-
-    Oftener does no harm: what is not due is not run.
-    """
+    """Give a line for each schedule that fires at all its due times, or oftener."""
+    yield "# Each line looks, maybe oftener than is due; what is not due is not run."
     program = [os.path.abspath(sys.argv[0]), *application.words(), "run", "--once"]
     for region in regions:
         for one in region.schedules.values():

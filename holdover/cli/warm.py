@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
 
 
-@click.command()
+@click.command(short_help="Compute declared calls before a deploy.")
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
 @click.option("--hot", is_flag=True, help="Replay the recorded hot calls.")
 @click.option(
@@ -77,6 +77,8 @@ def warm(
     if not teller.document(told):
         ended = "interrupted: " if interrupted else ""
         teller.line(f"{ended}{tally} in {seconds:.1f} s")
+    if not tally.total and not interrupted:
+        teller.problem("no call is recorded or given: there was nothing to compute")
     return FAILED if interrupted or tally[Warmth.FAILED] else DONE
 
 

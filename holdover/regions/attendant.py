@@ -214,20 +214,25 @@ class Attendant:
             self._crew.tier.tell(
                 events.BackendFailed, schedule.name, f"a run was not kept: {error}"
             )
+        self._tell(run)
         if run.has_failed:
-            reason = f"the schedule {schedule.name!r}: {run.error}"
-            self._crew.tier.tell(events.RunFailed, schedule.name, reason)
             schedule.report(run)
-        else:
-            self._crew.listeners.tell(
-                events.RunEnded(
-                    region=self._region,
-                    key=schedule.name,
-                    slot_at=run.slot_at,
-                    cost=run.duration,
-                )
-            )
         return run
+
+    def _tell(self, run: Run) -> None:
+        told: dict[str, Any] = {
+            "region": self._region,
+            "key": run.name,
+            "slot_at": run.slot_at,
+            "begun_at": run.begun_at,
+            "cost": run.duration,
+        }
+        if not run.has_failed:
+            self._crew.listeners.tell(events.RunEnded(**told))
+            return
+        reason = f"the schedule {run.name!r}: {run.error}"
+        failed = events.RunFailed(**told, reason=reason, error=run.error)
+        self._crew.listeners.tell(failed)
 
     def _settle(self, schedule: Schedule, claim: Claim, run: Run) -> Progress:
         """Note that a run has ended, and let others go on."""

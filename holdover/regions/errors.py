@@ -48,7 +48,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     known = sorted(known)
     near = _of_that_surname(name, known) or get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
+    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}"
 
 
 def check_count(

@@ -55,6 +55,11 @@ class History:
         self._region = region
         self._indexes = SharedRecords(tier, _read, _written, "index of a history")
 
+    @property
+    def tier(self) -> Tier:
+        """Where they are kept."""
+        return self._tier
+
     def add(self, key: str, run: Run, keep: int) -> Run:
         """Note a run, and forget what is beyond the last *keep*.
 

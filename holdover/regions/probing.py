@@ -116,6 +116,9 @@ class ProbedRegion(ObservedRegion):
             advice = "say where they are to be kept"
             yield Finding("schedules", Health.FAIL, str(error), advice)
             return
+        user_key, _ = self._new_probe()
+        key = records.history_key(user_key)
+        yield diagnosing.check_history(records.history.tier, key)
         schedules = list(self.schedules.values())
         yield from diagnosing.check_schedules(schedules, records, self._time)
 

@@ -236,8 +236,8 @@ class SchedulingRegion(DecoratingRegion):
 
     def _schedule(self, name: str) -> Schedule:
         if name not in self._schedules:
-            kind = f"schedule of region {self.name!r}"
-            raise UnknownSchedule(unknown(kind, name, self._schedules))
+            what = unknown("schedule", name, self._schedules)
+            raise UnknownSchedule(f"region {self.name!r}: {what}")
         return self._schedules[name]
 
     def _kept_of(self, name: str) -> Records:
