@@ -47,6 +47,8 @@ class Commands:
             patch.setattr(sys, "path", [str(HERE), *sys.path])
             for name, value in (self._environ | environ).items():
                 patch.setenv(name, value)
+            for module in self.folder.glob("*.py"):  # other tests have such, too
+                patch.delitem(sys.modules, module.stem, raising=False)
             known = set(sys.modules)
             line = [str(word) for word in self.line(*words, app=app)[1:]]
             done = CliRunner().invoke(main, line, prog_name="holdover")
