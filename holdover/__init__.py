@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from holdover.regions.runs import Run
     from holdover.regions.schedule import Schedule
     from holdover.regions.scheduler import Scheduler
+    from holdover.regions.warm_calls import Warming
     from holdover.regions.warmer import Warmer
-    from holdover.regions.warming import Warming
     from holdover.regions.warmth import HotCall, Tally, WarmCall, Warmed, Warmth
 
 __all__ = [
@@ -124,7 +124,7 @@ _HOMES = {
     "WarmCall": "holdover.regions.warmth",
     "Warmed": "holdover.regions.warmth",
     "Warmer": "holdover.regions.warmer",
-    "Warming": "holdover.regions.warming",
+    "Warming": "holdover.regions.warm_calls",
     "Warmth": "holdover.regions.warmth",
     "allow_imports": "holdover.regions.importing",
     "install_in_beat": "holdover.regions.beat",

@@ -3,10 +3,11 @@
 The environment says where its cache and its notes are.
 """
 
-import json
 import os
 import time
 from pathlib import Path
+
+from notes import note
 
 from holdover import LeaseTerms, Registry
 
@@ -22,23 +23,22 @@ registry.configure({"here": GIVEN})
 here = registry.region("here")
 
 
-def note(name):
-    """Note a run where all processes see it."""
-    with (FOLDER / name).open("a") as log:
-        log.write(json.dumps([os.getpid(), time.time()]) + "\n")
+def note_time(name):
+    """Note when something was done, and by whom."""
+    note(FOLDER, name, [os.getpid(), time.time()])
 
 
 def tick():
     """Note, and say when."""
-    note("ticks")
+    note_time("ticks")
     return time.time()
 
 
 def work():
     """Note when it begins and ends, which takes a while."""
-    note("begun")
+    note_time("begun")
     time.sleep(float(os.environ.get("CLOCKWORK_COST", "0")))
-    note("ended")
+    note_time("ended")
 
 
 def fail():

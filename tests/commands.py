@@ -16,14 +16,25 @@ HERE = Path(__file__).parent
 
 
 class Commands:
-    """Runs commands in one folder.
+    """Runs commands in one folder; at the end of a block none is left.
 
     Args:
         folder: Where they run, and find the application.
+        **environ: What the application finds in its environment.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, **environ):
         self.folder = folder
+        self._environ = environ
+        self._begun = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self._begun:
+            process.kill()
+            process.communicate()
 
     def write(self, name, *lines):
         """Write a module of the application."""
@@ -34,8 +45,10 @@ class Commands:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             patch.setattr(sys, "path", [str(HERE), *sys.path])
-            for name, value in environ.items():
+            for name, value in (self._environ | environ).items():
                 patch.setenv(name, value)
+            for module in self.folder.glob("*.py"):  # which other tests may have, too
+                patch.delitem(sys.modules, module.stem, raising=False)
             known = set(sys.modules)
             line = [str(word) for word in self.line(*words, app=app)[1:]]
             done = CliRunner().invoke(main, line, prog_name="holdover")
@@ -50,7 +63,7 @@ class Commands:
         """Run a command to its end, in a process of its own."""
         return subprocess.run(
             self.line(*words, app=app),
-            env=self.environ(environ),
+            env=self.environ(self._environ | environ),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -58,16 +71,18 @@ class Commands:
             check=False,
         )
 
-    def begin(self, *words, app="shop", **environ):
+    def begin(self, *words, app="shop", stderr=subprocess.PIPE, **environ):
         """Start a command in a process of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.line(*words, app=app),
-            env=self.environ(environ),
+            env=self.environ(self._environ | environ),
             cwd=self.folder,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
+        self._begun.append(process)
+        return process
 
     @staticmethod
     def line(*words, app):

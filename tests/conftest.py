@@ -180,7 +180,8 @@ def tls_server(shared_tls):
 def shared_sentinels(tmp_path_factory):
     """Start the master with a sentinel that tests share which do them no harm."""
     folder = tmp_path_factory.mktemp("sentinels")
-    with SentinelGroup(folder, replicas=1, sentinels=1) as group:
+    # On a busy machine half a second without an answer is nothing.
+    with SentinelGroup(folder, replicas=1, sentinels=1, patience=60.0) as group:
         yield group
 
 

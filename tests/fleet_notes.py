@@ -1,21 +1,12 @@
-"""Notes that the processes of an application leave for the test that started them."""
+"""The notes of the applications in ``*fleet.py``, where the environment says."""
 
-import json
 import os
+from functools import partial
 from pathlib import Path
+
+import notes as files
 
 FOLDER = Path(os.environ["FLEET_FOLDER"])
 
-
-def note(name, what):
-    """Add a line to a file that all processes see."""
-    with (FOLDER / name).open("a") as log:
-        log.write(json.dumps(what) + "\n")
-
-
-def notes(name):
-    """Read what was noted there, in any process."""
-    path = FOLDER / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if (
-        path.exists()
-    ) else []  # fmt: skip
+note = partial(files.note, FOLDER)
+notes = partial(files.notes, FOLDER)

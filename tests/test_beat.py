@@ -12,7 +12,7 @@ from celery import Celery
 from test_cli_schedules import slots_run
 from waiting import wait_until
 
-from holdover import Registry, errors, install_in_beat
+from holdover import Registry, errors, install_in_beat, make_region
 from holdover.regions.due import Every
 from holdover.regions.refresh.celery_beat import SlotSchedule
 
@@ -90,6 +90,23 @@ def test_no_app():
     """A broker's URL is no app, and that is told."""
     with pytest.raises(errors.ConfigurationError, match="a Celery app was wanted"):
         install_in_beat("redis://localhost", regions=Registry())
+
+
+def test_regions_by_themselves():
+    """A region that no registry has made is named; one alone, or several."""
+    region = make_region("alone").configure("holdover.memory")
+    region.schedule(int, every=60, name="zero")
+    for given in (region, [region]):
+        app = Celery(set_as_current=False)
+        install_in_beat(app, regions=given)
+        assert {"holdover: alone/zero"} == set(app.conf.beat_schedule)
+
+
+def test_nothing_to_fire():
+    """It is told: beat would start, and never do a thing."""
+    app = Celery(set_as_current=False)
+    with pytest.raises(errors.ConfigurationError, match="regions=region"):
+        install_in_beat(app, regions=Registry())
 
 
 @pytest.mark.slow

@@ -133,6 +133,32 @@ class TestOutput:
         assert "never" == telling.moment(float("inf"))
 
 
+class TestApplication:
+    def test_a_module_without_a_registry(self, holdover):
+        """Its regions will do, each once."""
+        holdover.write("shops", "from shop import shop", "same, other = shop, 17")
+        done = holdover("purge", "--json", app="shops")
+        assert [["shop"]] == [one["regions"] for one in json.loads(done.stdout)]
+
+    def test_a_file_alone(self, holdover):
+        """What it names is looked for in the current directory, and declared once."""
+        holdover.write(
+            "goods",
+            "from holdover import registry",
+            "stock = registry.region('stock').cache_on_arguments()(len)",
+        )
+        (holdover.folder / "goods.ini").write_text(
+            "[holdover]\nstock.url = memory://\n"
+            "[schedule:job]\nregion = stock\nfunction = time.time\n"
+            '[warm:front]\nregion = stock\nfunction = goods.stock\ncalls = [["tea"]]\n'
+        )
+        done = holdover.run("--config", "goods.ini", "warm", "--list", "--json", app="")
+        [told] = json.loads(done.stdout)
+        assert ("front", 1) == (told["group"], told["calls"])
+        done = holdover.run("--config", "goods.ini", "schedule", "--json", app="")
+        assert ["job"] == [one["name"] for one in json.loads(done.stdout)]
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("words", "said"),
@@ -140,12 +166,14 @@ class TestMistakes:
             ((), "say where the regions are"),
             (("-A", "nowhere"), "there is no module 'nowhere'"),
             (("-A", "shop:nothing"), "shop has no 'nothing'"),
+            (("-A", "json"), "json has no 'registry', and no region: name it, 'json:"),
             (("-A", "broken"), "importing broken: ZeroDivisionError: division by zero"),
             (("-A", "ending"), "importing ending: SystemExit: 5"),
             (("-A", "lacking"), "importing lacking: ModuleNotFoundError"),
             (("-A", "shop:fail"), "shop:fail(): ValueError: no shop today"),
             (("-A", "shop:job"), "is no registry, region or list of regions"),
             (("-A", "shop", "--config", "bad.ini"), "no backend 'nonsense'"),
+            (("-A", "shop:shop", "--config", "bad.ini"), "--config needs a registry"),
             (("--config", "odd.ini"), "odd.ini"),
             (("--config", "missing.ini"), "missing.ini"),
         ],
@@ -169,9 +197,10 @@ class TestMistakes:
         [
             (("doctor", "shpo"), "no region 'shpo'. Did you mean 'shop'?"),
             (("purge", "--jsno"), "See 'holdover purge --help'"),
+            (("--json", "purge"), "'--json' stands behind the command"),
             (("prune",), "No such command 'prune'"),
             (("run", "--once", "jbo"), "Did you mean 'job'?"),
-            (("inspect", "price(1, 2, 3)"), "price: TypeError"),
+            (("inspect", "price(1, 2, 3)"), "price: TypeError: price() takes"),
             (("invalidate", "shop", "--call", "prices(1)"), "no function 'prices'"),
             (("invalidate", "shop", "--call", "price(x)"), "no call with literals"),
             (("invalidate", "shop", "--tag", ""), "tag"),

@@ -108,6 +108,22 @@ class TestInspect:
         [told] = json.loads(done.stdout)
         assert ("gone", False) == (told["freshness"], told["known"])
 
+    @pytest.mark.parametrize(
+        ("wanted", "said"),
+        [
+            ("k(1", "'k(1'; it is no call either, whose arguments are literals"),
+            ("price(x)", "'price(x)'; it is no call either"),
+            ("prize(1)", "; no function is called 'prize'. Did you mean 'price'?\n"),
+            ("nothing(1)", "; no function is called 'nothing'\n"),
+            ("price(18)", "nothing is stored for 'price(18)'\n"),
+        ],
+    )
+    def test_what_may_have_been_meant(self, holdover, wanted, said):
+        """What looks like a call, and was taken for a key alone, is told with it."""
+        done = holdover("inspect", wanted)
+        assert 1 == done.returncode
+        assert said in done.stderr
+
     def test_another_secret(self, holdover, shop):
         """What is there and cannot be read is told, with the reason."""
         shop.set("k", 1)
@@ -184,7 +200,8 @@ class TestInvalidate:
         steps = json.loads(done.stdout)
         assert 5 == len(steps)
         assert all(one["done"] for one in steps)
-        assert [True, False, True] == [one["existed"] for one in steps[:3]]
+        existed = [True, False, True, None, None]
+        assert existed == [one["existed"] for one in steps]
         assert [NO_VALUE] * 3 == shop.get_multi(["k", "pre-1", "pre-2"])
         assert 1 == shop.get("kept")
         assert NO_VALUE is shop.price.get(1) is shop.price.get(2)

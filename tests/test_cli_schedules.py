@@ -1,76 +1,37 @@
 """``holdover run`` and ``holdover schedule``, as an operator uses them."""
 
 import json
-import os
+import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import pytest
-from click.testing import CliRunner
+from commands import Commands
+from notes import notes
 from waiting import wait_until
 
 from holdover import make_region
-from holdover.cli import main
-
-PROGRAM = Path(sys.executable).with_name("holdover")
-HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def environ(tmp_path):
-    """The environment of the application's processes."""
-    return {**os.environ, "CLOCKWORK_FOLDER": str(tmp_path), "PYTHONPATH": str(HERE)}
+def commands(tmp_path):
+    """Run ``holdover`` with the application's environment."""
+    with Commands(tmp_path, CLOCKWORK_FOLDER=str(tmp_path)) as commands:
+        yield commands
 
 
 @pytest.fixture
-def holdover(environ, tmp_path):
+def holdover(commands):
     """Run a command to its end; give what came of it."""
-
-    def run(*words, app=("-A", "clockwork"), **more):
-        return subprocess.run(
-            [PROGRAM, *app, *words],
-            env=environ | more,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
+    return partial(commands.run, app="clockwork")
 
 
 @pytest.fixture
-def start(environ, tmp_path):
-    """Start a command, and see that it has ended in the end."""
-    started = []
-
-    def begin(*words, **more):
-        process = subprocess.Popen(
-            [PROGRAM, "-A", "clockwork", *words],
-            env=environ | more,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def notes(folder, name):
-    """Read what runs have noted: process and time."""
-    path = folder / name
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+def start(commands):
+    """Start a command, of which all is heard in one place."""
+    return partial(commands.begin, app="clockwork", stderr=subprocess.STDOUT)
 
 
 def slots_run(folder, region_name, name):
@@ -91,46 +52,40 @@ class TestOnce:
         again = holdover("run", "--once", "work")
         assert (0, "") == (again.returncode, again.stdout)
         failed = holdover("run", "--once", "--json", "fail")
-        assert 1 == failed.returncode
+        assert (1, "") == (failed.returncode, failed.stderr)  # it is told once
         assert "ValueError: no such thing" == json.loads(failed.stdout)["error"]
 
-    def test_mistakes_are_one_line(self, tmp_path, environ, monkeypatch):
-        """Each says what to do, and no traceback is shown."""
-        monkeypatch.setenv("CLOCKWORK_FOLDER", str(tmp_path))
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.delitem(sys.modules, "clockwork", raising=False)
-        (tmp_path / "odd.py").write_text("registry = 5\n")
-        (tmp_path / "lonely.py").write_text(
-            "from holdover import make_region\n"
-            "idle = make_region('idle').configure('holdover.memory')\n"
-            "bare = make_region('bare')\n"
-            "bare.schedule(int, every=5, name='zero')\n"
+    @pytest.mark.parametrize(
+        ("app", "name", "said"),
+        [
+            ("lonely:idle", "work", "no region has a schedule"),
+            ("lonely:bare", "zero", "No backend is configured"),
+        ],
+    )
+    def test_what_cannot_be_run(self, commands, app, name, said):
+        """It is told in one line, which says what to do."""
+        commands.write(
+            "lonely",
+            "from holdover import make_region",
+            "idle = make_region('idle').configure('holdover.memory')",
+            "bare = make_region('bare')",
+            "bare.schedule(int, every=5, name='zero')",
         )
-        for words, said in {
-            (): "say where the regions are",
-            ("-A", "nowhere"): "there is no module 'nowhere'",
-            ("-A", "lonely:nothing"): "lonely has no 'nothing'",
-            ("-A", "odd"): "is no registry, region or list of regions",
-            ("-A", "lonely:idle"): "no region has a schedule",
-            ("-A", "lonely:bare"): "No backend is configured",
-            ("-A", "lonely:bare", "--config", "odd.py"): "--config needs a registry",
-        }.items():
-            done = CliRunner().invoke(main, [*words, "run", "--once"])
-            assert done.exit_code in (1, 2)
-            assert said in done.output
-        done = CliRunner().invoke(main, ["-A", "clockwork", "run", "--once", "wokr"])
-        assert "Did you mean 'work'?" in done.output
+        done = commands("run", "--once", name, app=app)
+        assert 2 == done.returncode
+        [line] = done.stderr.splitlines()
+        assert said in line
 
-    def test_an_ini_file(self, holdover, tmp_path):
+    def test_an_ini_file(self, commands, tmp_path):
         """Regions and schedules may stand in a file."""
         (tmp_path / "shop.ini").write_text(
             f"[holdover]\njobs.url = file://{tmp_path}/other\n"
             "[schedule:hello]\nregion = jobs\ncommand = echo hello\nevery = 3600\n"
         )
-        done = holdover("run", "--once", app=("--config", "shop.ini"))
+        done = commands.run("--config", "shop.ini", "run", "--once", app=None)
         assert "jobs/hello" in done.stdout
-        shown = holdover("schedule", app=("--config", "shop.ini"), COLUMNS="200")
+        words = ("--config", "shop.ini", "schedule")
+        shown = commands.run(*words, app=None, COLUMNS="200")
         assert "every 3600 s" in shown.stdout
 
 
@@ -148,12 +103,40 @@ class TestSchedule:
         assert "0 3 * * * (UTC)" in shown
         assert "never ran" in shown
 
-    def test_crontab_s_lines_run(self, holdover, environ, tmp_path):
+    def test_nothing_is_scheduled(self, commands):
+        """That is said, in place of an empty table."""
+        commands.write(
+            "lonely",
+            "from holdover import make_region",
+            "idle = make_region('idle').configure('holdover.memory')",
+        )
+        done = commands("schedule", "--json", app="lonely:idle")
+        assert (0, []) == (done.returncode, json.loads(done.stdout))
+        assert "holdover: no region has a schedule\n" == done.stderr
+        assert "" == commands("schedule", "--crontab", app="lonely").stdout
+
+    def test_a_history_that_cannot_be_read(self, commands, tmp_path):
+        """It is told with its reason, and by the exit code."""
+        (tmp_path / "history.db").write_bytes(b"no database" * 1000)
+        (tmp_path / "shop.ini").write_text(
+            f"[holdover]\njobs.url = file://{tmp_path}/other\n"
+            f"jobs.history_backend = sqlite:///{tmp_path}/history.db\n"
+            "[schedule:one]\nregion = jobs\nfunction = time.time\n"
+            "[schedule:two]\nregion = jobs\nfunction = time.time\n"
+        )
+        done = commands("--config", "shop.ini", "schedule", app=None)
+        assert (3, 2) == (done.returncode, done.stdout.count("history unreadable"))
+        [line] = done.stderr.splitlines()
+        assert line.startswith("holdover: region 'jobs': ")
+        assert "not a database" in line
+
+    def test_crontab_s_lines_run(self, holdover, commands, tmp_path):
         """What stands behind the five fields is a command that runs what is due."""
         lines = holdover("schedule", "--crontab").stdout.splitlines()
         [line] = [one for one in lines if one.endswith("-- work")]
         assert line.startswith("0 * * * * cd ")
         command = line.removeprefix("0 * * * * ").replace(r"\%", "%")
+        environ = commands.environ({"CLOCKWORK_FOLDER": str(tmp_path)})
         subprocess.run(["sh", "-c", command], env=environ, check=True, timeout=60)
         assert 1 == len(notes(tmp_path, "ended"))
 
@@ -180,7 +163,9 @@ class TestRun:
         said, _ = process.communicate(timeout=20)
         assert 0 == process.returncode, said
         assert 1 == len(notes(tmp_path, "ended"))
-        assert "here/work  ok" in said
+        first, *lines = said.splitlines()
+        assert "running 1 schedule, until SIGTERM or Ctrl-C" == first
+        assert any(re.fullmatch(r"here/work  1\.\d\d s  ok", line) for line in lines)
 
     def test_it_does_not_wait_for_ever(self, start, tmp_path):
         """What does not end in time is left, and the exit code says so."""
@@ -191,7 +176,6 @@ class TestRun:
         assert 1 == process.returncode
         assert "ended with runs under way" in said
 
-    @pytest.mark.chaos
     def test_it_is_killed_at_work(self, start, tmp_path):
         """Another one runs the slot again, once, when the lease has lapsed."""
         first = start("run", "work", CLOCKWORK_COST="60")

@@ -100,6 +100,7 @@ def test_a_backend_that_is_away(stats):
     done = stats(app="shop_app:away")
     assert 3 == done.returncode
     assert "unreachable" in done.stdout
+    assert "refused" in done.stdout
     assert "Traceback" not in done.stderr
     told = json.loads(stats("--json", app="shop_app:away").stdout)
     assert "refused" in told["regions"][0]["error"]

@@ -6,61 +6,36 @@ import pty
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
+from commands import Commands
+from notes import notes
 from waiting import wait_until
 
-PROGRAM = Path(sys.executable).with_name("holdover")
-HERE = Path(__file__).parent
+
+@pytest.fixture
+def commands(tmp_path):
+    """Run ``holdover`` with the application's environment."""
+    with Commands(tmp_path, WARMHOUSE_FOLDER=str(tmp_path)) as commands:
+        yield commands
 
 
 @pytest.fixture
-def environ(tmp_path):
-    """The environment of the application's processes."""
-    return {**os.environ, "WARMHOUSE_FOLDER": str(tmp_path), "PYTHONPATH": str(HERE)}
+def start(commands):
+    """Start ``holdover warm``."""
+    return partial(commands.begin, "warm", app="warmhouse")
 
 
 @pytest.fixture
-def start(environ, tmp_path):
-    """Start ``holdover warm``, and see that it has ended in the end."""
-    started = []
-
-    def begin(*words, app=("-A", "warmhouse"), stderr=subprocess.PIPE, **more):
-        process = subprocess.Popen(
-            [PROGRAM, *app, "warm", *words],
-            env=environ | more,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def warm(start):
+def warm(commands):
     """Run it to its end; give exit code and what it said."""
 
-    def run(*words, **more):
-        process = start(*words, **more)
-        said, mistakes = process.communicate(timeout=60)
-        return process.returncode, said, mistakes
+    def run(*words, app="warmhouse", **more):
+        done = commands.run("warm", *words, app=app, **more)
+        return done.returncode, done.stdout, done.stderr
 
     return run
-
-
-def noted(folder, name):
-    """Read what the processes have noted."""
-    path = folder / name
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
 
 
 def test_a_group(warm, tmp_path):
@@ -69,9 +44,9 @@ def test_a_group(warm, tmp_path):
     assert (code, mistakes) == (0, "")
     assert said.startswith("20 created, 0 fresh, 0 skipped, 0 failed in ")
     assert warm("front")[1].startswith("0 created, 20 fresh")
-    assert sorted(noted(tmp_path, "made")) == list(range(20))
+    assert sorted(notes(tmp_path, "made")) == list(range(20))
     assert warm("front", "--force", "--threads", "2")[1].startswith("20 created")
-    assert len(noted(tmp_path, "made")) == 40
+    assert len(notes(tmp_path, "made")) == 40
 
 
 def test_failures(warm):
@@ -119,6 +94,13 @@ def test_nothing_to_do(warm, words, said):
     assert "Traceback" not in mistakes
 
 
+def test_nothing_is_recorded_yet(warm):
+    """Before a deploy it matters that nothing was warmed, though nothing failed."""
+    code, said, mistakes = warm("--hot")
+    assert (code, said[:9]) == (0, "0 created")
+    assert mistakes.startswith("holdover: no call is recorded or given")
+
+
 def test_the_list(warm):
     """It shows what there is, and computes nothing."""
     code, said, _ = warm("--list")
@@ -131,18 +113,18 @@ def test_the_list(warm):
             "calls": 3} in rows  # fmt: skip
 
 
-def test_an_ini_file(warm, tmp_path):
+def test_an_ini_file(commands, tmp_path):
     """Regions and what is to be warmed may stand in a file."""
-    app = ("-A", "warmhouse", "--config", "shop.ini")
     (tmp_path / "shop.ini").write_text(
         "[holdover]\nother.url = memory://\n"
         "[warm:filed]\nregion = shop\nfunction = warmhouse.price\n"
         'calls = [[901], {"article": 902}]\n'
     )
-    code, said, mistakes = warm("filed", app=app)
-    assert (code, mistakes) == (0, "")
-    assert said.startswith("2 created, 0 fresh")  # each is declared once
-    assert sorted(noted(tmp_path, "made")) == [901, 902]
+    words = ("--config", "shop.ini", "warm", "filed")
+    done = commands.run(*words, app="warmhouse")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2 created, 0 fresh, 0 skipped, 0 failed")
+    assert sorted(notes(tmp_path, "made")) == [901, 902]
 
 
 def test_values_that_nobody_else_would_see(warm, tmp_path):
@@ -152,7 +134,7 @@ def test_values_that_nobody_else_would_see(warm, tmp_path):
         "here = make_region('here').configure('holdover.memory')\n"
         "here.warming(here.cached(ascii), calls=[(1,)])\n"
     )
-    code, _, mistakes = warm(app=("-A", "lonely:here"))
+    code, _, mistakes = warm(app="lonely:here")
     assert code == 0
     assert mistakes.startswith("holdover: region 'here': what MemoryBackend keeps ends")
 
@@ -163,19 +145,19 @@ def test_two_at_once(start, tmp_path):
     for process in both:
         _, mistakes = process.communicate(timeout=60)
         assert (process.returncode, mistakes) == (0, "")
-    assert sorted(noted(tmp_path, "made")) == list(range(20))
+    assert sorted(notes(tmp_path, "made")) == list(range(20))
 
 
 def test_ctrl_c(start, tmp_path):
     """It ends at once, with what was done; no more calls were taken than needed."""
     process = start("endless", "--threads", "2", WARMHOUSE_ENDLESS="1")
-    wait_until(lambda: len(noted(tmp_path, "made")) > 5, "some values")
+    wait_until(lambda: len(notes(tmp_path, "made")) > 5, "some values")
     process.send_signal(signal.SIGINT)
     said, mistakes = process.communicate(timeout=20)
     assert process.returncode == 1
     assert said.startswith("interrupted: ")
     assert "Traceback" not in mistakes
-    made, taken = (len(noted(tmp_path, name)) for name in ("made", "taken"))
+    made, taken = (len(notes(tmp_path, name)) for name in ("made", "taken"))
     assert taken <= made + 6  # two for each thread wait, and one is in the hand
 
 
@@ -187,7 +169,7 @@ def test_timeout(warm, tmp_path):
     assert code == 1
     assert "not done after 1 s" in mistakes
     assert "not begun in 1 s" in mistakes
-    assert 1 <= len(noted(tmp_path, "made")) <= 4
+    assert 1 <= len(notes(tmp_path, "made")) <= 4
 
 
 def test_a_bar_on_a_terminal(start):
@@ -211,7 +193,7 @@ def test_a_bar_on_a_terminal(start):
     assert b"20/20" in shown
 
 
-def test_hot_calls_are_replayed_by_a_new_release(environ, warm, tmp_path):
+def test_hot_calls_are_replayed_by_a_new_release(commands, warm, tmp_path):
     """What others asked for is there before the first visitor of the new schema."""
     asking = (
         "import warmhouse\n"
@@ -220,10 +202,13 @@ def test_hot_calls_are_replayed_by_a_new_release(environ, warm, tmp_path):
     )
     for _ in range(2):
         subprocess.run(
-            [sys.executable, "-c", asking], env=environ, check=True, timeout=60
+            [sys.executable, "-c", asking],
+            env=commands.environ({"WARMHOUSE_FOLDER": str(tmp_path)}),
+            check=True,
+            timeout=60,
         )
     code, said, mistakes = warm("--hot", WARMHOUSE_SCHEMA="2")
     assert (code, mistakes) == (0, "")
     assert said.startswith("2 created, 0 fresh, 0 skipped, 0 failed")
     assert warm("hot", WARMHOUSE_SCHEMA="2")[1].startswith("0 created, 2 fresh")
-    assert sorted(noted(tmp_path, "made")) == [5, 5, 6, 6]
+    assert sorted(notes(tmp_path, "made")) == [5, 5, 6, 6]

@@ -208,6 +208,27 @@ class TestCron:
         with pytest.raises(errors.ConfigurationError, match="name of a time zone"):
             Cron("* * * * *", zone)
 
+    @pytest.mark.parametrize(
+        ("nickname", "fields"),
+        [
+            ("@hourly", "0 * * * *"),
+            ("@daily", "0 0 * * *"),
+            (" @Midnight ", "0 0 * * *"),
+            ("@weekly", "0 0 * * sun"),
+            ("@monthly", "0 0 1 * *"),
+            ("@yearly", "0 0 1 1 *"),
+            ("@annually", "0 0 1 1 *"),
+        ],
+    )
+    def test_crontab_s_nicknames(self, nickname, fields):
+        """They mean what they mean in a crontab."""
+        now = at("2026-03-05T12:00")
+        named, written = Cron(nickname, "Europe/Zurich"), Cron(fields, "Europe/Zurich")
+        assert named.next_after(now) == written.next_after(now)
+        assert named.latest(now) == written.latest(now)
+        with pytest.raises(errors.ConfigurationError, match="five fields"):
+            Cron("@reboot")
+
     def test_nothing_is_due_before_it_is_known(self):
         """A job for the night does not run at noon, when it is deployed."""
         assert not Cron("0 3 * * *").is_due_when_new
@@ -225,7 +246,10 @@ class TestCron:
         (Every(7200), "0"),
         (Every(5400), "*"),
         (Later(Every(300), 5.0), "*"),
-        (Cron("*/20 4 * * *"), "0,20,40"),
+        (Cron("*/20 4 * * *"), "*/20"),
+        (Cron("50-10/10 4 * * *"), "0,10,50"),
+        (Cron("*/1 4 * * *"), "*"),
+        (Cron("@daily"), "0"),
         (Cron("* 4 * * *"), "*"),
         (Cron("7 4 * * *", "Europe/Zurich"), "7"),
         (Cron("7 4 * * *", "Asia/Kolkata"), "*"),

@@ -12,7 +12,7 @@ from waiting import at_once, wait_until
 
 import holdover.dogpile
 from holdover import NO_VALUE, Figures, Histogram, make_region
-from holdover.regions.counters import Counters, Outage, Tally
+from holdover.regions.counters import Counters, Outage, StepCounter
 from holdover.regions.figures import BOUNDS
 from holdover.regions.flights import FLIGHTS
 from holdover.regions.worker import carry_out
@@ -295,9 +295,9 @@ class TestExactness:
     def test_without_a_gil(self, monkeypatch):
         """Where there is no GIL, steps are taken one at a time, too."""
         monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-        tally = Tally()
-        at_once(*[lambda: [tally.one_more() for _ in range(5000)]] * 8)
-        assert [40_000, 40_000] == [tally.total(), tally.total()]
+        counter = StepCounter()
+        at_once(*[lambda: [counter.one_more() for _ in range(5000)]] * 8)
+        assert [40_000, 40_000] == [counter.total(), counter.total()]
 
     def test_what_nobody_reads_does_not_pile_up(self):
         """It is counted now and then, by those who come along."""
@@ -380,8 +380,8 @@ class TestFigures:
         asked(region, "decorated")
         figures = region.figures()
         plain = json.loads(json.dumps(figures.as_dict()))
-        assert figures == Figures.from_plain({**plain, "new in the next release": 5})
-        assert Figures() == Figures.from_plain({})
+        assert figures == Figures.from_dict({**plain, "new in the next release": 5})
+        assert Figures() == Figures.from_dict({})
 
     @pytest.mark.parametrize(
         "plain",
@@ -397,7 +397,7 @@ class TestFigures:
     def test_what_is_none(self, plain):
         """Whatever else a store holds is no figures, and nothing worse."""
         with pytest.raises(ValueError, match=r"^no "):
-            Figures.from_plain(plain)
+            Figures.from_dict(plain)
 
 
 def test_a_hit_costs_next_to_nothing():

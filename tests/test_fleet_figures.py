@@ -295,7 +295,7 @@ def fleet_entry(tier, value):
 def test_a_roster_names_nobody_twice():
     """Or somebody would be counted twice."""
     plain = {"token": "t", "past": {}, "members": ["a", "a"]}
-    assert ("a",) == Roster.from_plain(plain).members
+    assert ("a",) == Roster.from_dict(plain).members
     assert fleet_module.sum_of([]) == Figures()
 
 

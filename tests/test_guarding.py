@@ -11,10 +11,10 @@ from dogpile.cache.api import NO_VALUE
 from dogpile.cache.proxy import ProxyBackend
 
 from holdover import Compression, errors, events, make_region
-from holdover.regions import assembling
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.envelope import Entry, Unreadable
 from holdover.regions.guarding import build_sealing
+from holdover.regions.settings import Settings
 
 SECRET = "a secret of the shop"
 LONG = [f"article {number} is green" for number in range(300)]
@@ -116,7 +116,7 @@ def test_a_swapped_value(release, backend, heard):
 
 def test_regions_sign_apart(backend):
     """Even under the same key: each region's signatures are worth nothing elsewhere."""
-    rules = assembling.Settings.of(10, {"secret": SECRET})
+    rules = Settings.of(10, {"secret": SECRET})
     one, other = (
         build_sealing(rules, backend, name, None, None) for name in ("one", "other")
     )
@@ -288,7 +288,7 @@ def test_wrong_settings(settings, message):
 
 def test_settings_do_not_show_the_secret():
     """Whoever prints a region's settings does not print its secret."""
-    assert SECRET not in repr(assembling.Settings.of(10, {"secret": SECRET}))
+    assert SECRET not in repr(Settings.of(10, {"secret": SECRET}))
 
 
 @pytest.mark.parametrize("setting", [{"secret": SECRET}, {"schema": 2}], ids=str)

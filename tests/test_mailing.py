@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -70,6 +71,8 @@ def test_by_smtp():
     assert mail["Bcc"] is None
     assert "jobs/tidy failed: ValueError: zwölf Bcc: all@example.org" in mail["Subject"]
     assert "auto-generated" == mail["Auto-Submitted"]
+    sent_at = mail["Date"].datetime.timestamp()
+    assert abs(sent_at - time.time()) < 60
     assert "zwölf" in mail.get_content()
     assert "after 3.2 s" in mail.get_content()
     receivers = [one for one in server.commands if one.lower().startswith("rcpt")]

@@ -411,8 +411,7 @@ def test_memcached_with_leases_that_lapse(oracle, memcached_servers):
 
     def run(number):
         lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
-        region = memcached_region(memcached_servers, **lease)
-        get, invalidate = either(number)(region)
+        get, invalidate = through(memcached_region(memcached_servers, **lease))
         return hammer(
             oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
         )

@@ -108,7 +108,7 @@ def test_no_backoff():
 
 def test_the_record_survives_json():
     """What is stored is what is read."""
-    assert Progress.from_plain(json.loads(json.dumps(BEGUN.to_plain()))) == BEGUN
+    assert Progress.from_dict(json.loads(json.dumps(BEGUN.as_dict()))) == BEGUN
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_the_record_survives_json():
         "x",
         {},
         {"slot_at": 5.0},
-        {**BEGUN.to_plain(), "tries": "2"},
-        {**BEGUN.to_plain(), "slot_at": float("nan")},
-        {**BEGUN.to_plain(), "slot_at": 10**400},
-        {**BEGUN.to_plain(), "slot_at": -1e14},
+        {**BEGUN.as_dict(), "tries": "2"},
+        {**BEGUN.as_dict(), "slot_at": float("nan")},
+        {**BEGUN.as_dict(), "slot_at": 10**400},
+        {**BEGUN.as_dict(), "slot_at": -1e14},
     ],
 )
 def test_strange_records_are_none(held):
     """Whatever else lies there is as good as nothing."""
-    assert Progress.from_plain(held) is None
+    assert Progress.from_dict(held) is None

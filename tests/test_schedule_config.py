@@ -74,6 +74,16 @@ def test_dumbwaiter_s_list(caches):
     assert 3 == caches["jobs"].value_of("power")
 
 
+@pytest.mark.parametrize("kind", ["schedules", "Schedule", "scheduled"])
+def test_a_section_that_was_meant(caches, tmp_path, kind):
+    """A slip is told; sections of other programs are left alone."""
+    path = tmp_path / "shop.ini"
+    path.write_text(f"[server:x]\na = b\n[{kind}:x]\nfunction = time.time\n")
+    with pytest.raises(errors.ConfigurationError, match=r"\[schedule:x\]\?"):
+        caches.schedule_from_ini(path)
+    caches.warming_from_ini(path)
+
+
 def test_an_ini_file(caches, tmp_path):
     """Each schedule is a section."""
     path = tmp_path / "shop.ini"
@@ -104,7 +114,9 @@ def test_an_ini_file(caches, tmp_path):
         ([{"function": "time.time", "evry": 5}], "Did you mean 'every'"),
         ([{"function": "time.time", "every": 5, "frequency": 5}], "given twice"),
         ([{"function": "time.tmie", "name": "x"}], "'time.tmie' is no function"),
-        ([{"function": "tmie.time", "name": "x"}], "'tmie.time' is no function"),
+        ([{"function": "tmie.time", "name": "x"}], "there is no module 'tmie'"),
+        ([{"function": "tmie:time", "name": "x"}], "there is no module 'tmie'"),
+        ([{"function": "os.pth.join", "name": "x"}], "write it as"),
         ([{"function": "time", "name": "x"}], "'time' is no function"),
         ([{"function": "time.timezone", "name": "x"}], "is no function"),
         ([{"function": "broken_jobs.a", "name": "x"}], "RuntimeError"),

@@ -144,7 +144,7 @@ class TestRunOnce:
 @pytest.mark.parametrize("threads", [-1, 1.5, "4", True, None])
 def test_no_number_of_threads(memory, threads):
     """It is told in the user's words."""
-    with pytest.raises(errors.ConfigurationError, match="threads must be 0 or more"):
+    with pytest.raises(errors.ConfigurationError, match="threads must be an int of 0"):
         Scheduler(memory, threads=threads)
 
 

@@ -24,7 +24,7 @@ from holdover import (
     events,
     make_region,
 )
-from holdover.regions import scheduled
+from holdover.regions import attendant
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 
@@ -121,6 +121,8 @@ class TestOnEveryBackend:
         assert [True, True, False] == [run.has_failed for run in (last, before, good)]
         assert "ValueError: no such thing" == last.error
         assert "raise self.error" in last.details
+        # It begins with the user's code.
+        assert "holdover/regions" not in last.details.splitlines()[1]
         assert last.value is NO_VALUE
         task.error = None
         clock.advance(3600.0)
@@ -281,7 +283,7 @@ class TestWhatIsKept:
         memory.schedule(task, every=15, name="count")
         scheduler(memory, clock).begin_due()
         records = memory._records
-        tier, key = records.history._indexes, records.history_key("count")
+        tier, key = records.history._indexes._tier, records.history_key("count")
         [[number, has_value, told]] = tier.look(key, Lifetime()).entry.value
         parts = {"number": number, "has_value": has_value}
         parts |= {name: wrong[name] for name in parts if name in wrong}
@@ -386,8 +388,10 @@ class TestWhatIsKept:
         memory.schedule(task, every=15, name="count")
         memory.check_schedules()
         history, key = memory._records.history, memory._records.history_key("count")
-        entry = history._tier.entry(held, Lifetime(), clock=history._tier.tick())
-        history._tier.store(key, entry)
+        entry = history._indexes._tier.entry(
+            held, Lifetime(), clock=history._indexes._tier.tick()
+        )
+        history._indexes._tier.store(key, entry)
         assert [] == memory.history("count")
         assert memory.value_of("count") is NO_VALUE
         scheduler(memory, clock).begin_due()
@@ -624,7 +628,7 @@ class TestFailures:
 
     def test_on_error_that_hangs(self, memory, clock, task, caplog, monkeypatch):
         """It is left to itself after a while, and the run is over."""
-        monkeypatch.setattr(scheduled, "_LONGEST_REPORT", 0.02)
+        monkeypatch.setattr(attendant, "_LONGEST_REPORT", 0.02)
         may_end = threading.Event()
         memory.schedule(
             task, every=3600, name="count", on_error=lambda _: may_end.wait(20.0)
@@ -696,11 +700,14 @@ class TestFailures:
                 region="jobs",
                 key="count",
                 slot_at=clock.wall() // 15 * 15 - 15,
+                begun_at=clock.wall() - 15,
                 cost=0.0,
             )
             == good
         )
         assert "the schedule 'count': ValueError: no" == bad.reason
+        assert "ValueError: no" == bad.error
+        assert (good.slot_at + 15, good.begun_at + 15) == (bad.slot_at, bad.begun_at)
 
     def test_the_store_is_away(self, memory, clock, task, monkeypatch):
         """While nobody can say who runs it, nobody does; then it is caught up once."""
@@ -796,7 +803,7 @@ def ended(region, name):
     """Say whether nothing keeps the next slot from being begun."""
     records = region._attendant()._records
     key = records.slot_key(name)
-    return records.book.look(key).progress.has_ended and not records.book.busy_for(key)
+    return records.book.look(key).value.has_ended and not records.book.busy_for(key)
 
 
 def die(region, schedule, later=0.0, clock=None):

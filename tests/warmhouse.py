@@ -3,10 +3,11 @@
 The environment says where its cache and its notes are.
 """
 
-import json
 import os
 import time
 from pathlib import Path
+
+from notes import note
 
 from holdover import LeaseTerms, Registry
 
@@ -25,24 +26,11 @@ shop = registry.region("shop").configure(CACHE, 3600, **SETTINGS)
 idle = registry.region("idle").configure("holdover.memory", 3600)
 
 
-def note(name, what):
-    """Note what was done where all processes see it."""
-    with (FOLDER / name).open("a") as log:
-        log.write(json.dumps(what) + "\n")
-
-
-def notes(folder, name):
-    """Read what was noted."""
-    path = folder / name
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
-
-
 @shop.warming(calls=[(number,) for number in range(20)], group="front")
 @shop.cache_on_arguments()
 def price(article):
     """Take a while."""
-    note("made", article)
+    note(FOLDER, "made", article)
     time.sleep(COST)
     return article * 2
 
@@ -58,7 +46,7 @@ def picky(article):
 def bestsellers():
     """Give calls one by one, and note how many were taken."""
     for number in range(100_000):
-        note("taken", number)
+        note(FOLDER, "taken", number)
         yield (1000 + number,)
 
 

@@ -11,13 +11,15 @@ except ModuleNotFoundError:
 
 from holdover._version import __version__
 from holdover.cli.application import Application
-from holdover.cli.clearing import invalidate, purge
 from holdover.cli.demo import demo
-from holdover.cli.doctoring import doctor
+from holdover.cli.doctor import doctor
 from holdover.cli.ending import Commands, note_traceback
 from holdover.cli.exits import EXIT_CODES
-from holdover.cli.inspecting import inspect
-from holdover.cli.schedules import run, schedule
+from holdover.cli.inspect import inspect
+from holdover.cli.invalidate import invalidate
+from holdover.cli.purge import purge
+from holdover.cli.run import run
+from holdover.cli.schedule import schedule
 from holdover.cli.stats import stats
 from holdover.cli.warm import warm
 
@@ -34,7 +36,7 @@ from holdover.cli.warm import warm
     metavar="MODULE[:NAME]",
     envvar="HOLDOVER_APP",
     help="Where the regions are: a registry, a region, a list of them, or a function "
-    'that makes one of these. NAME is "registry" if it is left out.',
+    'that makes one of these. Without NAME: "registry", or the module\'s regions.',
 )
 @click.option(
     "--config",

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,6 +59,8 @@ class Application:
                 "say where the regions are: holdover -A shop.caching:registry ..., or "
                 "holdover --config shop.ini ..."
             )
+        with suppress(FileNotFoundError):  # it was removed under our feet
+            sys.path.insert(0, os.getcwd())
         found = registry if self.app is None else _imported(self.app)
         if self.config is not None:
             _configure(found, self.config)
@@ -104,16 +107,29 @@ def _configure(found: Any, config: str) -> None:
 
 
 def _imported(app: str) -> Any:
-    """Import what ``-A`` names; the current directory is looked in first."""
-    with suppress(FileNotFoundError):  # it was removed under our feet
-        sys.path.insert(0, os.getcwd())
+    """Import what ``-A`` names; without a name, the regions of a module will do."""
     module, _, name = app.partition(":")
     found = _module(module)
+    if not name and not hasattr(found, _DEFAULT_NAME):
+        return _regions_in(found)
     for part in (name or _DEFAULT_NAME).split("."):
         if not hasattr(found, part):
             raise CannotBegin(f"{module} has no {name or _DEFAULT_NAME!r}")
         found = getattr(found, part)
     return _made(app, found) if callable(found) else found
+
+
+def _regions_in(module: ModuleType) -> list[Region]:
+    """Give the regions that a module has in variables of its own."""
+    from holdover import Region
+
+    held = {id(one): one for one in vars(module).values() if isinstance(one, Region)}
+    if not held:
+        raise CannotBegin(
+            f"{module.__name__} has no {_DEFAULT_NAME!r}, and no region: name it, "
+            f"'{module.__name__}:NAME'"
+        )
+    return list(held.values())
 
 
 def _module(name: str) -> Any:
@@ -136,3 +152,9 @@ def _made(app: str, factory: Any) -> Any:
         return factory()
     except (Exception, SystemExit) as error:
         raise CannotBegin(f"{app}(): {in_a_line(error)}") from error
+
+
+def is_private(region: Region) -> bool:
+    """Say whether a region's values are in this process's memory, and nowhere else."""
+    capabilities = getattr(region.actual_backend, "capabilities", None)
+    return getattr(capabilities, "shared_by", "") == "process"

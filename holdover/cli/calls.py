@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from holdover.cli.ending import in_a_line
@@ -72,6 +74,31 @@ class WrittenCall:
         except Exception as error:
             raise CannotBegin(f"{name}: {in_a_line(error)}") from error
         return key
+
+
+def why_no_call(text: str, regions: Sequence[Region]) -> str:
+    """Say why *text*, which looks like a call, is none in *regions*; "" if it is.
+
+    Args:
+        text: What was written, and was taken for a key alone.
+        regions: Where a function of that name would be.
+    """
+    if "(" not in text:
+        return ""
+    call = WrittenCall.read(text)
+    if call is None:
+        return "it is no call either, whose arguments are literals: 'price_of(17)'"
+    known = {
+        one
+        for region in regions
+        for name in region.functions
+        for one in _spellings(name)
+    }
+    if call.name in known:
+        return ""
+    near = get_close_matches(call.name, sorted(known), 1)
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    return f"no function is called {call.name!r}{hint}"
 
 
 def _spellings(name: str) -> set[str]:

@@ -13,7 +13,7 @@ from holdover.cli.exits import CannotBegin, OutOfReach
 _DEMO_NEEDS = ("celery", "matplotlib", "rich", "waitress")
 
 
-@click.command()
+@click.command(short_help="Show on this machine what Holdover is for.")
 @click.option("--quick", is_flag=True, help="Take at most 20 s instead of 60.")
 @click.option(
     "--output",

@@ -58,10 +58,25 @@ class Commands(click.Group):
         if isinstance(error, _HELP):
             error.show()
             return
-        message = error.format_message()
+        message = self._misplaced(error) or error.format_message()
         if isinstance(error, click.UsageError) and error.ctx is not None:
             message += f" See '{error.ctx.command_path} --help'."
         say(message)
+
+    def _misplaced(self, error: click.ClickException) -> str:
+        """Say where an option stands that was given before its command; or nothing."""
+        if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+            return ""
+        option = error.option_name
+        known = {
+            one
+            for command in self.commands.values()
+            for parameter in command.params
+            for one in parameter.opts
+        }
+        if error.ctx.command is not self or option not in known:
+            return ""
+        return f"{option!r} stands behind the command: holdover COMMAND {option}."
 
 
 # Since click 8.2, who gives no command gets the help by way of an error.

@@ -23,7 +23,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Show hits, misses and refreshes as they happen.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @click.option(
     "--watch/--once",
@@ -120,7 +120,8 @@ def _show_live(teller: Teller, looks: Iterator[list[dict[str, Any]]]) -> Iterato
 
 
 def _hints(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return [f"{row['region']}: {row['hint']}" for row in rows if row["hint"]]
+    told = ((row["region"], row["error"] or row["hint"]) for row in rows)
+    return [f"{region}: {what}" for region, what in told if what]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -115,6 +115,19 @@ class Teller:
 
             yield show
 
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Give what shows on a terminal what is waited for, until it is there."""
+        if self.as_json or sys.stderr is None or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True)
+        with console.status("") as status:
+            yield lambda text: status.update(Text(printable(text)))
+
     def problem(self, text: str) -> None:
         """Print a line on standard error."""
         say(text)
@@ -146,10 +159,13 @@ def _drawn(
     return table
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(*, without: str) -> None:
     """Say the warnings of Holdover's log, for commands that go on and on.
 
     Unless the application has them go elsewhere.
+
+    Args:
+        without: How those begin which the command tells by itself.
     """
     log = logging.getLogger("holdover")
     if any(one is not _SILENCE for one in [*log.handlers, *log.root.handlers]):
@@ -157,6 +173,7 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("holdover: %(message)s"))
+    handler.addFilter(lambda record: not record.getMessage().startswith(without))
     log.addHandler(handler)
 
 

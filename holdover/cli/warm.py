@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdover.cli.application import is_private
 from holdover.cli.exits import DONE, FAILED
 from holdover.cli.telling import Teller, printable, tells
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
 
 
-@click.command()
+@click.command(short_help="Compute declared calls before a deploy.")
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
 @click.option("--hot", is_flag=True, help="Replay the recorded hot calls.")
 @click.option(
@@ -72,20 +73,20 @@ def warm(
     began = time.monotonic()
     tally, interrupted = _run(teller, warmer)
     seconds = time.monotonic() - began
-    told = {**tally.to_plain(), "seconds": seconds, "interrupted": interrupted}
+    told = {**tally.as_dict(), "seconds": seconds, "interrupted": interrupted}
     if not teller.document(told):
         ended = "interrupted: " if interrupted else ""
         teller.line(f"{ended}{tally} in {seconds:.1f} s")
+    if not tally.total and not interrupted:
+        teller.problem("no call is recorded or given: there was nothing to compute")
     return FAILED if interrupted or tally[Warmth.FAILED] else DONE
 
 
 def _warn_of_memory(teller: Teller, regions: Sequence[Region]) -> None:
     """Say where the values go that no other process will see."""
     for region in regions:
-        backend = region.actual_backend
-        capabilities = getattr(backend, "capabilities", None)
-        if region.warmings and getattr(capabilities, "shared_by", "") == "process":
-            kind = type(backend).__name__
+        if region.warmings and is_private(region):
+            kind = type(region.actual_backend).__name__
             told = f"region {region.name!r}: what {kind} keeps ends with this process"
             teller.problem(told)
 

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from holdover.regions import plugins
 from holdover.regions.errors import HoldoverError
-from holdover.regions.registry import Registry, registry
-from holdover.regions.scheduling import attend_named
+from holdover.regions.gathering import Regions, gathered
+from holdover.regions.registry import registry
+from holdover.regions.scheduling import SchedulingRegion, attend_named
 
 
-def install_in_beat(app: Any, *, regions: Registry = registry, **options: Any) -> None:
-    """Have Celery beat fire the schedules of all regions, and its workers run them.
+def install_in_beat(
+    app: Any,
+    *,
+    regions: Regions[SchedulingRegion]
+    | SchedulingRegion
+    | Iterable[SchedulingRegion] = registry,
+    **options: Any,
+) -> None:
+    """Have Celery beat fire the schedules of regions, and its workers run them.
 
     Call it in the module of the app, which beat and its workers import, once the
     schedules are declared. Beat may run beside other schedulers, and more than once::
 
         app = Celery("shop", broker="redis://localhost/1")
-        install_in_beat(app, queue="schedules")
+        install_in_beat(app, regions=region, queue="schedules")
 
     Args:
         app: The application's Celery app.
-        regions: The registry that holds the regions.
+        regions: A registry, a region or several; by default ``holdover.registry``,
+            which knows the regions that it has made itself.
         **options: Passed to ``apply_async``: ``queue``, ``priority`` and so on.
 
     Raises:
-        ConfigurationError: *app* is no Celery app.
+        ConfigurationError: *app* is no Celery app, or there is no schedule yet.
         MissingDependency: Celery is not installed.
     """
     install = plugins.load("schedule", "beat")
     entries = [
-        (name, schedule.name, schedule.due)
-        for name in regions
-        for schedule in regions.region(name).schedules.values()
+        (region.name, schedule.name, schedule.due)
+        for region in gathered(regions, SchedulingRegion)
+        for schedule in region.schedules.values()
     ]
     install(app, entries, _fire, options)
 

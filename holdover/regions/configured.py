@@ -6,14 +6,12 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from dogpile.cache.region import DefaultInvalidationStrategy
 from dogpile.cache.util import function_key_generator as dogpile_key_generator
 from dogpile.cache.util import function_multi_key_generator
 
 from holdover.regions import events
 from holdover.regions.assembling import (
     INSTANCE,
-    Settings,
     build_backend,
     build_chain,
 )
@@ -34,7 +32,6 @@ from holdover.regions.errors import (
 )
 from holdover.regions.events import Listener, Listeners
 from holdover.regions.foreign import reading_foreign
-from holdover.regions.freshness import Standing
 from holdover.regions.guarding import (
     build_sealing,
     refuse_misfits,
@@ -42,12 +39,13 @@ from holdover.regions.guarding import (
 )
 from holdover.regions.inline import Remembered
 from holdover.regions.keys import bounded, region_prefix, schema_of
-from holdover.regions.legacy import dogpile_span, mangler_for
+from holdover.regions.legacy import dogpile_span, mangler_for, standing_by
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
 from holdover.regions.sealing import Sealing
+from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 from holdover.regions.urls import is_url
@@ -236,7 +234,7 @@ class ConfiguredRegion(Configurable):
     def region_invalidator(self, strategy: Any) -> None:
         self.__dict__["region_invalidator"] = strategy
         if self._tier is not None:
-            self._tier.also_invalid = self._strategy_standing()
+            self._tier.also_invalid = standing_by(strategy)
 
     @property
     def lifetime(self) -> Lifetime:
@@ -306,7 +304,7 @@ class ConfiguredRegion(Configurable):
             near=rules.near,
             prefix=self._prefix,
         )
-        self._tier.also_invalid = self._strategy_standing()
+        self._tier.also_invalid = standing_by(self.region_invalidator)
         self._crew = crew = Crew.of(
             self._tier,
             rules.terms,
@@ -331,18 +329,3 @@ class ConfiguredRegion(Configurable):
         if sealing is not None and self.defaults.as_dogpile:
             return reading_foreign(sealing, RegionClock(self.backend, region))
         return sealing
-
-    def _strategy_standing(self) -> Callable[[float], Standing] | None:
-        """What a strategy of the user's own says of an entry; None without one."""
-        strategy = self.region_invalidator
-        if type(strategy) is DefaultInvalidationStrategy:
-            return None  # the region clock does what it would do, for all processes
-
-        def standing(created_at: float) -> Standing:
-            if strategy.is_hard_invalidated(created_at):
-                return Standing.HARD
-            if strategy.is_soft_invalidated(created_at):
-                return Standing.SOFT
-            return Standing.CURRENT
-
-        return standing

@@ -40,7 +40,7 @@ _MEASURED: dict[type[events.Event], dict[str, str]] = {  # figure -> attribute
 }
 
 
-class Tally:
+class StepCounter:
     """Counts one by one, at the price of a step of C.
 
     Attributes:
@@ -87,8 +87,8 @@ class Counters:
     """
 
     def __init__(self) -> None:
-        self._hits = Tally()
-        self._near_hits = Tally()
+        self._hits = StepCounter()
+        self._near_hits = StepCounter()
         self._begin: Callable[[], object] | None = None
         self._is_in_use = False
         self.hit: Callable[[], object]
@@ -115,8 +115,8 @@ class Counters:
 
     # -- the first use ---------------------------------------------------------
 
-    def on_use(self, begin: Callable[[], object]) -> None:
-        """Have *begin* called when something is counted next; so in each fork."""
+    def on_use(self, begin: Callable[[], object] | None) -> None:
+        """Have *begin*, if any, called by what is counted next; so in each fork."""
         self._begin = begin
         self._wait_for_use()
 

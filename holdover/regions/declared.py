@@ -13,6 +13,8 @@ from holdover.regions.errors import ConfigurationError
 
 T = TypeVar("T")
 
+_ALIKE = 4  # letters with which a section's kind begins, and a slip of it, too
+
 
 def read_declared(
     given: object,
@@ -65,17 +67,21 @@ def imported(path: str) -> Callable[..., Any]:
     """
     module, colon, rest = path.partition(":")
     tries = [(module, rest)] if colon else _partings(path)
+    lacking = ""
     for name, attributes in tries:
         found = _module(name, path)
         if found is None:
+            lacking = name
             continue
         for attribute in attributes.split("."):
             found = getattr(found, attribute, None)
         if callable(found):
             return found  # type: ignore[no-any-return]
-    raise ConfigurationError(
-        f"{path!r} is no function: write it as 'package.module.function'"
-    )
+    # (The last that was tried is the one that stands first in the path.)
+    advice = "write it as 'package.module.function'"
+    if tries and lacking == tries[-1][0]:
+        advice = f"there is no module {lacking!r}, or it is nowhere where Python looks"
+    raise ConfigurationError(f"{path!r} is no function: {advice}")
 
 
 def _partings(path: str) -> list[tuple[str, str]]:
@@ -120,6 +126,7 @@ def from_sections(
         ConfigurationError: A value cannot be read; the message says where.
     """
     found = []
+    _refuse_misspelt(sections, path, kind)
     for title, options in sections.items():
         if title.startswith(f"{kind}:"):
             with saying(f"{path}, [{title}]"):
@@ -127,6 +134,23 @@ def from_sections(
                 given["name"] = title.removeprefix(f"{kind}:").strip()
                 found.append(given)
     return found
+
+
+def _refuse_misspelt(
+    sections: Iterable[str], path: str | os.PathLike[str], kind: str
+) -> None:
+    """Refuse ``[schedules:NAME]``, say: other sections may be other programs'.
+
+    Raises:
+        ConfigurationError: It names the section, and what was likely meant.
+    """
+    for title in sections:
+        given, colon, name = title.partition(":")
+        alike = given.lower()[:_ALIKE] == kind[:_ALIKE]
+        if colon and alike and given != kind:
+            raise ConfigurationError(
+                f"{path}: there is no section [{title}]. Did you mean [{kind}:{name}]?"
+            )
 
 
 def read_json(key: str, text: str) -> Any:

@@ -8,7 +8,6 @@ from types import MethodType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
 from holdover.regions import events
-from holdover.regions.assembling import Settings
 from holdover.regions.bound import (
     BoundMethod,
     method_or_function,
@@ -32,6 +31,7 @@ from holdover.regions.legacy import generate
 from holdover.regions.many import ManyRegion
 from holdover.regions.reach import check_functions
 from holdover.regions.refresh.base import Outcome, RefreshOrder
+from holdover.regions.settings import Settings
 from holdover.regions.signatures import prefix_of
 from holdover.regions.task_options import Given
 from holdover.regions.uses import Options, Use

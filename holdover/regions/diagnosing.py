@@ -6,6 +6,7 @@ What a backend knows of its surroundings it tells by itself (`Backend.diagnose`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from statistics import median
 
 from holdover.regions.backends.base import Backend
@@ -46,7 +47,7 @@ def check_reach(tier: Tier, key: str, time: TimeSource) -> Finding:
         time: The clocks to go by.
     """
     backend = tier.backend
-    name = f"{type(backend).__name__} {backend.place()}".strip()
+    name = _name_of(backend)
     took = []
     try:
         for _ in range(_READS):
@@ -61,6 +62,10 @@ def check_reach(tier: Tier, key: str, time: TimeSource) -> Finding:
         return Finding("backend", Health.OK, found)
     advice = "keep it nearer, or have near_ttl serve most hits from the process"
     return Finding("backend", Health.WARN, found, advice)
+
+
+def _name_of(backend: Backend) -> str:
+    return f"{type(backend).__name__} {backend.place()}".strip()
 
 
 def check_surroundings(backend: Backend, *, lasting: bool) -> Iterable[Finding]:
@@ -230,6 +235,27 @@ def check_entries(problems: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("entries", Health.FAIL, f"{found} ({key:.80})", f"set {_WRONG}")
 
 
+def check_history(tier: Tier, key: str) -> Finding:
+    """See whether the runs of schedules can be kept.
+
+    Args:
+        tier: The history's entries.
+        key: A probe's key there.
+    """
+    name = _name_of(tier.backend)
+    try:
+        entry = tier.entry(
+            "written", PROBE_LIFETIME, clock=tier.tick(), own_lifetime=True
+        )
+        with suppress(UncacheableValue):  # a codec for other values than texts
+            tier.store(key, entry, strict=True)
+        tier.remove(key, strict=True)
+    except BackendError as error:
+        advice = "let it be reached and written to, or name another history_backend"
+        return Finding("history", Health.FAIL, f"{name}: {error}", advice)
+    return Finding("history", Health.OK, f"{name} keeps the last runs")
+
+
 def check_schedules(
     schedules: Sequence[Schedule], records: Records, time: TimeSource
 ) -> Iterator[Finding]:
@@ -245,7 +271,7 @@ def check_schedules(
 def _standing(schedule: Schedule, records: Records, now: float) -> Finding:
     check, key = f"schedule {schedule.name}", records.slot_key(schedule.name)
     advice = "run `holdover run`, Celery beat or a crontab line for it"
-    progress = records.book.look(key).progress
+    progress = records.book.look(key).value
     if progress is None:
         return Finding(check, Health.WARN, "no scheduler has looked at it yet", advice)
     ahead = progress.slot_at - now
@@ -262,6 +288,18 @@ def _standing(schedule: Schedule, records: Records, now: float) -> Finding:
         found = f"due for {now - due_at:.0f} s, and nobody has begun it"
         return Finding(check, Health.FAIL, found, advice)
     if progress.failures:
-        found = f"its last {progress.failures} runs have failed"
-        return Finding(check, Health.WARN, found, "see `holdover schedule`")
+        many = progress.failures > 1
+        runs = f"{progress.failures} runs have" if many else "run has"
+        found = f"its last {runs} failed"
+        reason = _last_error(schedule, records)
+        return Finding(check, Health.WARN, found + reason, "see `holdover schedule`")
     return Finding(check, Health.OK, "somebody runs it")
+
+
+def _last_error(schedule: Schedule, records: Records) -> str:
+    key = records.history_key(schedule.name)
+    try:
+        runs = records.history.runs(key, schedule.name)
+    except BackendError:  # another finding says so
+        return ""
+    return f": {runs[0].error}" if runs and runs[0].has_failed else ""

@@ -19,7 +19,8 @@ from cronsim import CronSim
 from holdover.regions.due import ANY_MINUTE
 from holdover.regions.errors import ConfigurationError
 
-_HOUR = 3600
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 # How far to look back for the newest slot: first where most have one. The 29th of
 # February that is a certain weekday comes once in 40 years.
@@ -93,6 +94,16 @@ _FIELDS = (
     _Field("day of week", 0, 6, _DAYS),
 )
 
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Cron:
@@ -105,7 +116,8 @@ class Cron:
 
     Attributes:
         expression: Minute, hour, day of month, month and day of week, as in
-            ``"*/3 * * * *"`` or ``"0 9-17/2 * * mon-fri"``.
+            ``"*/3 * * * *"`` or ``"0 9-17/2 * * mon-fri"``; or one of crontab's names
+            for them, such as ``"@daily"``.
         timezone: The name of the zone whose clocks show them.
 
     Raises:
@@ -142,10 +154,12 @@ class Cron:
         """See `Due.minutes`."""
         if not _has_whole_hours(self._zone):
             return ANY_MINUTE
-        text = self.expression.split()[0]
-        if text == ANY_MINUTE:
-            return text
-        return ",".join(map(str, sorted(_FIELDS[0].numbers(text))))
+        text = _texts(self.expression)[0]
+        numbers = sorted(_FIELDS[0].numbers(text))
+        if len(numbers) == _HOUR // _MINUTE:
+            return ANY_MINUTE
+        # Written as it was where cron reads it alike: it knows no ranges that wrap.
+        return text if text.startswith(ANY_MINUTE) else ",".join(map(str, numbers))
 
     def _slots(self, after: float) -> Iterator[float]:
         """Give the slots after an instant, in their order."""
@@ -167,7 +181,7 @@ def _translated(expression: object) -> str:
     Raises:
         ConfigurationError: It says which field is wrong.
     """
-    texts = expression.split() if isinstance(expression, str) else []
+    texts = _texts(expression)
     if len(texts) != len(_FIELDS):
         raise ConfigurationError(
             "cron must be a text of five fields (minute, hour, day of month, month, "
@@ -180,6 +194,12 @@ def _translated(expression: object) -> str:
             f"cron={expression!r} comes never: there is no such day"
         )
     return " ".join(map(_field_translated, _FIELDS, texts, numbers))
+
+
+def _texts(expression: object) -> list[str]:
+    if not isinstance(expression, str):
+        return []
+    return _NICKNAMES.get(expression.strip().lower(), expression).split()
 
 
 def _numbers(one: _Field, text: str) -> list[int]:

@@ -1,8 +1,7 @@
 """A region's entries in its backend: sealed, judged, and calm when it fails.
 
 Everything above works with entries and keys; everything below with bytes. Here a
-backend's failure becomes a miss and an event, and what could not be removed is
-remembered until it is.
+backend's failure becomes a miss and an event.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Any
 from holdover.regions import events
 from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Busy, Stored
-from holdover.regions.clocks import RegionClock
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
@@ -27,33 +25,31 @@ from holdover.regions.envelope import (
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
 from holdover.regions.freshness import Freshness, Standing, assess
-from holdover.regions.guard import Guard
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import MISSING, Delivery, Found, together
+from holdover.regions.removals import Removals
 from holdover.regions.sealing import Sealing
-from holdover.regions.ticks import Mark, Reach
 from holdover.regions.timesource import TimeSource
-from holdover.regions.undelivered import WHOLE_REGION, Late, Pending
+from holdover.regions.undelivered import Late
 
-_MOST_AT_ONCE = 500  # keys that are removed in one step
 _SWAPS = 100  # tries against others who change the same key
 
 UNKNOWN_TICK = 0  # older than every floor
 
 
-class Entries:
+class Entries(Removals):
     """The entries of one region in one backend.
 
     Args:
         backend: Where the entries are kept.
         region: Name of the region, and of its clock.
+        sealing: How values become bytes; None if the backend keeps objects.
         listeners: Whom to tell of failures.
         time_source: The clocks to go by.
 
     Attributes:
-        sealing: How values become bytes; None if the backend keeps objects.
+        sealing: See above.
         now: Tells the time of day.
-        tell: Reports a problem that no caller is told of.
         also_invalid: Says of an entry's creation time whether the user's own strategy
             invalidates it; None without one.
     """
@@ -66,16 +62,11 @@ class Entries:
         listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
-        self.backend = backend
-        self.region = region
+        super().__init__(backend, region, listeners, time_source)
         self.sealing = sealing
         self.now = time_source.wall
-        self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
-        self._guard = Guard(region, listeners, time_source)
-        self._guard.redeliver_by(self._deliver_all)
         self._late = self._guard.undelivered.late
-        self.tell = self._guard.tell
 
     # -- reading ---------------------------------------------------------------
 
@@ -119,11 +110,6 @@ class Entries:
             if strict:
                 raise
             return [MISSING] * len(keys)
-
-    def is_pending(self, key: str) -> bool:
-        """Say whether an invalidation that may reach *key* is still undelivered."""
-        concerning = self._guard.undelivered.concerning(key)
-        return any(not isinstance(one, Late) for one in concerning)
 
     def leased(self, key: str) -> Busy | None:
         """Tell what keeps *key* from being created right now.
@@ -209,26 +195,6 @@ class Entries:
                 raise
             return Delivery(pending=True)
 
-    def remove(self, key: str, *, strict: bool = False) -> Delivery:
-        """Remove the value and end any lease.
-
-        Raises:
-            BackendError: Only if *strict*; otherwise the result says ``pending``.
-        """
-        return self.remove_multi([key], strict=strict)
-
-    def remove_multi(self, keys: Sequence[str], *, strict: bool = False) -> Delivery:
-        """Remove several values and end their leases, as `remove` does."""
-        if not keys:
-            return Delivery()
-
-        def remove() -> bool:
-            if len(keys) == 1:
-                return self.backend.remove(keys[0])
-            return self.backend.remove_multi(keys)
-
-        return self._guard.deliver(self._guard.removing, keys, remove, strict=strict)
-
     def expire(self, key: str, *, strict: bool = False) -> Delivery:
         """Have a value expire now; what began to be created earlier is not stored.
 
@@ -248,51 +214,6 @@ class Entries:
             if strict:
                 raise
         return self.remove(key, strict=strict)
-
-    def invalidate(
-        self, *, hard: bool, reaches: Sequence[Reach] = (), strict: bool = False
-    ) -> Delivery:
-        """Invalidate the whole region or parts of it, in one step whatever its size.
-
-        Raises:
-            BackendError: Only if *strict*; otherwise the result says ``pending``.
-        """
-        pending: list[Pending] = [Mark(reach, hard) for reach in reaches]
-        if not reaches:  # a hard one that is still pending must not get lost
-            hard = hard or WHOLE_REGION in self._guard.undelivered
-            pending = [WHOLE_REGION]
-        return self._guard.deliver(
-            self._guard.removing,
-            pending,
-            lambda: self._clock.advance(hard=hard, reaches=reaches),
-            strict=strict,
-        )
-
-    def _deliver_what_concerns(self, key: str) -> None:
-        """Try again what keeps *key* from being trusted.
-
-        Raises:
-            BackendError: It still cannot be delivered.
-        """
-        self._guard.see_to_redelivery()
-        self._deliver(self._guard.undelivered.concerning(key))
-
-    def _deliver_all(self) -> None:
-        self._deliver(self._guard.undelivered.pending())
-
-    def _deliver(self, pending: Sequence[Pending]) -> None:
-        keys = [one for one in pending if isinstance(one, str)]
-        if WHOLE_REGION in pending:
-            self.invalidate(hard=True, strict=True)
-        for hard in (True, False):
-            marks = [m for m in pending if isinstance(m, Mark) and m.hard is hard]
-            for start in range(0, len(marks), _MOST_AT_ONCE):
-                reaches = [one.reach for one in marks[start : start + _MOST_AT_ONCE]]
-                self.invalidate(hard=hard, reaches=reaches, strict=True)
-        for start in range(0, len(keys), _MOST_AT_ONCE):
-            self.remove_multi(keys[start : start + _MOST_AT_ONCE], strict=True)
-        for late in [one for one in pending if isinstance(one, Late)]:
-            self._guard.expel(late, self.backend)
 
     def swap(self, key: str, seen: Entry, entry: Entry) -> bool:
         """Write *entry* only if the value is still the one *seen*.

@@ -48,7 +48,25 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     known = sorted(known)
     near = _of_that_surname(name, known) or get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known)}"
+    return f"there is no {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}"
+
+
+def check_count(
+    name: str, value: object, *, least: int = 1, most: int | None = None
+) -> None:
+    """Refuse what is no whole number from *least* to *most*.
+
+    Raises:
+        ConfigurationError: It says what was wanted, and what was found.
+    """
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if is_count and least <= value and (most is None or value <= most):  # type: ignore[operator]
+        return
+    if most is not None:
+        wanted = f"an int from {least} to {most}"
+    else:
+        wanted = f"an int of {least} or more" if least != 1 else "an int above 0"
+    raise ConfigurationError(f"{name} must be {wanted}, got {value!r:.80}")
 
 
 def _of_that_surname(name: object, known: list[str]) -> list[str]:

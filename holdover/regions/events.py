@@ -133,10 +133,12 @@ class RunEnded(Event):
 
     Attributes:
         slot_at: The due time that it was for (wall clock).
+        begun_at: When it began (wall clock).
         cost: Seconds that it took.
     """
 
     slot_at: float
+    begun_at: float
     cost: float
 
 
@@ -195,8 +197,21 @@ class QueueBehind(Problem):
     """An order has waited too long in a queue, so that this process refreshes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Problem):
-    """A run of a schedule has failed; the key is the schedule's name."""
+    """A run of a schedule has failed; the key is the schedule's name.
+
+    Attributes:
+        error: Why, as the history has it.
+        slot_at: See `RunEnded`, as for the next two.
+        begun_at: See there.
+        cost: See there.
+    """
+
+    error: str
+    slot_at: float
+    begun_at: float
+    cost: float
 
 
 class TierDropped(Problem):

@@ -66,7 +66,7 @@ class Histogram:
         return {**numbers, "buckets": list(self.buckets)}
 
     @classmethod
-    def from_plain(cls, plain: Any) -> Self:
+    def from_dict(cls, plain: Any) -> Self:
         """Read what `as_dict` gave.
 
         Raises:
@@ -193,7 +193,7 @@ class Figures:
         }
 
     @classmethod
-    def from_plain(cls, plain: Any) -> Self:
+    def from_dict(cls, plain: Any) -> Self:
         """Read what `as_dict` gave, in this release or in another one.
 
         Raises:
@@ -244,6 +244,6 @@ def seconds_of(plain: Any) -> float:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "int": count_of,
     "float": seconds_of,
-    "Histogram": Histogram.from_plain,
+    "Histogram": Histogram.from_dict,
 }
 _KINDS = {one.name: _READERS[str(one.type)] for one in fields(Figures)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from holdover.regions.figures import (
     NO_FIGURES,
@@ -72,7 +72,7 @@ class ProcessFigures:
         }
 
     @classmethod
-    def from_plain(cls, plain: Any) -> Self:
+    def from_dict(cls, plain: Any) -> Self:
         """Read what `as_dict` gave.
 
         Raises:
@@ -83,8 +83,8 @@ class ProcessFigures:
         return cls(
             host=_text(plain.get("host")),
             pid=count_of(plain.get("pid")),
-            figures=Figures.from_plain(plain.get("figures")),
-            recent=Figures.from_plain(plain.get("recent")),
+            figures=Figures.from_dict(plain.get("figures")),
+            recent=Figures.from_dict(plain.get("recent")),
             recent_for=seconds_of(plain.get("recent_for")),
             written_at=seconds_of(plain.get("written_at")),
             every=seconds_of(plain.get("every")),
@@ -162,7 +162,7 @@ class Roster:
         return {"token": self.token, "past": past, "members": list(self.members)}
 
     @classmethod
-    def from_plain(cls, plain: Any) -> Self:
+    def from_dict(cls, plain: Any) -> Self:
         """Read what `as_dict` gave.
 
         Raises:
@@ -173,9 +173,20 @@ class Roster:
             raise NoFigures(f"no roster: {type(plain).__name__}")
         return cls(
             token=_text(plain.get("token")),
-            past=Figures.from_plain(plain.get("past")),
+            past=Figures.from_dict(plain.get("past")),
             members=tuple(dict.fromkeys(_text(one) for one in members)),
         )
+
+
+R = TypeVar("R", ProcessFigures, Roster)
+
+
+def read_if_any(kind: type[R], plain: Any) -> R | None:
+    """Read what such a one gave by ``as_dict``; None if it is something else."""
+    try:
+        return kind.from_dict(plain)
+    except NoFigures:
+        return None
 
 
 def sum_of(figures: Iterable[Figures]) -> Figures:

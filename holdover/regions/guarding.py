@@ -10,11 +10,12 @@ from typing import Any
 from dogpile.cache.backends.memory import MemoryBackend
 from dogpile.cache.backends.null import NullBackend
 
-from holdover.regions.assembling import Settings, build_codec
+from holdover.regions.assembling import build_codec
 from holdover.regions.backends.base import Backend
 from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
 from holdover.regions.sealing import Sealing
+from holdover.regions.settings import Settings
 from holdover.regions.signing import Keyring
 
 _PURPOSE = "envelope"

@@ -44,7 +44,7 @@ class Heat:
     weights: Mapping[str, float]
 
     @classmethod
-    def from_plain(cls, held: object) -> Self | None:
+    def from_dict(cls, held: object) -> Self | None:
         """Read a record; None if it is none."""
         if not isinstance(held, Mapping) or held.get("version") != _VERSION:
             return None
@@ -57,7 +57,7 @@ class Heat:
             return None
         return cls(at=at, weights=dict(weights))  # type: ignore[arg-type]
 
-    def to_plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give the record as JSON values."""
         return {"version": _VERSION, "at": self.at, "calls": dict(self.weights)}
 

@@ -12,16 +12,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from holdover.regions import events
 from holdover.regions.background import Pool
 from holdover.regions.calls import Call
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
-from holdover.regions.freshness import Freshness
 from holdover.regions.heat import NO_HEAT, Heat, text_of
 from holdover.regions.keys import Reserved
-from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Found
+from holdover.regions.shared_records import SharedRecords
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 from holdover.regions.tops import TopCounts
@@ -32,8 +29,6 @@ _LOTS = 8191  # prime, so that no loop of the caller's keeps step with them
 _COUNTED_PER_WANTED = 4
 _FEWEST_COUNTED = 256
 _FIRST_JOIN, _LONGEST_PAUSE = 1.0, 30.0  # seconds
-_SWAPS = 10  # tries against others who join theirs
-_KEPT = Lifetime(expiration_time=None)
 
 
 class HotRecord:
@@ -46,8 +41,11 @@ class HotRecord:
     """
 
     def __init__(self, tier: Tier, region: str, most: int) -> None:
-        self._tier = tier
+        self._records = SharedRecords(
+            tier, Heat.from_dict, Heat.as_dict, "record of hot calls"
+        )
         self._key = Reserved.HOT.key(region)
+        self._now = tier.now
         self.most = most
 
     def join(self, weights: dict[str, float]) -> None:
@@ -56,13 +54,11 @@ class HotRecord:
         Raises:
             BackendError: The store cannot be reached, or refused the record.
         """
-        for _ in range(_SWAPS):
-            found, heat = self._look()
-            newer = heat.joined(weights, self._tier.now(), self.most)
-            entry = self._tier.entry(newer.to_plain(), _KEPT, clock=self._tier.tick())
-            if self._tier.swap(self._key, found.entry, entry):
-                return
-        raise BackendError("the record of hot calls kept changing")
+
+        def joined(heat: Heat | None) -> Heat:
+            return (heat or NO_HEAT).joined(weights, self._now(), self.most)
+
+        self._records.change(self._key, joined)
 
     def calls(self) -> list[HotCall]:
         """Give the calls that are asked for most, hottest first.
@@ -70,17 +66,8 @@ class HotRecord:
         Raises:
             BackendError: The store cannot be reached.
         """
-        _, heat = self._look()
+        heat = self._records.look(self._key).value or NO_HEAT
         return list(heat.calls(self.most))
-
-    def _look(self) -> tuple[Found, Heat]:
-        found = self._tier.look(self._key, _KEPT, strict=True)
-        if found.freshness is Freshness.GONE:
-            return found, NO_HEAT
-        heat = Heat.from_plain(found.entry.value)
-        if heat is None:
-            self._tier.tell(events.Unreadable, self._key, "no record of hot calls")
-        return found, heat or NO_HEAT
 
 
 class HotCalls:

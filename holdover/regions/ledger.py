@@ -18,26 +18,25 @@ import random
 import secrets
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from holdover.regions.envelope import ABSENT, Entry
-from holdover.regions.errors import BackendError
-from holdover.regions.figures import NO_FIGURES, Figures, NoFigures
+from holdover.regions.figures import NO_FIGURES, Figures
 from holdover.regions.fleet import (
     MOST_MEMBERS,
     FleetFigures,
     ProcessFigures,
     Roster,
+    read_if_any,
     sum_of,
 )
-from holdover.regions.freshness import Freshness
 from holdover.regions.keys import bounded
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Found
+from holdover.regions.shared_records import TRIES, Seen, SharedRecords
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
-_KEPT = Lifetime(expiration_time=None)
-_SWAPS = 100  # tries against others who change the roster
 _DAY = 86400.0
 _LAPSES_AFTER = 100.0  # intervals; long after others have added it to the past
 _DICE = random.SystemRandom()  # no state that a fork could share
@@ -55,6 +54,15 @@ class Ledger:
     def __init__(self, tier: Tier, prefix: str, time_source: TimeSource) -> None:
         self._tier = tier
         self._prefix = prefix
+        self._rosters = SharedRecords(
+            tier, partial(read_if_any, Roster), Roster.as_dict, "roster"
+        )
+        self._processes = SharedRecords(
+            tier,
+            partial(read_if_any, ProcessFigures),
+            ProcessFigures.as_dict,
+            "process's figures",
+        )
         self.now = time_source.wall
         self.steady = time_source.steady
 
@@ -75,21 +83,14 @@ class Ledger:
         Raises:
             BackendError: The backend cannot be reached.
         """
-        return self._roster()[1]
+        return self._roster().value
 
-    def _roster(self) -> tuple[Found, Roster | None]:
-        found = self._tier.look(self._key(""), _KEPT, strict=True)
-        if found.freshness is Freshness.GONE:
-            return found, None
-        try:
-            return found, Roster.from_plain(found.entry.value)
-        except NoFigures:
-            return found, None
+    def _roster(self) -> Seen[Roster]:
+        return self._rosters.look(self._key(""))
 
     def _records(self, names: Sequence[str]) -> list[ProcessFigures | None]:
         keys = [self._key(name) for name in names]
-        founds = self._tier.look_multi(keys, _KEPT, strict=True) if keys else []
-        return [_process_in(found) for found in founds]
+        return [seen.value for seen in self._processes.look_multi(keys)]
 
     def _key(self, name: str) -> str:
         return bounded(self._prefix + name)
@@ -104,13 +105,14 @@ class Ledger:
         """
         ttl = max(_DAY, _LAPSES_AFTER * process.every)
         kept = Lifetime(expiration_time=ttl, keep_for=0.0)
-        for _ in range(_SWAPS):
-            entry = self._tier.entry(process.as_dict(), kept, clock=self._tier.tick())
-            if self._tier.swap(self._key(name), held, entry):
+        key = self._key(name)
+        for _ in range(TRIES):
+            entry = self._processes.replace(key, held, process, lifetime=kept)
+            if entry is not None:
                 return entry
             # An earlier write has come after all, or the record was evicted.
-            held = self._tier.look(self._key(name), _KEPT, strict=True).entry
-        raise BackendError("a process's figures kept changing")
+            held = self._processes.look(key).entry
+        raise self._processes.kept_changing()
 
     def add(self, name: str) -> str | None:
         """Put a process on the roster; give its token, or None if that is full.
@@ -118,17 +120,15 @@ class Ledger:
         Raises:
             BackendError: The backend could not do it.
         """
-        for _ in range(_SWAPS):
-            found, roster = self._roster()
+
+        def grown(roster: Roster | None) -> Roster | None:
             roster = roster or Roster(token=secrets.token_hex(8))
-            if name in roster.members:
-                return roster.token
-            if len(roster.members) >= MOST_MEMBERS:
+            if name in roster.members or len(roster.members) >= MOST_MEMBERS:
                 return None
-            grown = (*roster.members, name)
-            if self._replace(found, roster.token, roster.past, grown):
-                return roster.token
-        raise BackendError("the roster kept changing")
+            return replace(roster, members=(*roster.members, name))
+
+        roster = self._rosters.change(self._key(""), grown)
+        return roster.token if roster and name in roster.members else None
 
     def fold(self) -> None:
         """Add those who have ended to the past.
@@ -136,7 +136,8 @@ class Ledger:
         Raises:
             BackendError: The backend could not do it.
         """
-        found, roster = self._roster()
+        seen = self._roster()
+        roster = seen.value
         if roster is None:
             return
         held = dict(zip(roster.members, self._records(roster.members), strict=True))
@@ -147,15 +148,9 @@ class Ledger:
         ended = [name for name in held if name not in staying]
         figures = [one.figures for name in ended if (one := held[name]) is not None]
         past = roster.past + sum_of(figures)
-        if self._replace(found, roster.token, past, staying):
+        shrunk = replace(roster, past=past, members=tuple(staying))
+        if self._rosters.replace(self._key(""), seen.entry, shrunk) is not None:
             self._tier.remove_multi([self._key(name) for name in ended])
-
-    def _replace(
-        self, found: Found, token: str, past: Figures, members: Sequence[str]
-    ) -> bool:
-        roster = Roster(token=token, past=past, members=tuple(members))
-        entry = self._tier.entry(roster.as_dict(), _KEPT, clock=self._tier.tick())
-        return self._tier.swap(self._key(""), found.entry, entry)
 
 
 class Membership:
@@ -213,12 +208,3 @@ class Membership:
             written_at=self._ledger.now(),
             every=self._every,
         )
-
-
-def _process_in(found: Found) -> ProcessFigures | None:
-    if found.freshness is Freshness.GONE:
-        return None
-    try:
-        return ProcessFigures.from_plain(found.entry.value)
-    except NoFigures:
-        return None

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from dogpile.cache.api import CachedValue
 from dogpile.cache.backends.memcached import GenericMemcachedBackend
-from dogpile.cache.region import value_version
+from dogpile.cache.region import DefaultInvalidationStrategy, value_version
 
 from holdover.regions import events
 from holdover.regions.calls import Call
@@ -19,6 +19,7 @@ from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import Entry
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
+from holdover.regions.freshness import Standing
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.returned import Cached
 from holdover.regions.timesource import TimeSource
@@ -45,6 +46,21 @@ def for_its_get(lifetime: Lifetime) -> float:
     """Tell dogpile.cache's ``get`` an expiration time; it knows no -1."""
     never = lifetime.expiration_time is None
     return math.inf if never else for_dogpile(lifetime)
+
+
+def standing_by(strategy: Any) -> Callable[[float], Standing] | None:
+    """Give what a strategy of the user's own says of an entry; None without one."""
+    if type(strategy) is DefaultInvalidationStrategy:
+        return None  # the region clock does what it would do, for all processes
+
+    def standing(created_at: float) -> Standing:
+        if strategy.is_hard_invalidated(created_at):
+            return Standing.HARD
+        if strategy.is_soft_invalidated(created_at):
+            return Standing.SOFT
+        return Standing.CURRENT
+
+    return standing
 
 
 def mangler_for(backend: object) -> Callable[[str], str] | None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from typing import Self
 
@@ -100,6 +101,7 @@ class MailTo:
         # In one line, since a header may have no other.
         subject = f"Holdover <{host}> {run.region}/{run.name} failed: {run.error}"
         mail["Subject"] = " ".join(subject.split())[:200]
+        mail["Date"] = datetime.now().astimezone()
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
         mail.set_content(
             f"The schedule {run.name!r} of region {run.region!r} failed after "

@@ -6,12 +6,12 @@ import weakref
 from collections.abc import Callable
 from typing import cast
 
-from holdover.regions.assembling import Settings
 from holdover.regions.figures import Figures
 from holdover.regions.fleet import FleetFigures
 from holdover.regions.ledger import Ledger
 from holdover.regions.recording import build_ledger
 from holdover.regions.reporter import Reporter
+from holdover.regions.settings import Settings
 from holdover.regions.warming import WarmingRegion
 
 
@@ -72,22 +72,16 @@ class ObservedRegion(WarmingRegion):
             self._reporter.stop()
         self._ledger = self._reporter = None
         every = rules.figures_every
-        if every is not None:
-            ledger = build_ledger(self.name, rules, self.backend, self._time)
-            self._ledger = ledger
-            self._reporter = Reporter(ledger, _figures_of(self), every)
-        self._counters.on_use(_reporting(self))
-
-    def report(self) -> None:
-        """Begin to write figures, where that is wanted. For its counters."""
-        if self._reporter is not None:
-            self._reporter.start()
-
-
-# Neither a thread nor its own counters keep a region alive.
+        if every is None:
+            self._counters.on_use(None)
+            return
+        self._ledger = build_ledger(self.name, rules, self.backend, self._time)
+        self._reporter = Reporter(self._ledger, _figures_of(self), every)
+        self._counters.on_use(self._reporter.start)
 
 
 def _figures_of(region: ObservedRegion) -> Callable[[], Figures | None]:
+    """Give what gives them for as long as there is the region; it is not kept alive."""
     reference = weakref.ref(region)
 
     def figures() -> Figures | None:
@@ -95,14 +89,3 @@ def _figures_of(region: ObservedRegion) -> Callable[[], Figures | None]:
         return None if there is None else there.figures()
 
     return figures
-
-
-def _reporting(region: ObservedRegion) -> Callable[[], None]:
-    reference = weakref.ref(region)
-
-    def report() -> None:
-        there = reference()
-        if there is not None:
-            there.report()
-
-    return report

@@ -15,9 +15,10 @@ from typing import Any, get_args, get_type_hints
 
 from dogpile.cache.util import coerce_string_conf
 
-from holdover.regions.assembling import Settings, backend_maker
+from holdover.regions.assembling import backend_maker
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.settings import Settings
 from holdover.regions.texts import is_readable, is_secret, read_text
 
 ARGUMENTS = "arguments."

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from holdover.regions import diagnosing
-from holdover.regions.assembling import Settings
 from holdover.regions.diagnosing import PROBE, PROBE_LIFETIME
 from holdover.regions.errors import ConfigurationError, InvalidOrder
 from holdover.regions.findings import Finding, Health
 from holdover.regions.lifetime import seconds
 from holdover.regions.observing import ObservedRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome, RefreshOrder
+from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.worker import Refreshable
 from holdover.regions.worker_probe import WorkerProbe, answer
@@ -116,6 +116,9 @@ class ProbedRegion(ObservedRegion):
             advice = "say where they are to be kept"
             yield Finding("schedules", Health.FAIL, str(error), advice)
             return
+        user_key, _ = self._new_probe()
+        key = records.history_key(user_key)
+        yield diagnosing.check_history(records.history.tier, key)
         schedules = list(self.schedules.values())
         yield from diagnosing.check_schedules(schedules, records, self._time)
 

@@ -65,13 +65,13 @@ class Progress:
             self, has_ended=True, failures=self.failures + 1, rests_until=now + rest
         )
 
-    def to_plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give it as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, held: object) -> Self | None:
-        """Read what `to_plain` gave; None if it is something else."""
+    def from_dict(cls, held: object) -> Self | None:
+        """Read what `as_dict` gave; None if it is something else."""
         names = {one.name for one in fields(cls)}
         if not isinstance(held, dict) or held.keys() != names:
             return None

@@ -13,12 +13,12 @@ from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness
 from holdover.regions.keys import Reserved
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.shared_records import KEPT
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
 _NOTES_PER_SPAN = 4
 _MOST_REMEMBERED = 100_000
-_NOTE_LIFETIME = Lifetime(expiration_time=None)
 
 
 class Readers:
@@ -59,9 +59,7 @@ class Readers:
         if self._time.wall() - read_at <= self._span:
             return True
         try:
-            found = self._tier.look(
-                Reserved.READERS.key(key), _NOTE_LIFETIME, strict=True
-            )
+            found = self._tier.look(Reserved.READERS.key(key), KEPT, strict=True)
         except BackendError:
             return True
         # A process writes its note again only after a while, for which it counts.

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdover.regions.assembling import Settings, build_backend
+from holdover.regions.assembling import build_backend
 from holdover.regions.backends.base import Backend
 from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
 from holdover.regions.guarding import build_sealing, warn_of_pickle
-from holdover.regions.histories import History
+from holdover.regions.history import History
 from holdover.regions.hot import HotRecord
 from holdover.regions.keys import Reserved, region_prefix
 from holdover.regions.ledger import Ledger
 from holdover.regions.options import nested
+from holdover.regions.settings import Settings
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
@@ -71,15 +72,15 @@ def build_records(
             "no leases. Use a backend of Holdover's, such as 'holdover.file'"
         )
     prefix = region_prefix(name)
-    lasting = backend.lasting()
-    kept_in = _history_backend(name, rules, backend, lasting, use="schedules")
-    claimed_in = backend if lasting is None else lasting
+    kept_in = _history_backend(name, rules, backend, use="schedules")
+    is_apart = rules.history_backend is not None
+    claimed_in = _safest(backend) if is_apart else kept_in
     told: Any = {"listeners": listeners, "time_source": time_source}
     slots = _plain_tier(Reserved.SLOTS, prefix, rules, claimed_in, **told)
     area = Reserved.HISTORY.value + prefix
     coded = replace(rules, codec=rules.history_codec or rules.codec)
     sealing = build_sealing(coded, kept_in, area, *serializers)
-    if kept_in is not lasting and not rules.unsigned_pickle:
+    if is_apart and not rules.unsigned_pickle:
         warn_of_pickle(sealing, kept_in, name)
     past = Tier(kept_in, area, sealing, listeners, time_source)
     indexes = _plain_tier(Reserved.HISTORY, prefix, rules, kept_in, **told)
@@ -102,8 +103,7 @@ def build_hot_record(
         ConfigurationError: ``history_backend`` is needed or wrong.
     """
     prefix = region_prefix(name)
-    use = "record of hot calls"
-    kept_in = _history_backend(name, rules, backend, backend.lasting(), use=use)
+    kept_in = _history_backend(name, rules, backend, use="record of hot calls")
     told: Any = {"listeners": listeners, "time_source": time_source}
     tier = _plain_tier(Reserved.HOT, prefix, rules, kept_in, **told)
     return HotRecord(tier, prefix, most)
@@ -125,8 +125,7 @@ def build_ledger(
     prefix = region_prefix(name)
     # Its failures are its own: the region's callers meet them, or do not.
     told: Any = {"listeners": Listeners(Counters()), "time_source": time_source}
-    kept_in = backend.lasting() or backend
-    tier = _plain_tier(Reserved.FIGURES, prefix, rules, kept_in, **told)
+    tier = _plain_tier(Reserved.FIGURES, prefix, rules, _safest(backend), **told)
     return Ledger(tier, Reserved.FIGURES.value + prefix, time_source)
 
 
@@ -145,17 +144,19 @@ def _plain_tier(
     return Tier(backend, use.value + prefix, sealing, listeners, time_source)
 
 
+def _safest(backend: Backend) -> Backend:
+    """Give where *backend* evicts nothing; itself if there is no such place."""
+    lasting = backend.lasting()
+    return backend if lasting is None else lasting  # an empty one may be false
+
+
 def _history_backend(
-    name: str | None,
-    rules: Settings,
-    backend: Backend,
-    lasting: Backend | None,
-    *,
-    use: str,
+    name: str | None, rules: Settings, backend: Backend, *, use: str
 ) -> Backend:
     """Find where the past is kept: where the user says, or beside the values."""
     given = rules.history_backend
     if given is None:
+        lasting = backend.lasting()
         if lasting is None:
             raise ConfigurationError(
                 f"region {name!r} needs a history_backend= for its {use}, since "

@@ -23,7 +23,7 @@ from holdover.regions.region import Region
 from holdover.regions.schedule import Schedule
 from holdover.regions.schedule_config import read_schedule_text, read_scheduled
 from holdover.regions.spelling import read_flat
-from holdover.regions.warming import Warming
+from holdover.regions.warm_calls import Warming
 from holdover.regions.warming_config import (
     WarmingOptions,
     read_warming_options,

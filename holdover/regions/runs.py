@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Self
 
 from dogpile.cache.api import NO_VALUE
@@ -70,5 +71,16 @@ class Failure:
     def of(cls, error: BaseException) -> Self:
         """Describe an exception."""
         line = " ".join("".join(traceback.format_exception_only(error)).split())
-        details = "".join(traceback.format_exception(error))
+        lines = traceback.format_exception(type(error), error, _beyond_ours(error))
+        details = "".join(lines)
         return cls(error=line[:_LONGEST_ERROR], details=details[-_LONGEST_TRACEBACK:])
+
+
+def _beyond_ours(error: BaseException) -> TracebackType | None:
+    """Give the traceback from where Holdover called what failed; all if it is ours."""
+    step = error.__traceback__
+    while step is not None:
+        if not step.tb_frame.f_globals.get("__name__", "").startswith("holdover."):
+            return step
+        step = step.tb_next
+    return error.__traceback__

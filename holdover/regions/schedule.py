@@ -11,7 +11,7 @@ from holdover.regions import plugins
 from holdover.regions.codecs import refuse_lazy_function
 from holdover.regions.commands import Command
 from holdover.regions.due import Due, Every, Later, share
-from holdover.regions.errors import ConfigurationError, unknown
+from holdover.regions.errors import ConfigurationError, check_count, unknown
 from holdover.regions.keys import name_of
 from holdover.regions.lifetime import seconds
 from holdover.regions.mailing import MailTo
@@ -93,6 +93,8 @@ def read_schedule(
     name = _name(function, given.get("name"))
     args, kwargs = given.get("args", ()), given.get("kwargs", {})
     _check_arguments(args, kwargs, of_command=command is not None)
+    history = given.get("history", DEFAULT_HISTORY)
+    check_count("history", history)
     return Schedule(
         name=name,
         due=_due(name, given),
@@ -100,7 +102,7 @@ def read_schedule(
         args=tuple(args),
         kwargs=dict(kwargs),
         command=None if command is None else Command.of(command),
-        history=_count(given.get("history", DEFAULT_HISTORY)),
+        history=history,
         max_runtime=_max_runtime(given.get("max_runtime", DEFAULT_MAX_RUNTIME)),
         on_error=_on_error(given.get("on_error")),
         has_value=_truth(given.get("value", True)),
@@ -155,12 +157,6 @@ def _due(name: str, given: Mapping[str, Any]) -> Due:
 
 def _timezone(given: Mapping[str, Any]) -> Any:
     return given.get("timezone", "UTC")
-
-
-def _count(history: object) -> int:
-    if isinstance(history, bool) or not isinstance(history, int) or history < 1:
-        raise ConfigurationError(f"history must be an int above 0, got {history!r:.80}")
-    return history
 
 
 def _max_runtime(given: object) -> float:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from holdover.regions.background import Pool
-from holdover.regions.errors import ConfigurationError, UnknownSchedule, unknown
+from holdover.regions.errors import UnknownSchedule, check_count, unknown
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.gathering import Regions, gathered
 from holdover.regions.runs import Run
@@ -59,7 +59,7 @@ class Scheduler:
         names: Iterable[str] = (),
         time_source: TimeSource = SYSTEM_TIME,
     ) -> None:
-        _check_count(threads)
+        check_count("threads", threads, least=0)
         self._regions = regions
         self._names = frozenset(names)
         self._time = time_source
@@ -211,8 +211,3 @@ class Scheduler:
 
     def _listed(self) -> list[SchedulingRegion]:
         return gathered(self._regions, SchedulingRegion)
-
-
-def _check_count(threads: object) -> None:
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 0:
-        raise ConfigurationError(f"threads must be 0 or more, got {threads!r:.80}")

@@ -9,7 +9,7 @@ from typing import Any, Unpack, cast
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.assembling import Settings
+from holdover.regions.attendant import ORDER, Attendant, Attended
 from holdover.regions.bound import BoundMethod
 from holdover.regions.crew import Crew
 from holdover.regions.decorating import DecoratingRegion
@@ -27,7 +27,7 @@ from holdover.regions.recording import Records, build_records
 from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder
 from holdover.regions.runs import Run
 from holdover.regions.schedule import Schedule, ScheduleOptions, read_schedule
-from holdover.regions.scheduled import ORDER, Attendant, Attended
+from holdover.regions.settings import Settings
 from holdover.regions.worker import CATALOGUE
 
 _KEY = "schedule:"
@@ -236,8 +236,8 @@ class SchedulingRegion(DecoratingRegion):
 
     def _schedule(self, name: str) -> Schedule:
         if name not in self._schedules:
-            kind = f"schedule of region {self.name!r}"
-            raise UnknownSchedule(unknown(kind, name, self._schedules))
+            what = unknown("schedule", name, self._schedules)
+            raise UnknownSchedule(f"region {self.name!r}: {what}")
         return self._schedules[name]
 
     def _kept_of(self, name: str) -> Records:

@@ -48,6 +48,7 @@ class Template:
         while any(p.name.startswith(self._own) for p in self._parameters):
             self._own += "_"  # so that no parameter's name is one of ours
         name = getattr(function, "__name__", "function")
+        self._name = getattr(function, "__qualname__", name)
         self._code = compile(self._source(), f"<cached {name}>", "exec")
 
     def takes(self, name: str) -> bool:
@@ -68,7 +69,9 @@ class Template:
             f"{own}_too_long": ValueError,  # from an int that Python will not print
         }
         exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
-        return cast("Callable[..., R]", namespace[f"{own}_wrapper"])
+        made = cast("Callable[..., R]", namespace[f"{own}_wrapper"])
+        made.__qualname__ = self._name  # what a TypeError calls it
+        return made
 
     def _encoder(self) -> Callable[[tuple[Any, ...]], str]:
         """Make what turns the arguments into text, and says which one has none."""

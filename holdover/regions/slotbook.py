@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.envelope import ABSENT, Entry
 from holdover.regions.errors import BackendError
-from holdover.regions.freshness import Freshness
 from holdover.regions.leases import RENEWALS
-from holdover.regions.lifetime import LeaseTerms, Lifetime
-from holdover.regions.outcomes import Found
+from holdover.regions.lifetime import LeaseTerms
 from holdover.regions.progress import Progress
+from holdover.regions.shared_records import KEPT, Seen, SharedRecords
 from holdover.regions.tier import Tier
 
-_KEPT = Lifetime(expiration_time=None)
 _LEASE = ":lease"
 
 
@@ -45,19 +43,6 @@ class Claim:
     held: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the store says of a schedule.
-
-    Attributes:
-        progress: How far it has come; None if nobody knows.
-        found: The record as it is stored.
-    """
-
-    progress: Progress | None
-    found: Found
-
-
 class SlotBook:
     """The slots of one region's schedules.
 
@@ -69,17 +54,17 @@ class SlotBook:
     def __init__(self, tier: Tier, terms: LeaseTerms) -> None:
         self._tier = tier
         self._terms = terms
+        self._records = SharedRecords(
+            tier, Progress.from_dict, Progress.as_dict, "record of a schedule"
+        )
 
-    def look(self, key: str) -> Standing:
+    def look(self, key: str) -> Seen[Progress]:
         """Look up how far a schedule has come.
 
         Raises:
             BackendError: The backend cannot be reached.
         """
-        found = self._tier.look(key, _KEPT, strict=True)
-        if found.freshness is Freshness.GONE:
-            return Standing(None, found)
-        return Standing(Progress.from_plain(found.entry.value), found)
+        return self._records.look(key)
 
     def busy_for(self, key: str) -> float:
         """Tell for how many seconds somebody is at work, at least; 0.0 if nobody is.
@@ -91,13 +76,18 @@ class SlotBook:
         return 0.0 if busy is None else busy.expires_in
 
     def claim(
-        self, key: str, standing: Standing, progress: Progress, *, queued: bool = False
+        self,
+        key: str,
+        seen: Seen[Progress],
+        progress: Progress,
+        *,
+        queued: bool = False,
     ) -> Claim | Busy | None:
         """Replace the record that was seen, if nobody is at work.
 
         Args:
             key: The schedule's.
-            standing: What was seen.
+            seen: The record that was seen.
             progress: The new record.
             queued: Whether the run waits in a queue for a worker, who is to `adopt`.
 
@@ -110,19 +100,19 @@ class SlotBook:
         lease = self._acquire(key, queued=queued)
         if isinstance(lease, Busy):
             return lease
-        held = self._tier.entry(progress.to_plain(), _KEPT, clock=lease.clock)
         try:
-            if self._tier.swap(key, standing.found.entry, held):
-                return Claim(key, progress, lease, held)
+            held = self._records.replace(key, seen.entry, progress, clock=lease.clock)
         except BackendError:
             self._tier.release(lease)
             raise
-        self._tier.release(lease)
-        return None
+        if held is None:
+            self._tier.release(lease)
+            return None
+        return Claim(key, progress, lease, held)
 
     def _acquire(self, key: str, *, queued: bool) -> Lease | Busy:
         ttl = self._terms.queue_ttl if queued else self._terms.ttl
-        grant = self._tier.acquire(key + _LEASE, ABSENT, _KEPT, ttl, queued=queued)
+        grant = self._tier.acquire(key + _LEASE, ABSENT, KEPT, ttl, queued=queued)
         if isinstance(grant, Lease | Busy):
             return grant
         raise BackendError("no lease of a schedule is to be had")
@@ -141,12 +131,12 @@ class SlotBook:
         lease = self._tier.adopt(key + _LEASE, token, self._terms.ttl)
         if lease is None:
             return None
-        standing = self.look(key)
-        progress = standing.progress
+        seen = self.look(key)
+        progress = seen.value
         if progress is None or progress.has_ended or progress.slot_at != slot_at:
             self._tier.release(lease)
             return None
-        return Claim(key, progress, lease, standing.found.entry)
+        return Claim(key, progress, lease, seen.entry)
 
     def holding(self, claim: Claim, max_hold: float) -> AbstractContextManager[None]:
         """Keep a claim alive during the block, at most *max_hold* seconds."""
@@ -159,9 +149,9 @@ class SlotBook:
         Nothing is raised: what cannot be noted is taken, by others and in a while, for
         a runner's death.
         """
-        entry = self._tier.entry(progress.to_plain(), _KEPT, clock=claim.held.clock)
+        clock = claim.held.clock
         try:
-            self._tier.swap(claim.key, claim.held, entry)
+            self._records.replace(claim.key, claim.held, progress, clock=clock)
         except BackendError:
             return
         self._tier.release(claim.lease)

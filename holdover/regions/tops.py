@@ -61,12 +61,6 @@ class TopCounts(Generic[K]):
         self._put(key, least + 1, least)
         return forgotten
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._counts
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
     def counted(self) -> list[Counted[K]]:
         """Give what is known, in no order."""
         return [

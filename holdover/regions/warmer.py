@@ -13,6 +13,7 @@ from holdover.regions.errors import (
     HoldoverError,
     UnregisteredFunction,
     WarmingFailed,
+    check_count,
     unknown,
 )
 from holdover.regions.gathering import Regions, gathered
@@ -20,13 +21,8 @@ from holdover.regions.lifetime import seconds_or_none
 from holdover.regions.parallel import Parallel
 from holdover.regions.runs import Failure
 from holdover.regions.timesource import SYSTEM_TIME
-from holdover.regions.warming import (
-    HOT_GROUP,
-    GivenCall,
-    Warming,
-    WarmingRegion,
-    read_call,
-)
+from holdover.regions.warm_calls import HOT_GROUP, GivenCall, Warming, read_call
+from holdover.regions.warming import WarmingRegion
 from holdover.regions.warmth import Tally, WarmCall, Warmed, Warmth
 
 DEFAULT_THREADS = 8
@@ -140,7 +136,7 @@ class Warmer:
         force: bool = False,
         timeout: float | None = None,
     ) -> None:
-        _check_threads(threads)
+        check_count("threads", threads, most=_MOST_THREADS)
         named = {groups} if isinstance(groups, str) else set(groups)
         self._hot = hot or HOT_GROUP in named
         self._groups = named - {HOT_GROUP}
@@ -289,11 +285,3 @@ def _judged(made: Sequence[Made]) -> tuple[Warmth, str]:
 
 def _line(error: BaseException) -> str:
     return str(error) if isinstance(error, HoldoverError) else Failure.of(error).error
-
-
-def _check_threads(threads: object) -> None:
-    is_count = isinstance(threads, int) and not isinstance(threads, bool)
-    if not is_count or not 1 <= threads <= _MOST_THREADS:  # type: ignore[operator]
-        raise ConfigurationError(
-            f"threads must be from 1 to {_MOST_THREADS}, got {threads!r:.80}"
-        )

@@ -1,99 +1,35 @@
-"""Warming: the calls whose values are wanted before anybody asks for them."""
+"""Warming: what a region is to have before anybody asks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
-from holdover.regions.assembling import Settings
 from holdover.regions.backends.base import Backend
 from holdover.regions.bound import BoundMethod, CachedMethod
 from holdover.regions.cached import CachedFunction
 from holdover.regions.cached_many import CachedMany
-from holdover.regions.calls import Call, Made
+from holdover.regions.calls import Call
 from holdover.regions.errors import ConfigurationError, UnregisteredFunction
 from holdover.regions.hot import HotCalls
 from holdover.regions.inline import Behind
 from holdover.regions.keys import name_of
 from holdover.regions.recording import build_hot_record
 from holdover.regions.scheduling import SchedulingRegion
-from holdover.regions.warmth import HotCall, WarmCall
+from holdover.regions.settings import Settings
+from holdover.regions.warm_calls import (
+    DEFAULT_GROUP,
+    HOT_GROUP,
+    GivenCalls,
+    Warming,
+    read_calls,
+    read_group,
+)
+from holdover.regions.warmth import HotCall
 from holdover.regions.worker import CATALOGUE
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-GivenCall = WarmCall | Sequence[Any] | Mapping[str, Any]
-"""One call, as a user writes it."""
-
-GivenCalls = Iterable[GivenCall] | Callable[[], Iterable[GivenCall]]
-"""Several of them, or a function that gives them when warming begins."""
-
-DEFAULT_GROUP = "default"
-HOT_GROUP = "hot"
-
-
-class Warmable(Protocol):
-    """A cached function."""
-
-    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Refuse arguments with which it could not be called."""
-
-    def warm(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, force: bool
-    ) -> list[Made]:
-        """Create what is not fresh; give what was made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warming:
-    """Calls of one function that are to be warmed; see `Region.warming`.
-
-    Attributes:
-        group: The group that they belong to.
-        function: The function's name.
-        calls: The calls, or what gives them.
-        cached: The function.
-        first: The object to which it is bound, if it is a method.
-    """
-
-    group: str
-    function: str
-    calls: GivenCalls
-    cached: Warmable
-    first: tuple[Any, ...] = ()
-
-    @property
-    def count(self) -> int | None:
-        """How many calls there are; None if that is known only once they are given."""
-        return len(self.calls) if isinstance(self.calls, tuple) else None
-
-    def given(self) -> Iterator[GivenCall]:
-        """Give the calls, one after the other, as they were written."""
-        return iter(self.calls() if callable(self.calls) else self.calls)
-
-    def checked(self, given: object) -> WarmCall:
-        """Read one call.
-
-        Raises:
-            ConfigurationError: It is none, or the function does not take it.
-        """
-        call = read_call(given)
-        try:
-            self.cached.check_arguments((*self.first, *call.args), call.kwargs)
-        except TypeError as error:
-            raise ConfigurationError(f"{self.function}{call}: {error}") from error
-        return call
-
-    def warm(self, call: WarmCall, *, force: bool) -> list[Made]:
-        """Create a call's values unless they are fresh; give what was made.
-
-        Raises:
-            BackendError: The backend cannot be reached.
-            Exception: Whatever the creator raised, unchanged.
-        """
-        return self.cached.warm((*self.first, *call.args), call.kwargs, force=force)
 
 
 class WarmingRegion(SchedulingRegion):
@@ -198,9 +134,9 @@ class WarmingRegion(SchedulingRegion):
         cached, first = self._warmable(function)
         name = name_of(cached.function) or _shown(cached.function)
         made = Warming(
-            group=_group(group),
+            group=read_group(group),
             function=name,
-            calls=_read_calls(calls),
+            calls=read_calls(calls),
             cached=cached,
             first=first,
         )
@@ -280,51 +216,6 @@ def _both(
         second(call)
 
     return note
-
-
-def _read_calls(given: object) -> GivenCalls:
-    if callable(given):
-        return given
-    if isinstance(given, Iterator):
-        raise ConfigurationError(
-            "calls can be read only once: give the function that makes them, "
-            "calls=bestsellers and not calls=bestsellers()"
-        )
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise ConfigurationError(
-            f"calls must be a list of calls or a function that gives it, got "
-            f"{given!r:.80}"
-        )
-    return tuple(given) if isinstance(given, list | tuple) else given
-
-
-def read_call(given: object) -> WarmCall:
-    """Read a call as a user writes it.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    if isinstance(given, WarmCall):
-        return given
-    if isinstance(given, Mapping):
-        return WarmCall((), dict(given))
-    if isinstance(given, list | tuple):
-        return WarmCall(tuple(given))
-    raise ConfigurationError(
-        "a call is a tuple of arguments, a mapping of keyword arguments or a WarmCall, "
-        f"got {given!r:.80}: write ({given!r:.20},)"
-    )
-
-
-def _group(given: object) -> str:
-    if not isinstance(given, str) or not given or given.startswith("-"):
-        raise ConfigurationError(f"a group is a name, got {given!r:.80}")
-    if given == HOT_GROUP:
-        raise ConfigurationError(
-            f"the group {HOT_GROUP!r} stands for what record_hot= records: choose "
-            "another name"
-        )
-    return given
 
 
 def _shown(function: object) -> str:

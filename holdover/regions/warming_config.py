@@ -8,7 +8,7 @@ from typing import Any
 
 from holdover.regions.declared import imported, read_json
 from holdover.regions.errors import ConfigurationError, unknown
-from holdover.regions.warming import DEFAULT_GROUP, GivenCalls
+from holdover.regions.warm_calls import DEFAULT_GROUP, GivenCalls
 
 _KNOWN = {"function", "calls", "group", "name", "region"}
 

@@ -112,9 +112,9 @@ class Tally:
         """How many there are."""
         return self._counts.total()
 
-    def to_plain(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, int]:
         """Give the counts as JSON values."""
         return {one.value: self._counts[one] for one in Warmth}
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {name}" for name, count in self.to_plain().items())
+        return ", ".join(f"{count} {name}" for name, count in self.as_dict().items())

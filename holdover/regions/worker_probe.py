@@ -82,7 +82,7 @@ class WorkerProbe:
             broker = self._publish(runner, lease, timeout)
             yield broker
             if broker.health is not Health.FAIL:
-                yield from self._await_answer(sent_at, timeout)
+                yield from self._await_answer(runner, sent_at, timeout)
         finally:
             self.tier.remove(self.key)
 
@@ -94,20 +94,27 @@ class WorkerProbe:
         begun = self.time.steady()
         errand = Errand(lambda: runner.submit(job), lambda _: None)
         advice = f"start the broker of {runner.name!r}, or correct its address"
+        place = self._told_by(runner, "place")
+        name = f"{runner.name} ({place})" if place else runner.name
         if not errand.is_done_within(timeout):
-            found = f"{runner.name} has not taken a message in {timeout:g} s"
+            found = f"{name} has not taken a message in {timeout:g} s"
             return Finding("broker", Health.FAIL, found, advice)
         try:
             errand.outcome()
         except Exception as error:  # noqa: BLE001 - each queue's client has its own
-            found = f"{runner.name} takes no message: {error!r:.300}"
+            found = f"{name} takes no message: {error!r:.300}"
             return Finding("broker", Health.FAIL, found, advice)
         took = self.time.steady() - begun
-        found = f"{runner.name} took a message in {took * 1000:.2g} ms"
+        found = f"{name} took a message in {took * 1000:.2g} ms"
         if took <= _SLOW_BROKER:
             return Finding("broker", Health.OK, found)
         advice = "if orders fail at times, raise the runner's publish_timeout"
         return Finding("broker", Health.WARN, found, advice)
+
+    def _told_by(self, runner: Runner, what: str) -> str:
+        """Ask a runner for what it need not know."""
+        tell = getattr(runner, what, None)
+        return "" if tell is None else str(tell(self.task_options))
 
     def _order(self, lease: Lease, timeout: float) -> RefreshOrder:
         now = self.time.wall()
@@ -126,7 +133,9 @@ class WorkerProbe:
 
     # -- the answer ------------------------------------------------------------
 
-    def _await_answer(self, sent_at: float, timeout: float) -> Iterator[Finding]:
+    def _await_answer(
+        self, runner: Runner, sent_at: float, timeout: float
+    ) -> Iterator[Finding]:
         unreadable: list[str] = []
 
         def hear(event: Event) -> None:
@@ -139,7 +148,7 @@ class WorkerProbe:
         finally:
             self.listeners.remove(hear)
         if found is None:
-            yield self._missing(unreadable, timeout)
+            yield self._missing(runner, unreadable, timeout)
         else:
             yield from self._told(found, sent_at)
 
@@ -170,9 +179,10 @@ class WorkerProbe:
         yield Finding("worker", Health.OK, f"a worker answered {took}: {who}")
         yield told_skew(at, (sent_at, now), whose="the worker's clock", harmful=_LATE)
 
-    def _missing(self, unreadable: list[str], timeout: float) -> Finding:
+    def _missing(
+        self, runner: Runner, unreadable: list[str], timeout: float
+    ) -> Finding:
         """Say how far the order has come."""
-        region = self.tier.region
         if unreadable:
             found = f"a worker answered, and that cannot be read here: {unreadable[0]}"
             advice = "give workers and this process one secret and one codec"
@@ -187,9 +197,11 @@ class WorkerProbe:
             advice = "see the worker's log, and what it may write to"
             return Finding("worker", Health.FAIL, found, advice)
         found = f"no worker answered in {timeout:g} s"
+        command = self._told_by(runner, "worker_command")
+        example = f" ({command})" if command else ""
         advice = (
-            "is one running, does it serve the queue, does it import the module that "
-            f"configures region {region!r}, and is its backend the same?"
+            f"is one running{example}, does it serve the queue, does it import the "
+            "module that configures the region, and is its backend the same?"
         )
         return Finding("worker", Health.FAIL, found, advice)
 

@@ -16,7 +16,12 @@ from dogpile.cache.api import NO_VALUE, CacheBackend
 
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Busy, Grant, Lease, LeaseKind, Stored
-from holdover.regions.errors import BackendError, ConfigurationError, unknown
+from holdover.regions.errors import (
+    BackendError,
+    ConfigurationError,
+    check_count,
+    unknown,
+)
 from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 
@@ -298,9 +303,8 @@ def positive(arguments: Mapping[str, Any], name: str, default: int) -> int:
     Raises:
         ConfigurationError: It is something else.
     """
-    value = arguments.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be an int above 0, got {value!r}")
+    value: int = arguments.get(name, default)
+    check_count(name, value)
     return value
 
 

@@ -57,11 +57,6 @@ class Options:
     max_bytes: int
     notify: bool
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a file of this host."""
-        return self.engine.dialect.name == "sqlite"
-
 
 def options(arguments: Mapping[str, Any]) -> Options:
     """Check the arguments.

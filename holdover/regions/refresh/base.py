@@ -293,8 +293,9 @@ class Runner(Protocol):
 
     Besides what stands here it may have ``modules``, the names of those that its worker
     imports; ``is_eager``, true while it carries out what it is given before it returns;
-    and ``check_task_options(options)``, which raises `ConfigurationError` for those
-    that it does not understand.
+    ``check_task_options(options)``, which raises `ConfigurationError` for those that it
+    does not understand; and for the doctor ``place(options)``, where an order goes, and
+    ``worker_command(options)``, how a worker is started, both in words.
 
     Attributes:
         name: Its name in logs and errors.

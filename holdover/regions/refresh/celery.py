@@ -19,7 +19,7 @@ from holdover.regions.errors import ConfigurationError, RunnerUnavailable
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.plugins import check_choice
-from holdover.regions.refresh.base import Execute, Job, Report
+from holdover.regions.refresh.base import TASK_NAME, Execute, Job, Report
 from holdover.regions.refresh.celery_forks import KOMBU_LOCKS, import_worker
 from holdover.regions.refresh.celery_process import WorkerProcess
 from holdover.regions.refresh.celery_publishing import Publisher
@@ -132,6 +132,24 @@ class CeleryRunner:
                 f"task_options says how an order is routed; {name!r} is up to the "
                 "runner"
             )
+
+    def place(self, task_options: Mapping[str, Any]) -> str:
+        """Say where an order goes, without a password; nothing of a worker here."""
+        if self._app is None:
+            return ""
+        address = self._app.connection_for_write().as_uri()
+        return f"{address}, queue {self._queue(self._app, task_options)!r}"
+
+    def worker_command(self, task_options: Mapping[str, Any]) -> str:
+        """Give the command that starts a worker; nothing if the runner does."""
+        if self._app is None:
+            return ""
+        return f"celery -A MODULE worker -Q {self._queue(self._app, task_options)}"
+
+    def _queue(self, app: Celery, task_options: Mapping[str, Any]) -> str:
+        options = {**self._options, **task_options}
+        queue = app.amqp.router.route(options, TASK_NAME).get("queue")
+        return str(getattr(queue, "name", queue))
 
     def close(self) -> None:
         """End the worker process and the connection; the next order makes others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,7 +68,7 @@ class SlotSchedule(BaseSchedule):
 
 def install(
     app: Celery,
-    entries: Iterable[Entry],
+    entries: Sequence[Entry],
     fire: Callable[[str, str], None],
     options: Mapping[str, Any],
 ) -> None:
@@ -81,12 +81,18 @@ def install(
         options: Passed to ``apply_async``.
 
     Raises:
-        ConfigurationError: *app* is no Celery app.
+        ConfigurationError: *app* is no Celery app, or there are no entries.
     """
     if not hasattr(app, "conf"):
         raise ConfigurationError(
             f"a Celery app was wanted, got {type(app).__name__}: "
             "celery.Celery('shop', broker=...)"
+        )
+    if not entries:
+        raise ConfigurationError(
+            "there is no schedule for beat: declare them before install_in_beat(), and "
+            "name regions that make_region() has made: install_in_beat(app, "
+            "regions=region)"
         )
     if RUN_TASK not in app.tasks:
         app.task(name=RUN_TASK, shared=False, ignore_result=True)(fire)

@@ -123,7 +123,8 @@ def _import_driver(app: Celery, timeout: float) -> None:
         app.amqp.Producer(bounded_connection(app, timeout), auto_declare=False)
     except ImportError as error:
         raise MissingDependency(
-            f"the broker of Celery app {app.main!r} needs a library: {error}"
+            f"the broker of Celery app {app.main!r} needs a library: {error}. Celery "
+            "has an extra for each kind of broker, such as: pip install 'celery[sqs]'"
         ) from error
     except KeyError as error:
         raise ConfigurationError(

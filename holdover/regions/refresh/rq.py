@@ -89,6 +89,22 @@ class RqRunner:
             if name not in _OPTIONS:
                 raise ConfigurationError(unknown("task option", name, _OPTIONS))
 
+    def place(self, task_options: Mapping[str, Any]) -> str:
+        """Say where an order goes, without a password."""
+        known = self._connection.connection_pool.connection_kwargs
+        server = known.get("path") or f"{known.get('host')}:{known.get('port')}"
+        queue = self._queue(task_options)
+        return f"Redis {server} db {known.get('db', 0)}, queue {queue!r}"
+
+    def worker_command(self, task_options: Mapping[str, Any]) -> str:
+        """Give the command that starts a worker."""
+        read_by = self._serializer if isinstance(self._serializer, str) else "CLASS"
+        queue = self._queue(task_options)
+        return f"rq worker --config MODULE --serializer {read_by} {queue}"
+
+    def _queue(self, task_options: Mapping[str, Any]) -> str:
+        return str({**self._options, **task_options}["queue"])
+
     def bind(self, execute: Execute) -> None:
         """Nothing to keep: RQ's workers find what they run by its name."""
 

@@ -14,23 +14,16 @@ from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
+from holdover.regions.errors import UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
-from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Found
 from holdover.regions.progress import is_instant
 from holdover.regions.runs import Failure, Run
+from holdover.regions.shared_records import KEPT, TRIES, SharedRecords
 from holdover.regions.tier import Tier
 
-_KEPT = Lifetime(expiration_time=None)
-_SWAPS = 100  # tries against others who note a run of the same schedule
 _MOST = 2**63  # runs
 _TOLD = ("slot_at", "begun_at", "duration", "error", "details")
 _TEXTS = ("error", "details")
-
-
-class _KeptChanging(BackendError):
-    """Others were quicker, each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +57,13 @@ class History:
 
     def __init__(self, tier: Tier, indexes: Tier, region: str) -> None:
         self._tier = tier
-        self._indexes = indexes
+        self._indexes = SharedRecords(indexes, _read, _written, "index of a history")
         self._region = region
+
+    @property
+    def tier(self) -> Tier:
+        """Where they are kept."""
+        return self._tier
 
     def add(self, key: str, run: Run, keep: int) -> Run:
         """Note a run, and forget what is beyond the last *keep*.
@@ -89,30 +87,36 @@ class History:
             number, run.has_value, {name: getattr(run, name) for name in _TOLD}
         )
         try:
-            self._keep_noted(key, newest, keep, clock)
-        except (ValueTooLarge, _KeptChanging):  # of other failures nobody can be sure
+            is_noted = self._keep_noted(key, newest, keep, clock)
+        except ValueTooLarge:  # of other failures nobody can be sure
             self._tier.remove(f"{key}:{number}")
             raise
+        if not is_noted:
+            self._tier.remove(f"{key}:{number}")
+            raise self._indexes.kept_changing()
         return run
 
-    def _keep_noted(self, key: str, newest: _Noted, keep: int, clock: int) -> None:
-        """Put a run into the index; remove the values of those that it is too many."""
-        for _ in range(_SWAPS):
-            found, noted = self._index(key)
+    def _keep_noted(self, key: str, newest: _Noted, keep: int, clock: int) -> bool:
+        """Put a run into the index, and remove the values of those that are too many.
+
+        Returns:
+            Whether it is there; not if others were quicker each time.
+        """
+        for _ in range(TRIES):
+            seen = self._indexes.look(key)
+            noted = seen.value or []
             kept = _kept([newest, *noted], keep)
-            plain = [[one.number, one.has_value, one.told] for one in kept]
-            entry = self._indexes.entry(plain, _KEPT, clock=clock)
-            if self._indexes.swap(key, found.entry, entry):
+            if self._indexes.replace(key, seen.entry, kept, clock=clock) is not None:
                 gone = {one.number for one in noted} - {one.number for one in kept}
                 self._tier.remove_multi([f"{key}:{number}" for number in gone])
-                return
-        raise _KeptChanging("the history kept changing")
+                return True
+        return False
 
     def _keep_value(self, key: str, run: Run, clock: int) -> Run:
         """Store a run's value, before anybody can read of it."""
         if not run.has_value:
             return run
-        entry = self._tier.entry(run.value, _KEPT, clock=clock)
+        entry = self._tier.entry(run.value, KEPT, clock=clock)
         try:
             self._tier.store(key, entry, strict=True)
         except (UncacheableValue, ValueTooLarge) as error:
@@ -128,7 +132,7 @@ class History:
         Raises:
             BackendError: The store cannot be reached.
         """
-        _, noted = self._index(key)
+        noted = self._noted(key)
         good = next((one for one in noted if one.is_good), None)
         return NO_VALUE if good is None else self._values(key, [good])[0]
 
@@ -138,23 +142,20 @@ class History:
         Raises:
             BackendError: The store cannot be reached.
         """
-        _, noted = self._index(key)
+        noted = self._noted(key)
         values = self._values(key, noted)
         return [
             Run(region=self._region, name=name, value=value, **one.told)
             for one, value in zip(noted, values, strict=True)
         ]
 
-    def _index(self, key: str) -> tuple[Found, list[_Noted]]:
-        found = self._indexes.look(key, _KEPT, strict=True)
-        if found.freshness is Freshness.GONE:
-            return found, []
-        return found, _read(found.entry.value)
+    def _noted(self, key: str) -> list[_Noted]:
+        return self._indexes.look(key).value or []
 
     def _values(self, key: str, noted: Sequence[_Noted]) -> list[Any]:
         """Read the values of runs, in their order; ``NO_VALUE`` where there is none."""
         keys = {one.number: f"{key}:{one.number}" for one in noted if one.has_value}
-        found = self._tier.look_multi(list(keys.values()), _KEPT, strict=True)
+        found = self._tier.look_multi(list(keys.values()), KEPT, strict=True)
         held = {
             number: one.entry.value
             for number, one in zip(keys, found, strict=True)
@@ -163,10 +164,14 @@ class History:
         return [held.get(one.number, NO_VALUE) for one in noted]
 
 
-def _read(held: object) -> list[_Noted]:
-    """Read an index; one of another release, or no index at all, tells of no runs."""
+def _written(noted: Sequence[_Noted]) -> list[Any]:
+    return [[one.number, one.has_value, one.told] for one in noted]
+
+
+def _read(held: object) -> list[_Noted] | None:
+    """Read an index; None if it is one of another release, or none at all."""
     if not isinstance(held, list) or not all(map(_is_noted, held)):
-        return []
+        return None
     return [_Noted(*one) for one in held]
 
 

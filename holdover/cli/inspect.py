@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdover.cli.calls import WrittenCall
+from holdover.cli.application import is_private
+from holdover.cli.calls import WrittenCall, why_no_call
 from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, moment, span, tells
 
@@ -28,7 +29,7 @@ class _Sighting:
     region: Region
     told: Inspection
 
-    def plain(self, *, with_value: bool) -> dict[str, Any]:
+    def as_dict(self, *, with_value: bool) -> dict[str, Any]:
         """Give it as JSON values; the value itself may be anything, and is shown."""
         told = {name: getattr(self.told, name) for name in _names(self.told)}
         told["freshness"] = self.told.freshness.value
@@ -43,7 +44,7 @@ class _Sighting:
 
     def _schedules(self) -> Iterator[dict[str, Any]]:
         """Tell which schedules make the value, and when they are due."""
-        now = datetime.now(UTC).timestamp()
+        now = time.time()
         for name, schedule in self.region.schedules.items():
             key = self.region.inspect(self.region.key_of_schedule(name)).key
             if key == self.told.key:
@@ -60,7 +61,7 @@ class _Sighting:
             return f"({type(error).__name__} in its repr)"
 
 
-@click.command()
+@click.command(short_help="Tell what is stored, how old, and who makes it.")
 @click.argument("wanted", metavar="KEY|CALL")
 @click.option(
     "--region", "names", multiple=True, metavar="REGION", help="Look in this one."
@@ -84,7 +85,7 @@ def inspect(
     """
     regions = application.regions(names)
     sightings, notes = _sightings(regions, wanted)
-    rows = [one.plain(with_value=with_value) for one in sightings]
+    rows = [one.as_dict(with_value=with_value) for one in sightings]
     if not teller.document(rows):
         for row in rows:
             _show(teller, row)
@@ -95,7 +96,8 @@ def inspect(
     if any(not one.told.reachable for one in sightings):
         teller.problem("a backend could not be reached")
         return OUT_OF_REACH
-    teller.problem(f"nothing is stored for {wanted!r}")
+    reason = why_no_call(wanted, regions)
+    teller.problem(f"nothing is stored for {wanted!r}{reason and f'; {reason}'}")
     return FAILED
 
 
@@ -115,7 +117,7 @@ def _sightings(regions: list[Region], wanted: str) -> tuple[list[_Sighting], lis
         except (errors.ConfigurationError, errors.RegionNotConfigured) as error:
             refused.append(f"region {region.name!r}: {error}")
             continue
-        if region.actual_backend.capabilities.shared_by == "process":
+        if is_private(region):
             notes.append(
                 f"region {region.name!r} keeps its values in memory, and those of "
                 "other processes cannot be seen"

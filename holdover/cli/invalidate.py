@@ -1,4 +1,4 @@
-"""`holdover invalidate` and `holdover purge`."""
+"""`holdover invalidate`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdover.cli.application import is_private
 from holdover.cli.calls import WrittenCall
-from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
+from holdover.cli.exits import DONE, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, tells
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ class _Step:
 
     what: str
     carry_out: Callable[[], Delivery]
+    is_one_key: bool = False
 
 
-@click.command()
+@click.command(short_help="Invalidate a region, or parts of it.")
 @click.argument("name", metavar="REGION")
 @click.option("--tag", "tags", multiple=True, help="What carries this tag.")
 @click.option("--key", "keys", multiple=True, help="The value of this key.")
@@ -76,13 +78,12 @@ def _refuse_what_stays_here(region: Region) -> None:
     Raises:
         CannotBegin: It says why.
     """
-    capabilities = getattr(region.actual_backend, "capabilities", None)
-    if capabilities is None:
+    if not hasattr(region.actual_backend, "capabilities"):
         raise CannotBegin(
             f"region {region.name!r} has a backend of dogpile.cache's, of which other "
             "processes would not hear: use one of Holdover's"
         )
-    if capabilities.shared_by == "process":
+    if is_private(region):
         raise CannotBegin(
             f"region {region.name!r} keeps its values in the memory of each process, "
             "where no command reaches them"
@@ -102,10 +103,11 @@ def _steps(
     one = region.expire if soft else region.delete
     many = partial(region.invalidate, hard=not soft, strict=True)
     for key in keys:
-        yield _Step(f"key {key!r}", partial(one, key, strict=True))
+        yield _Step(f"key {key!r}", partial(one, key, strict=True), is_one_key=True)
     for call in calls:
         for key in _keys_of(region, call):
-            yield _Step(f"key {key!r}", partial(one, key, strict=True))
+            carry_out = partial(one, key, strict=True)
+            yield _Step(f"key {key!r}", carry_out, is_one_key=True)
     for tag in tags:
         yield _Step(f"tag {tag!r}", partial(many, tags=[tag]))
     for prefix in prefixes:
@@ -150,85 +152,19 @@ def _done(region: Region, step: _Step, *, soft: bool) -> dict[str, Any]:
     """Carry a step out, and tell how that went; those after it are carried out too."""
     from holdover import errors
 
-    told = {"region": region.name, "what": step.what, "soft": soft}
+    told = {"region": region.name, "what": step.what, "soft": soft, "existed": None}
     try:
         delivery = step.carry_out()
     except errors.BackendError as error:
-        return {**told, "done": False, "existed": False, "error": str(error)}
-    done, existed = not delivery.pending, delivery.existed
-    return {**told, "done": done, "existed": existed, "error": ""}
+        return {**told, "done": False, "error": str(error)}
+    if step.is_one_key:  # of several, nobody has looked which there were
+        told["existed"] = delivery.existed
+    return {**told, "done": not delivery.pending, "error": ""}
 
 
 def _line(one: dict[str, Any]) -> str:
     if one["error"]:
         return f"{one['what']}: not invalidated: {one['error']}"
     how = "expired" if one["soft"] else "invalidated"
-    nothing = one["what"].startswith("key ") and not one["existed"]
+    nothing = one["existed"] is False
     return f"{one['what']}: {how}{', and nothing was there' if nothing else ''}"
-
-
-# -- holdover purge ------------------------------------------------------------
-
-
-@click.command()
-@click.argument("names", nargs=-1, metavar="[REGION]...")
-@tells
-@click.pass_obj
-def purge(application: Application, *, teller: Teller, names: tuple[str, ...]) -> int:
-    """Remove what is past its ttl from the backends of all regions, or of some.
-
-    Nothing that may still be served goes. Regions that share a backend are purged
-    together; Redis, Valkey and memcached do it by themselves.
-    """
-    done = [_purged(group) for group in _by_place(application.regions(names))]
-    if not teller.document([plain for plain, _ in done]):
-        columns = ("regions", "backend", "entries removed")
-        teller.table(columns, [_purged_row(plain) for plain, _ in done])
-    return max((status for _, status in done), default=DONE)
-
-
-def _by_place(regions: list[Region]) -> list[list[Region]]:
-    """Put together the regions that share a backend."""
-    groups: dict[object, list[Region]] = {}
-    for region in regions:
-        groups.setdefault(_place(region), []).append(region)
-    return list(groups.values())
-
-
-def _place(region: Region) -> object:
-    if not region.is_configured:
-        return id(region)
-    backend = region.actual_backend
-    place = backend.place() if hasattr(backend, "place") else ""
-    return (type(backend), place) if place else id(backend)
-
-
-def _purged(group: list[Region]) -> tuple[dict[str, Any], int]:
-    """Purge the backend of *group*; tell what came of it, and the exit code."""
-    from holdover import errors
-
-    plain = {
-        "regions": [region.name for region in group],
-        "backend": _shown(group[0]),
-        "removed": None,
-        "error": "",
-    }
-    try:
-        return plain | {"removed": group[0].purge()}, DONE
-    except errors.BackendError as error:
-        return plain | {"error": str(error)}, OUT_OF_REACH
-    except errors.HoldoverError as error:
-        return plain | {"error": str(error)}, FAILED
-
-
-def _purged_row(plain: dict[str, Any]) -> tuple[str, str, str]:
-    removed = plain["error"] or str(plain["removed"])
-    return ", ".join(map(str, plain["regions"])), plain["backend"], removed
-
-
-def _shown(region: Region) -> str:
-    if not region.is_configured:
-        return "-"
-    place = _place(region)
-    kind = type(region.actual_backend).__name__
-    return f"{kind} {place[1]}" if isinstance(place, tuple) else kind

@@ -30,7 +30,7 @@ from holdover.regions.recording import Records
 from holdover.regions.refresh.base import Job, Origin, Outcome, RefreshOrder
 from holdover.regions.runs import Failure, Run
 from holdover.regions.schedule import Schedule
-from holdover.regions.slotbook import Claim, Standing
+from holdover.regions.slotbook import Claim
 
 log = logging.getLogger("holdover")
 
@@ -115,27 +115,23 @@ class Attendant:
         if self._is_overrunning(schedule):
             return Wait(now + _SOON)
         key = self._records.slot_key(schedule.name)
-        standing = self._records.book.look(key)
-        progress = standing.progress or self._seen.get(schedule.name)
+        seen = self._records.book.look(key)
+        progress = seen.value or self._seen.get(schedule.name)
         step = next_step(progress, schedule.due, now)
         if isinstance(step, Wait):
             return step
         claim = self._records.book.claim(
-            key, standing, step.progress, queued=queued and isinstance(step, Begin)
+            key, seen, step.progress, queued=queued and isinstance(step, Begin)
         )
         if claim is None:
             return Wait(now + _SOON)
         if isinstance(claim, Busy):
             return Wait(now + max(claim.expires_in, 0.0))
         self._remember(schedule, step.progress)
-        return self._taken(schedule, claim, step, standing)
+        return self._taken(schedule, claim, step)
 
     def _taken(
-        self,
-        schedule: Schedule,
-        claim: Claim,
-        step: Begin | Note | GiveUp,
-        standing: Standing,
+        self, schedule: Schedule, claim: Claim, step: Begin | Note | GiveUp
     ) -> Claim | Wait:
         """Go on with a claim as was decided."""
         now = self._crew.time.wall()
@@ -224,20 +220,25 @@ class Attendant:
             self._crew.tier.tell(
                 events.BackendFailed, schedule.name, f"a run was not kept: {error}"
             )
+        self._tell(run)
         if run.has_failed:
-            reason = f"the schedule {schedule.name!r}: {run.error}"
-            self._crew.tier.tell(events.RunFailed, schedule.name, reason)
             _report(schedule, run)
-        else:
-            self._crew.listeners.tell(
-                events.RunEnded(
-                    region=self._region,
-                    key=schedule.name,
-                    slot_at=run.slot_at,
-                    cost=run.duration,
-                )
-            )
         return run
+
+    def _tell(self, run: Run) -> None:
+        told: dict[str, Any] = {
+            "region": self._region,
+            "key": run.name,
+            "slot_at": run.slot_at,
+            "begun_at": run.begun_at,
+            "cost": run.duration,
+        }
+        if not run.has_failed:
+            self._crew.listeners.tell(events.RunEnded(**told))
+            return
+        reason = f"the schedule {run.name!r}: {run.error}"
+        failed = events.RunFailed(**told, reason=reason, error=run.error)
+        self._crew.listeners.tell(failed)
 
     def _settle(self, schedule: Schedule, claim: Claim, run: Run) -> Progress:
         """Note that a run has ended, and let others go on."""
