@@ -388,8 +388,10 @@ class TestWhatIsKept:
         memory.schedule(task, every=15, name="count")
         memory.check_schedules()
         history, key = memory._records.history, memory._records.history_key("count")
-        entry = history._tier.entry(held, Lifetime(), clock=history._tier.tick())
-        history._tier.store(key, entry)
+        entry = history._indexes._tier.entry(
+            held, Lifetime(), clock=history._indexes._tier.tick()
+        )
+        history._indexes._tier.store(key, entry)
         assert [] == memory.history("count")
         assert memory.value_of("count") is NO_VALUE
         scheduler(memory, clock).begin_due()
