@@ -90,9 +90,6 @@ class History:
         except (ValueTooLarge, KeptChanging):  # of other failures nobody can be sure
             self._tier.remove(f"{key}:{number}")
             raise
-        if not is_noted:
-            self._tier.remove(f"{key}:{number}")
-            raise self._indexes.kept_changing()
         return run
 
     def _keep_noted(self, key: str, newest: _Noted, keep: int, clock: int) -> None:
