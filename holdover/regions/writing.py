@@ -132,7 +132,7 @@ class WritableRegion(ConfiguredRegion):
         """
         address = self._address(key)
         for _ in range(_SWAPS):
-            found = self._entries.look(address, self._lifetime)
+            found = self._entries.look(address, self._lifetime, strict=True)
             if found.freshness is not Freshness.FRESH:
                 return NO_VALUE
             value = function(found.entry.value)
@@ -151,7 +151,7 @@ class WritableRegion(ConfiguredRegion):
         Raises:
             BackendError: The backend cannot be reached.
         """
-        found = self._entries.look(self._address(source), self._lifetime)
+        found = self._entries.look(self._address(source), self._lifetime, strict=True)
         if found.freshness is not Freshness.FRESH:
             return NO_VALUE
         entry = self._changed(found.entry, found.entry.value, None)
@@ -337,5 +337,4 @@ class WritableRegion(ConfiguredRegion):
         refuse_lazy(value)
         if lifetime is None:
             return replace(old, value=value, fence=new_fence())
-        new = self._entry(value, lifetime)
-        return replace(new, clock=old.clock, tags=old.tags)
+        return self._entry(value, lifetime, old.tags, clock=old.clock)
