@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
     from holdover.regions.freshness import Freshness
+    from holdover.regions.holding import Held
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
     from holdover.regions.lifetime import LeaseTerms, Lifetime, OrderTerms
@@ -46,6 +47,7 @@ __all__ = [
     "Defaults",
     "Delivery",
     "Freshness",
+    "Held",
     "Inspection",
     "KeyLease",
     "LeaseTerms",
@@ -79,6 +81,7 @@ _HOMES = {
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
     "Freshness": "holdover.regions.freshness",
+    "Held": "holdover.regions.holding",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",

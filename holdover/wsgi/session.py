@@ -1,4 +1,4 @@
-"""The session: a mapping that is read when it is used, and saved when it has changed."""
+"""The session: what is read when it is used, and saved when it has changed."""
 
 from __future__ import annotations
 
@@ -74,15 +74,14 @@ class Session(ReadableSession):
             SessionUnavailable: The backend could not be told. The browser forgets the
                 cookie all the same, and this process goes on trying.
         """
-        if self._fields is None:
-            self._load()
-        cookie, kept = self._own_cookie(), self._kept
+        with suppress(SessionUnavailable):
+            self._read()
+        cookie, kept, failure = self._own_cookie(), self._kept, self._failure
         self._begin_anew()
         self._failure = None
-        if cookie is None and kept is None:
-            return
-        self._removed = True
-        self._terms.store.remove(cookie or "", kept)
+        self._removed = cookie is not None or kept is not None
+        if kept is not None or failure is not None:
+            self._terms.store.remove(cookie or "", kept)
 
     def invalidate(self) -> None:
         """Do as `delete`: end it, and go on with a new one that has another id."""
@@ -104,6 +103,8 @@ class Session(ReadableSession):
     def bind(self, user: str) -> bool:
         """Note who has logged in: under a new id, and with the absolute timeout anew.
 
+        What another user had kept in the session is dropped.
+
         Args:
             user: What names the user for `Sessions.end_all`: a key, not an address.
 
@@ -113,10 +114,7 @@ class Session(ReadableSession):
         Raises:
             Exception: See `save`.
         """
-        if not isinstance(user, str) or not user:
-            raise errors.InvalidArgument(
-                f"a user is named by a text that is not empty, got {user!r}"
-            )
+        _check_user(user)
         return self._replace(user)
 
     def revert(self) -> None:
@@ -212,9 +210,7 @@ class Session(ReadableSession):
         now = terms.now()
         if self._kept is not None:
             return self._keep(
-                terms.store.replace(
-                    self._kept, new_id(), fields.changes(), now, user
-                )
+                terms.store.replace(self._kept, new_id(), fields.changes(), now, user)
             )
         self._new_id = ""
         if user is None:
@@ -240,9 +236,18 @@ class Session(ReadableSession):
         now = terms.now()
         if not kept.is_dated and not terms.timeouts.want_touch(kept.record, now):
             return
-        if terms.store.needs_cookie and self.dirty():
-            return  # it is all in one, and not all of it is to be saved
+        if self.dirty():
+            if terms.store.needs_cookie:
+                return  # it is all in one, and not all of it is to be saved
+            kept = kept._replace(held=None)  # what was read may have been changed
         with suppress(SessionUnavailable):  # at worst it ends a little early
             touched = terms.store.update(kept, NO_CHANGES, now)
             if touched is not None:
                 self._kept, self._saved = touched, True
+
+
+def _check_user(user: object) -> None:
+    if not isinstance(user, str) or not user:
+        raise errors.InvalidArgument(
+            f"a user is named by a text that is not empty, got {user!r}"
+        )

@@ -116,9 +116,7 @@ class CookieTerms:
     def _attributes(self) -> str:
         domain = f"; Domain={self.domain}" if self.domain else ""
         secure = "; Secure" if self.secure else ""
-        return (
-            f"{domain}; Path={self.path}; HttpOnly{secure}; SameSite={self.samesite}"
-        )
+        return f"{domain}; Path={self.path}; HttpOnly{secure}; SameSite={self.samesite}"
 
 
 def default_name(*, secure: bool, domain: str | None, path: str) -> str:

@@ -13,7 +13,7 @@ from holdover import Region, errors, make_region
 from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds, seconds_or_none
 from holdover.regions.texts import is_readable, read_text
-from holdover.wsgi.session_beaker import UNSUPPORTED, Names, translated
+from holdover.wsgi.session_beaker import Names, translated
 from holdover.wsgi.session_cookie import (
     LONGEST,
     CookieTerms,
@@ -42,7 +42,7 @@ class SessionOptions:
         codec: How the region of a URL keeps them: "json" or "msgpack".
         secret: For ``store="cookie"``: at least 32 bytes, or a list of such, newest
             first, of which the first seals and each opens.
-        app_id: Tells applications that share a secret apart.
+        app_id: Tells applications apart that share a secret, or a URL.
         is_revoked: For ``store="cookie"``: called with a session's id, its user and
             when it began; says whether it was ended before its time.
         idle_timeout: Seconds without use after which a session ends; None: no bound.
@@ -113,7 +113,7 @@ class SessionOptions:
             secure=self.secure, domain=self.cookie_domain, path=self.cookie_path
         )
         return CookieTerms(
-            name=self.cookie_name or name,
+            name=name if self.cookie_name is None else self.cookie_name,
             domain=self.cookie_domain,
             path=self.cookie_path,
             expires=_expires(self.cookie_expires),
@@ -129,7 +129,8 @@ class SessionOptions:
         """
         if isinstance(self.store, Region):
             return self.store
-        return make_region("sessions").configure(self.store, codec=self.codec)
+        name = f"sessions-{self.app_id}" if self.app_id else "sessions"
+        return make_region(name).configure(self.store, codec=self.codec)
 
     def secrets(self) -> list[str | bytes]:
         """Give the secrets, newest first."""
@@ -164,11 +165,12 @@ def read_options(config: Mapping[str, Any]) -> SessionOptions:
             Beaker's that is unsafe or has no counterpart.
     """
     flat = _flat(config)
-    names = flat if flat else {name: (name, value) for name, value in config.items()}
+    names = flat or {name: (name, value) for name, value in config.items()}
     types, found = _types(), {}
     for name, (key, value) in translated(names).items():
         if name not in types:
-            known = [*types, *(() if not flat else _prefixed(names))]
+            prefix = key.removesuffix(name)
+            known = [f"{prefix}{one}" for one in types]
             raise errors.ConfigurationError(unknown("option", key, known))
         found[name] = _value(value, types[name], key) if flat else value
     return SessionOptions(**found)
@@ -179,7 +181,7 @@ def _flat(config: Mapping[str, Any]) -> Names:
     found: Names = {}
     for key, value in config.items():
         for prefix in PREFIXES:
-            if not isinstance(key, str) or not key.startswith(prefix):
+            if not str(key).startswith(prefix):
                 continue
             name = key.removeprefix(prefix)
             if name in found:

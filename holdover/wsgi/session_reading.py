@@ -37,7 +37,7 @@ class SessionTerms:
 
 
 class ReadableSession(MutableMapping[str, Any]):
-    """The part of a session that is read, and changed in this request. See `Session`."""
+    """The part of a session that is read, and changed at first. See `Session`."""
 
     _fields: TrackedFields | None = None
     _kept: Kept | None = None
@@ -173,23 +173,24 @@ class ReadableSession(MutableMapping[str, Any]):
                 "which cannot say any more that this response is for one user: use it "
                 "before start_response()"
             )
-        self._accessed = True
-        self._begin_anew(self._kept)
-        cookie = self._own_cookie() if self._kept is None else self._kept.cookie
-        if cookie is not None and not (self._removed and self._kept is None):
-            self._find(cookie)
+        self._accessed, kept = True, self._kept
+        cookie = self._own_cookie() if kept is None else kept.cookie
+        self._begin_anew()
+        self._failure = None
+        if cookie is not None and (kept is not None or not self._removed):
+            self._begin_anew(self._found(cookie))
         return cast("TrackedFields", self._fields)
 
-    def _find(self, cookie: str) -> None:
+    def _found(self, cookie: str) -> Kept | None:
         terms = self._terms
         try:
-            kept = terms.store.find(cookie, terms.now())
+            return terms.store.find(cookie, terms.now())
         except SessionUnavailable as failure:
             self._failure = failure
             if terms.raises_unavailable:
+                self._fields = None  # so that it is not empty for who asks again
                 raise
-            return
-        self._begin_anew(kept)
+            return None
 
     def _begin_anew(self, kept: Kept | None = None) -> None:
         """Go on with what the store has; with a new session if that is nothing."""

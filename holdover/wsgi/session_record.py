@@ -1,6 +1,6 @@
 """What is kept of a session, as values: its record, changes to it, and its end.
 
-Pure decisions: no store, no clock.
+Pure decisions: no store is asked, and no clock.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from holdover import Held
 
 _FORM = 1  # of the data that stand for a record,
 _PARTS = 5  # of which there are so many
@@ -56,6 +58,7 @@ class Kept(NamedTuple):
         key: Where its record stands; "" if that is in the cookie.
         cookie: The value of the cookie by which it is found again.
         record: The record.
+        held: What the region gave of it, to be replaced; None if it is to be read anew.
         is_dated: Whether the cookie should be exchanged for a newer one soon.
     """
 
@@ -63,6 +66,7 @@ class Kept(NamedTuple):
     key: str
     cookie: str
     record: Record
+    held: Held | None = None
     is_dated: bool = False
 
 

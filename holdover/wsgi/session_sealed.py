@@ -102,26 +102,31 @@ class SealedStore:
             return None
         return kept
 
-    def create(self, id: str, record: Record) -> Kept:  # noqa: A002 - the field's name
+    def create(self, session_id: str, record: Record) -> Kept:
         """See `SessionStore.create`."""
-        return Kept(id, "", self._sealed(id, record), record)
+        return Kept(session_id, "", self._sealed(session_id, record), record)
 
     def update(self, kept: Kept, changes: Changes, now: float) -> Kept | None:
         """See `SessionStore.update`."""
         return self.create(kept.id, merged(kept.record, changes, now))
 
     def replace(
-        self, kept: Kept, id: str, changes: Changes, now: float, user: str | None  # noqa: A002
+        self,
+        kept: Kept,
+        session_id: str,
+        changes: Changes,
+        now: float,
+        user: str | None,
     ) -> Kept | None:
         """See `SessionStore.replace`; a copy of the old cookie stays good."""
         record = merged(kept.record, changes, now)
-        return self.create(id, begun_anew(record, user, now))
+        return self.create(session_id, begun_anew(record, user, now))
 
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """See `SessionStore.remove`: it is up to the browser, and to *is_revoked*."""
 
-    def _sealed(self, id: str, record: Record) -> str:  # noqa: A002 - the field's name
-        plain = self._codec.dumps([id, as_data(record)])
+    def _sealed(self, session_id: str, record: Record) -> str:
+        plain = self._codec.dumps([session_id, as_data(record)])
         head, nonce = _FORM + self._newest, os.urandom(_NONCE)
         cipher = self._ciphers[self._newest]
         box = cipher.encrypt(nonce, plain, self._context + head)
@@ -146,11 +151,12 @@ class SealedStore:
             plain = cipher.decrypt(nonce, raw[_HEAD + _NONCE :], self._context + head)
         except (InvalidTag, ValueError):  # forged, or too short to be anything
             return None
-        id_, data = self._codec.loads(memoryview(plain))
+        session_id, data = self._codec.loads(memoryview(plain))
         record = from_data(data)
         if record is None:
             return None
-        return Kept(id_, "", cookie, record, head[len(_FORM) :] != self._newest)
+        is_dated = head[len(_FORM) :] != self._newest
+        return Kept(session_id, "", cookie, record, is_dated=is_dated)
 
     def _decoded(self, cookie: str) -> bytes | None:
         """Decode base64url; None if it is not as `_sealed` writes it, bit by bit."""
@@ -171,7 +177,7 @@ def _tail(text: str) -> str:
     return text[len(text) // 4 * 4 :]
 
 
-def _ciphers(secrets: Sequence[str | bytes]) -> dict[bytes, AESGCM]:
+def _ciphers(secrets: Sequence[object]) -> dict[bytes, AESGCM]:
     """Derive a key of each secret, by the id that cookies name it by."""
     made: dict[bytes, AESGCM] = {}
     for given in secrets:

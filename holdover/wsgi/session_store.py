@@ -6,9 +6,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from holdover import NO_VALUE, Lifetime, Region, errors
+from holdover import Held, Lifetime, Region, errors
 from holdover.wsgi.session_errors import SessionTooLarge, SessionUnavailable
 from holdover.wsgi.session_record import (
     Changes,
@@ -26,6 +27,7 @@ T = TypeVar("T")
 SAFE_CODECS = ("json", "msgpack")
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES = 32  # 256 bits; ASVS 5.0, 7.2.3 asks for 128
+_TRIES = 1000  # against others who change the same session
 _SLACK = 60.0  # seconds past its end for which a record is kept, as clocks differ
 
 
@@ -54,20 +56,25 @@ class SessionStore(Protocol):
         What is not the store's own is never adopted.
         """
 
-    def create(self, id: str, record: Record) -> Kept:  # noqa: A002 - the field's name
+    def create(self, session_id: str, record: Record) -> Kept:
         """Store a new session."""
 
     def update(self, kept: Kept, changes: Changes, now: float) -> Kept | None:
         """Lay *changes* over what is stored now; None if the session has ended."""
 
     def replace(
-        self, kept: Kept, id: str, changes: Changes, now: float, user: str | None  # noqa: A002
+        self,
+        kept: Kept,
+        session_id: str,
+        changes: Changes,
+        now: float,
+        user: str | None,
     ) -> Kept | None:
-        """Move a session to another *id*, and remove it from under its old one.
+        """Move a session to another id, and remove it from under its old one.
 
         Args:
             kept: The session.
-            id: The new one.
+            session_id: The new one.
             changes: What is to change with it.
             now: The instant.
             user: Who has just logged in, if anybody has; the session begins anew.
@@ -99,7 +106,8 @@ class RegionStore:
         self._timeouts = timeouts
         self._lifetime = _lifetime(timeouts)
         self._is_checked = region.is_configured and check_region(region)
-        self.users: UserIndex | None = UserIndex(region, timeouts)
+        self._users = UserIndex(region, timeouts)
+        self.users: UserIndex | None = self._users
 
     def find(self, cookie: str, now: float) -> Kept | None:
         """See `SessionStore.find`."""
@@ -108,14 +116,16 @@ class RegionStore:
         if not self._is_checked:
             self._is_checked = check_region(self._region)
         key = _key(cookie)
-        record = self._read(key, now)
-        return None if record is None else Kept(cookie, key, cookie, record)
+        held = self._held(key, now)
+        if held is None:
+            return None
+        return Kept(cookie, key, cookie, *held)
 
-    def create(self, id: str, record: Record) -> Kept:  # noqa: A002 - the field's name
+    def create(self, session_id: str, record: Record) -> Kept:
         """See `SessionStore.create`."""
         if not self._is_checked:
             self._is_checked = check_region(self._region)
-        key = _key(id)
+        key = _key(session_id)
         tags = self._listed(record, key)
         _asked(
             self._region.set,
@@ -125,70 +135,76 @@ class RegionStore:
             tags=tags,
             strict=True,
         )
-        return Kept(id, key, id, record)
+        return Kept(session_id, key, session_id, record)
 
     def update(self, kept: Kept, changes: Changes, now: float) -> Kept | None:
         """See `SessionStore.update`."""
-        made: list[Record] = []
-
-        def lay_over(data: object) -> object:
-            record = from_data(data)
-            if record is None or self._timeouts.have_ended(record, now):
-                raise _Ended
-            made[:] = [merged(record, changes, now)]
-            return as_data(made[0])
-
-        try:
-            stored = _asked(
-                self._region.change, kept.key, lay_over, lifetime=self._lifetime
-            )
-        except _Ended:
-            return None
-        return None if stored is NO_VALUE else kept._replace(record=made[0])
+        found = kept.held and (kept.record, kept.held)
+        for _ in range(_TRIES):
+            found = found or self._held(kept.key, now)
+            if found is None:
+                return None
+            record = merged(found[0], changes, now)
+            held = _asked(found[1].replace, as_data(record), lifetime=self._lifetime)
+            if held is not None:
+                return kept._replace(record=record, held=held)
+            found = None
+        raise SessionUnavailable("the session kept changing")
 
     def replace(
-        self, kept: Kept, id: str, changes: Changes, now: float, user: str | None  # noqa: A002
+        self,
+        kept: Kept,
+        session_id: str,
+        changes: Changes,
+        now: float,
+        user: str | None,
     ) -> Kept | None:
         """See `SessionStore.replace`."""
-        record = self._read(kept.key, now)
-        if record is None:
+        found = self._held(kept.key, now)
+        if found is None:
             return None
-        made = self.create(id, begun_anew(merged(record, changes, now), user, now))
+        record = merged(found[0], changes, now)
+        made = self.create(session_id, begun_anew(record, user, now))
         self.remove(kept.cookie, kept._replace(record=record))
         return made
 
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """See `SessionStore.remove`."""
-        key = kept.key if kept is not None else _key(cookie)
-        _asked(self._region.delete, key, strict=True)
-        if kept is not None and kept.record.user is not None and self.users is not None:
-            _asked(self.users.forget, kept.record.user, key)
+        if kept is None:
+            if _ID.fullmatch(cookie) is not None:
+                _asked(self._region.delete, _key(cookie), strict=True)
+            return
+        _asked(self._region.delete, kept.key, strict=True)
+        user = kept.record.user
+        if user is not None:
+            with suppress(errors.BackendError):  # whoever lists them looks again
+                self._users.forget(user, kept.key)
 
-    def _read(self, key: str, now: float) -> Record | None:
-        data = _asked(self._region.get, key, strict=True)
-        record = None if data is NO_VALUE else from_data(data)
-        if record is None or self._timeouts.have_ended(record, now):
+    def _held(self, key: str, now: float) -> tuple[Record, Held] | None:
+        held = _asked(self._region.hold, key)
+        record = None if held is None else from_data(held.value)
+        if held is None or record is None or self._timeouts.have_ended(record, now):
             return None
-        return record
+        return record, held
 
     def _listed(self, record: Record, key: str) -> tuple[str, ...]:
         """List a session with its user's others; give the tags that it is to carry."""
-        if record.user is None or self.users is None:
+        if record.user is None:
             return ()
         # Before it is stored: one that is listed and not there does no harm.
-        _asked(self.users.note, record.user, key, record.created_at)
-        return (self.users.tag(record.user),)
-
-
-class _Ended(Exception):  # noqa: N818 - it ends a change, and is no error
-    """A record's time was over when it was to be changed."""
+        _asked(self._users.note, record.user, key, record.created_at)
+        return (self._users.tag(record.user),)
 
 
 def begun_anew(record: Record, user: str | None, now: float) -> Record:
-    """Bind a *user* who has just logged in; None leaves the record as it is."""
+    """Bind a *user* who has just logged in; None leaves the record as it is.
+
+    What another user had in the session is not for him.
+    """
     if user is None:
         return record
-    return record._replace(user=user, created_at=now)
+    fields = record.fields if record.user in (None, user) else {}
+    return record._replace(fields=fields, user=user, created_at=now)
 
 
 def check_region(region: Region) -> bool:
@@ -207,8 +223,8 @@ def check_region(region: Region) -> bool:
     return True
 
 
-def _key(id: str) -> str:  # noqa: A002 - the field's name
-    return hashlib.sha256(id.encode()).hexdigest()
+def _key(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()
 
 
 def _lifetime(timeouts: Timeouts) -> Lifetime:

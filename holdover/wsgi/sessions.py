@@ -42,7 +42,9 @@ class Sessions:
         ConfigurationError: An option is wrong; the message names it.
     """
 
-    def __init__(self, config: SessionOptions | Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: SessionOptions | Mapping[str, Any] | None = None
+    ) -> None:
         self.options = options = _options(config)
         cookie, timeouts = options.cookie(), options.timeouts()
         if not options.secure:
