@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from holdover import Held, Lifetime, Region, errors
-from holdover.wsgi.session_errors import SessionTooLarge, SessionUnavailable
+from holdover.wsgi.session_asking import asked
+from holdover.wsgi.session_errors import SessionUnavailable
 from holdover.wsgi.session_record import (
     Changes,
     Kept,
@@ -21,8 +21,6 @@ from holdover.wsgi.session_record import (
     merged,
 )
 from holdover.wsgi.session_users import UserIndex
-
-T = TypeVar("T")
 
 SAFE_CODECS = ("json", "msgpack")
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -127,7 +125,7 @@ class RegionStore:
             self._is_checked = check_region(self._region)
         key = _key(session_id)
         tags = self._listed(record, key)
-        _asked(
+        asked(
             self._region.set,
             key,
             as_data(record),
@@ -145,7 +143,7 @@ class RegionStore:
             if found is None:
                 return None
             record = merged(found[0], changes, now)
-            held = _asked(found[1].replace, as_data(record), lifetime=self._lifetime)
+            held = asked(found[1].replace, as_data(record), lifetime=self._lifetime)
             if held is not None:
                 return kept._replace(record=record, held=held)
             found = None
@@ -172,16 +170,16 @@ class RegionStore:
         """See `SessionStore.remove`."""
         if kept is None:
             if _ID.fullmatch(cookie) is not None:
-                _asked(self._region.delete, _key(cookie), strict=True)
+                asked(self._region.delete, _key(cookie), strict=True)
             return
-        _asked(self._region.delete, kept.key, strict=True)
+        asked(self._region.delete, kept.key, strict=True)
         user = kept.record.user
         if user is not None:
-            with suppress(errors.BackendError):  # whoever lists them looks again
+            with suppress(SessionUnavailable):  # whoever lists them looks again
                 self._users.forget(user, kept.key)
 
     def _held(self, key: str, now: float) -> tuple[Record, Held] | None:
-        held = _asked(self._region.hold, key)
+        held = asked(self._region.hold, key)
         record = None if held is None else from_data(held.value)
         if held is None or record is None or self._timeouts.have_ended(record, now):
             return None
@@ -192,7 +190,7 @@ class RegionStore:
         if record.user is None:
             return ()
         # Before it is stored: one that is listed and not there does no harm.
-        _asked(self._users.note, record.user, key, record.created_at)
+        self._users.note(record.user, key, record.created_at)
         return (self._users.tag(record.user),)
 
 
@@ -235,13 +233,3 @@ def _lifetime(timeouts: Timeouts) -> Lifetime:
         stale_while_revalidate=0,
         keep_for=0,
     )
-
-
-def _asked(operation: Callable[..., T], *args: Any, **kw: Any) -> T:
-    """Ask the region, and say in this door's words what went wrong."""
-    try:
-        return operation(*args, **kw)
-    except errors.ValueTooLarge as error:
-        raise SessionTooLarge(f"the session does not fit: {error}") from error
-    except errors.BackendError as error:
-        raise SessionUnavailable(f"sessions cannot be reached: {error}") from error

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
 
-from holdover import NO_VALUE, Lifetime, Region, errors
+from holdover import NO_VALUE, Lifetime, Region
+from holdover.wsgi.session_asking import asked
+from holdover.wsgi.session_errors import SessionUnavailable
 from holdover.wsgi.session_record import Timeouts, from_data
 
 _MOST = 256  # sessions in a user's list; the newest stay
@@ -57,7 +59,7 @@ class UserIndex:
         """Add a session to its user's list.
 
         Raises:
-            BackendError: The backend cannot be reached.
+            SessionUnavailable: The backend cannot be asked.
         """
 
         def added(listed: Mapping[str, float]) -> dict[str, float]:
@@ -68,17 +70,20 @@ class UserIndex:
                 return
             # add() and change() differ in what they want to find, so one of them
             # succeeds unless another request has come between.
-            if self._region.add(
-                self.tag(user), {key: created_at}, lifetime=self._lifetime
+            if asked(
+                self._region.add,
+                self.tag(user),
+                {key: created_at},
+                lifetime=self._lifetime,
             ):
                 return
-        raise errors.BackendError("the list of a user's sessions kept changing")
+        raise SessionUnavailable("the list of a user's sessions kept changing")
 
     def forget(self, user: str, key: str) -> None:
         """Take a session from its user's list.
 
         Raises:
-            BackendError: The backend cannot be reached.
+            SessionUnavailable: The backend cannot be asked.
         """
         self._change(
             user,
@@ -89,13 +94,13 @@ class UserIndex:
         """Give a user's sessions, the newest first.
 
         Raises:
-            BackendError: The backend cannot be reached.
+            SessionUnavailable: The backend cannot be asked.
         """
-        listed = self._region.get(self.tag(user), strict=True)
+        listed = asked(self._region.get, self.tag(user), strict=True)
         if not isinstance(listed, dict):
             return []
         found = []
-        records = self._region.get_multi(list(listed), strict=True)
+        records = asked(self._region.get_multi, list(listed), strict=True)
         for key, data in zip(listed, records, strict=True):
             record = None if data is NO_VALUE else from_data(data)
             if record is None or record.user != user:
@@ -108,15 +113,17 @@ class UserIndex:
         """End all of a user's sessions, in one step.
 
         Raises:
-            BackendError: The backend cannot be reached.
+            SessionUnavailable: The backend cannot be asked.
         """
-        self._region.invalidate(tags=(self.tag(user),), strict=True)
-        self._region.delete(self.tag(user), strict=True)
+        asked(self._region.invalidate, tags=(self.tag(user),), strict=True)
+        asked(self._region.delete, self.tag(user), strict=True)
 
     def _change(
         self, user: str, change: Callable[[Mapping[str, float]], dict[str, float]]
     ) -> bool:
-        changed = self._region.change(self.tag(user), change, lifetime=self._lifetime)
+        changed = asked(
+            self._region.change, self.tag(user), change, lifetime=self._lifetime
+        )
         return changed is not NO_VALUE
 
     def _bounded(self, listed: dict[str, float], now: float) -> dict[str, float]:

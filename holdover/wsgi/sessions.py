@@ -87,7 +87,7 @@ class Sessions:
 
         Raises:
             ConfigurationError: Sessions are kept in cookies.
-            BackendError: The backend cannot be asked.
+            SessionUnavailable: The backend cannot be asked.
         """
         return self._users.sessions_of(user, self._terms.now())
 
@@ -101,7 +101,7 @@ class Sessions:
         Raises:
             ConfigurationError: Sessions are kept in cookies.
             InvalidArgument: *except_* is another's.
-            BackendError: The backend cannot be asked; it may be that none has ended.
+            SessionUnavailable: The backend cannot be asked; maybe none has ended.
         """
         users = self._users
         if except_ is None:
