@@ -277,16 +277,15 @@ for turn in range(turns):
 @pytest.mark.parametrize("kind", ["file", "redis", "memcached", "sql"])
 def test_processes_that_write_different_fields_all_survive(kind, tmp_path, request):
     """Eight processes save into one session at once, and no field is lost."""
-    patience = {"operation_timeout": 20.0}
     arguments = {"path": str(tmp_path / "cache")}
     if kind == "redis":
         arguments = {"url": request.getfixturevalue("redis_server").url}
         arguments["socket_timeout"] = 20.0
     if kind == "memcached":
         server = request.getfixturevalue("memcached_server")
-        arguments = {"url": server.url, **patience}
+        arguments = {"url": server.url, "socket_timeout": 20.0}
     if kind == "sql":
-        arguments = {"url": f"sqlite:///{tmp_path}/cache.db", **patience}
+        arguments = {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 20.0}
     backend = f"holdover.{kind}"
     region = make_region("region").configure(backend, None, arguments, codec="json")
     browser = Browser(Sessions({"store": region}))
