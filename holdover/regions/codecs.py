@@ -12,6 +12,9 @@ from holdover.regions.errors import ConfigurationError, LazyValue, UncacheableVa
 
 TAG_LENGTH = 8
 
+# json.dumps() would make one each time, which costs more than it does.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 class Codec(Protocol):
     """Turns values into bytes and back.
@@ -109,7 +112,7 @@ class JsonCodec:
         """Encode as UTF-8 JSON text."""
         try:
             _check_plain(value)
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+            return _encode(value).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise uncacheable(value, "json", error) from error
 
@@ -157,12 +160,13 @@ def _is_plain(value: Any) -> bool:
         return value.isascii() or is_unicode(value)
     if kind is list:
         return all(map(_is_plain, value))
-    if kind is dict:
-        return all(
-            type(key) is str and _is_plain(key) and _is_plain(held)
-            for key, held in value.items()
-        )
-    return False
+    return kind is dict and all(
+        type(key) is str
+        and (key.isascii() or is_unicode(key))
+        # Most values are texts: a call for each would cost more than all the rest.
+        and ((type(held) is str and held.isascii()) or _is_plain(held))
+        for key, held in value.items()
+    )
 
 
 def is_unicode(text: str) -> bool:

@@ -314,16 +314,18 @@ class WritableRegion(ConfiguredRegion):
         """
         if lifetime is not None:
             self._check_lifetime(lifetime)
-        special = value if isinstance(value, Cached) else Cached(value)
-        refuse_lazy(special.value)
-        own = special.lifetime(lifetime or self._lifetime) or lifetime
+        own, more = lifetime, ()
+        if isinstance(value, Cached):
+            own = value.lifetime(lifetime or self._lifetime) or lifetime
+            value, more = value.value, value.tags
+        refuse_lazy(value)
         tier = self._entries
         return tier.entry(
-            special.value,
+            value,
             own or kept_by or self._lifetime,
             clock=tier.tick() if clock is None else clock,
             own_lifetime=own is not None,
-            tags=(*tags, *special.tags),
+            tags=(*tags, *more),
         )
 
     def _check_lifetime(self, lifetime: object) -> None:

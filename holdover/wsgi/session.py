@@ -76,7 +76,7 @@ class Session(ReadableSession):
         """
         with suppress(SessionUnavailable):
             self._read()
-        cookie, kept, failure = self._own_cookie(), self._kept, self._failure
+        cookie, kept, failure = self._sent, self._kept, self._failure
         self._begin_anew()
         self._failure = None
         self._removed = cookie is not None or kept is not None
@@ -143,7 +143,7 @@ class Session(ReadableSession):
         if kept is None:
             return None
         found = Session(terms, "")
-        found._accessed = True
+        found._accessed, found._sent = True, kept.cookie
         found._begin_anew(kept)
         return found
 
@@ -155,7 +155,7 @@ class Session(ReadableSession):
         cookie, kept = self._terms.cookie, self._kept
         if kept is None:
             return cookie.removed() if self._removed else None
-        if kept.cookie != self._own_cookie() or (self._saved and cookie.is_lasting):
+        if kept.cookie != self._sent or (self._saved and cookie.is_lasting):
             return cookie.set_to(kept.cookie)
         return None
 

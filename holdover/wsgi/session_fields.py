@@ -84,7 +84,7 @@ class TrackedFields:
             if name not in values or type(held) in _ATOMS:
                 continue
             text = repr(held)
-            if repr(values[name]) == text:
+            if values[name] is held or repr(values[name]) == text:
                 values[name], handed[name] = held, text
         self.values, self._handed = values, handed
         self._put, self._removed = set(), set()

@@ -47,6 +47,7 @@ class ReadableSession(MutableMapping[str, Any]):
     _removed = False  # the browser is to forget its cookie
     _are_headers_out = False
     _new_id = ""
+    _sent: str | None = None  # by the browser, in its cookie
 
     def __init__(self, terms: SessionTerms, cookies: str) -> None:
         self._terms = terms
@@ -174,7 +175,8 @@ class ReadableSession(MutableMapping[str, Any]):
                 "before start_response()"
             )
         self._accessed, kept = True, self._kept
-        cookie = self._own_cookie() if kept is None else kept.cookie
+        self._sent = self._terms.cookie.found_in(self._cookies)
+        cookie = self._sent if kept is None else kept.cookie
         self._begin_anew()
         self._failure = None
         if cookie is not None and (kept is not None or not self._removed):
@@ -196,9 +198,6 @@ class ReadableSession(MutableMapping[str, Any]):
         """Go on with what the store has; with a new session if that is nothing."""
         self._kept, self._new_id = kept, ""
         self._fields = TrackedFields({} if kept is None else dict(kept.record.fields))
-
-    def _own_cookie(self) -> str | None:
-        return self._terms.cookie.found_in(self._cookies)
 
     def _require_headers(self) -> None:
         if self._are_headers_out:
