@@ -15,6 +15,7 @@ from holdover import (
     Cached,
     CeleryRunner,
     Delivery,
+    Held,
     Inspection,
     Lifetime,
     Region,
@@ -24,6 +25,7 @@ from holdover import (
     allow_imports,
 )
 from holdover import make_region as make
+from holdover.wsgi import Session, SessionOptions, Sessions, UserSession
 
 region = make("typed")
 
@@ -262,3 +264,23 @@ region.schedule(price, evry=5)  # type: ignore[call-arg]  # pyright: ignore[repo
 assert_type(region.history("date"), list[Run])
 assert_type(Scheduler(region, threads=2).run_once(), list[Run])
 Scheduler([region, make("other")]).start()
+
+# -- sessions ------------------------------------------------------------------
+
+sessions = Sessions({"store": "memory://"})
+session = sessions.open({"theme": "dark"})
+assert_type(session, Session)
+session["visits"] = session.get("visits", 0) + 1
+assert_type(session.save(), bool)
+assert_type(session.user, str | None)
+assert_type(session.set_cookie, str | None)
+assert_type(sessions.of_user("ann"), list[UserSession])
+sessions.end_all("ann", except_=session)
+sessions.end_all("ann", session)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session[5] = 1  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+SessionOptions(store="cookie", secret=["new", "old"], samesite="Strict")
+SessionOptions(samesite="lax")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+held = region.hold("key")
+if held is not None:
+    assert_type(held.replace(5), Held | None)
