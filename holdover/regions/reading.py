@@ -146,10 +146,12 @@ class ReadableRegion(WritableRegion):
         Raises:
             BackendError: The backend cannot be reached.
         """
-        found = self._look(key, None, strict=True)
+        address, entries = self._address(key), self._entries
+        self._note_read((address,))
+        found = entries.find(address, self._lifetime, strict=True)
         if found.freshness is not Freshness.FRESH:
             return None
-        return Held(found.entry, self._address(key), self._entries, self._changed)
+        return Held(found.entry, address, entries, self._changed)
 
     def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
         """Win the right to create *key*, for code that reads first and writes later.

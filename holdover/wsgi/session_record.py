@@ -97,13 +97,11 @@ class Timeouts:
 
 def merged(record: Record, changes: Changes, now: float) -> Record:
     """Lay *changes* over a *record* that others may have changed meanwhile."""
-    fields = {
-        name: held
-        for name, held in record.fields.items()
-        if name not in changes.removed
-    }
-    fields.update(changes.put)
-    return record._replace(fields=fields, accessed_at=max(now, record.accessed_at))
+    fields = {**record.fields, **changes.put}
+    for name in changes.removed:
+        fields.pop(name, None)
+    accessed_at = max(now, record.accessed_at)
+    return Record(fields, record.created_at, accessed_at, record.user)
 
 
 def as_data(record: Record) -> list[Any]:
@@ -117,7 +115,9 @@ def from_data(data: object) -> Record | None:
     if not isinstance(data, list) or len(data) != _PARTS or data[0] != _FORM:
         return None
     _, created_at, accessed_at, user, fields = data
-    if not isinstance(fields, dict) or not isinstance(user, str | None):
+    if not isinstance(fields, dict):
+        return None
+    if user is not None and not isinstance(user, str):
         return None
     if not isinstance(created_at, float) or not isinstance(accessed_at, float):
         return None
