@@ -66,6 +66,7 @@ class TestDown:
             session = browser.request()
             assert not session.is_available
             assert (dict(session), session.user) == ({}, None)
+            assert repr(session) == "<Session, not available>"
             for change in (
                 lambda: session.update(name="bob"),
                 session.save,

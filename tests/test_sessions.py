@@ -448,12 +448,25 @@ class TestAsking:
         assert session.save()
         assert browser.fields()["flags"][0] is True
 
+    def test_what_was_not_saved_is_not_stored_with_a_touch(self, memory, clock):
+        """A change within a value, that nobody has saved, does not slip in."""
+        browser = Browser(memory())
+        browser.put(cart=[1])
+        clock.advance(300)
+        session = browser.request()
+        session["cart"].append(2)
+        browser.answer(session)
+        assert browser.fields() == {"cart": [1]}
+        assert browser.request().last_accessed == clock.wall()
+
     def test_it_shows_nothing_of_itself(self, memory):
         """Neither the id nor what is in it gets into logs."""
         session = memory().open()
         assert repr(session) == "<Session, not read>"
         session["password"] = "hidden"
         assert repr(session) == "<Session, new>"
+        session.save()
+        assert repr(session) == "<Session, stored>"
 
     def test_cookies_may_be_a_mapping(self, memory):
         """Cookies by name, a header, or an environ: all lead to the session."""

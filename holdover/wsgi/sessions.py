@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 ENVIRON_KEY = "holdover.session"
+_WHOLE = (list, tuple)  # bodies that nobody goes on making
 
 
 class Sessions:
@@ -203,12 +204,10 @@ def _finished(
     body: Iterable[bytes], session: Session, environ: WSGIEnvironment
 ) -> Iterable[bytes]:
     """Have the session finished when the body is."""
-    wrapper = environ.get("wsgi.file_wrapper")
-    is_whole = isinstance(body, list | tuple) or (
-        isinstance(wrapper, type) and isinstance(body, wrapper)
-    )
-    if not is_whole:
-        return _Body(body, session.finish)
+    if not isinstance(body, _WHOLE):
+        wrapper = environ.get("wsgi.file_wrapper")
+        if not isinstance(wrapper, type) or not isinstance(body, wrapper):
+            return _Body(body, session.finish)
     session.finish()
     return body
 
