@@ -12,6 +12,10 @@ from holdover.regions.errors import ConfigurationError, LazyValue, UncacheableVa
 
 TAG_LENGTH = 8
 
+_NUMBERS = frozenset({bool, int, float, type(None)})
+# What is certainly not lazy: to ask three abstract classes takes a microsecond.
+_FINISHED = _NUMBERS | {str, bytes, list, tuple, dict, set}
+
 # json.dumps() would make one each time, which costs more than it does.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -75,6 +79,8 @@ def refuse_lazy(value: Any) -> None:
     Raises:
         LazyValue: It is a generator, another iterator, or something to be awaited.
     """
+    if type(value) in _FINISHED:
+        return
     if isinstance(value, Iterator | AsyncIterator | Awaitable):
         raise LazyValue(
             f"a creator returned {type(value).__name__!r}, which can be used only once "
@@ -154,7 +160,7 @@ def is_plain(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
-    if value is None or kind in (bool, int, float):
+    if kind in _NUMBERS:
         return True
     if kind is str:
         return value.isascii() or is_unicode(value)
