@@ -13,9 +13,21 @@ demo:  ## Run the demonstration (ARGS: see holdover demo --help)
 	@tools/bootstrap.sh demo
 	.venv/bin/holdover demo $(ARGS)
 
+USUAL := not chaos and not slow and not dropin
+
+# Those that need every core, then all others, two at a time; with arguments (-x, --pdb,
+# one file) one after the other. The second part runs even when the first fails.
 .PHONY: test
 test: test-setup  ## Run the tests but the longest (ARGS: pytest's)
-	.venv/bin/pytest -m "not chaos and not slow and not dropin" $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@alone=0; \
+	.venv/bin/pytest -m "$(USUAL) and alone" || alone=$$?; \
+	.venv/bin/pytest -n 2 --dist loadgroup -m "$(USUAL) and not alone" && \
+	if [ $$alone != 0 ]; then echo "those that run alone have failed: see above"; fi && \
+	exit $$alone
+else
+	.venv/bin/pytest -m "$(USUAL)" $(ARGS)
+endif
 
 .PHONY: chaos
 chaos: test-setup  ## Run the tests under injected faults (ARGS: pytest's)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
+    from holdover.regions.figures import Figures, Histogram
+    from holdover.regions.findings import Finding, Health
+    from holdover.regions.fleet import FleetFigures, ProcessFigures
     from holdover.regions.freshness import Freshness
     from holdover.regions.holding import Held
     from holdover.regions.importing import allow_imports
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from holdover.regions.runs import Run
     from holdover.regions.schedule import Schedule
     from holdover.regions.scheduler import Scheduler
+    from holdover.regions.warmer import Warmer
+    from holdover.regions.warming import Warming
+    from holdover.regions.warmth import HotCall, Tally, WarmCall, Warmed, Warmth
 
 __all__ = [
     "NO_VALUE",
@@ -46,8 +52,14 @@ __all__ = [
     "Compression",
     "Defaults",
     "Delivery",
+    "Figures",
+    "Finding",
+    "FleetFigures",
     "Freshness",
+    "Health",
     "Held",
+    "Histogram",
+    "HotCall",
     "Inspection",
     "KeyLease",
     "LeaseTerms",
@@ -55,6 +67,7 @@ __all__ = [
     "MailTo",
     "OrderContext",
     "OrderTerms",
+    "ProcessFigures",
     "Region",
     "Registry",
     "Report",
@@ -62,7 +75,13 @@ __all__ = [
     "Run",
     "Schedule",
     "Scheduler",
+    "Tally",
     "ThreadRunner",
+    "WarmCall",
+    "Warmed",
+    "Warmer",
+    "Warming",
+    "Warmth",
     "__version__",
     "allow_imports",
     "errors",
@@ -80,8 +99,14 @@ _HOMES = {
     "Compression": "holdover.regions.compression",
     "Defaults": "holdover.regions.defaults",
     "Delivery": "holdover.regions.outcomes",
+    "Figures": "holdover.regions.figures",
+    "Finding": "holdover.regions.findings",
+    "FleetFigures": "holdover.regions.fleet",
     "Freshness": "holdover.regions.freshness",
     "Held": "holdover.regions.holding",
+    "Health": "holdover.regions.findings",
+    "Histogram": "holdover.regions.figures",
+    "HotCall": "holdover.regions.warmth",
     "Inspection": "holdover.regions.inspecting",
     "KeyLease": "holdover.regions.claims",
     "LeaseTerms": "holdover.regions.lifetime",
@@ -89,6 +114,7 @@ _HOMES = {
     "MailTo": "holdover.regions.mailing",
     "OrderContext": "holdover.regions.contexts",
     "OrderTerms": "holdover.regions.lifetime",
+    "ProcessFigures": "holdover.regions.fleet",
     "Region": "holdover.regions.region",
     "Registry": "holdover.regions.registry",
     "Report": "holdover.regions.refresh.base",
@@ -96,7 +122,13 @@ _HOMES = {
     "Run": "holdover.regions.runs",
     "Schedule": "holdover.regions.schedule",
     "Scheduler": "holdover.regions.scheduler",
+    "Tally": "holdover.regions.warmth",
     "ThreadRunner": "holdover.regions.refresh.thread",
+    "WarmCall": "holdover.regions.warmth",
+    "Warmed": "holdover.regions.warmth",
+    "Warmer": "holdover.regions.warmer",
+    "Warming": "holdover.regions.warming",
+    "Warmth": "holdover.regions.warmth",
     "allow_imports": "holdover.regions.importing",
     "install_in_beat": "holdover.regions.beat",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",

@@ -180,7 +180,8 @@ def tls_server(shared_tls):
 def shared_sentinels(tmp_path_factory):
     """Start the master with a sentinel that tests share which do them no harm."""
     folder = tmp_path_factory.mktemp("sentinels")
-    with SentinelGroup(folder, replicas=1, sentinels=1) as group:
+    # On a busy machine half a second without an answer is nothing.
+    with SentinelGroup(folder, replicas=1, sentinels=1, patience=60.0) as group:
         yield group
 
 
@@ -250,6 +251,13 @@ def postgres(shared_postgres):
     return shared_postgres
 
 
+@pytest.fixture
+def emptied_postgres(shared_postgres):
+    """Give the shared PostgreSQL server, its table as the last test left it, empty."""
+    shared_postgres.empty()
+    return shared_postgres
+
+
 @pytest.fixture(scope="session")
 def shared_mariadb():
     """Start the MariaDB server that tests share which do it no harm."""
@@ -261,4 +269,11 @@ def shared_mariadb():
 def mariadb(shared_mariadb):
     """Give the shared MariaDB server, without a table of ours."""
     shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
+    return shared_mariadb
+
+
+@pytest.fixture
+def emptied_mariadb(shared_mariadb):
+    """Give the shared MariaDB server, its table as the last test left it, empty."""
+    shared_mariadb.empty()
     return shared_mariadb

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import redis
 
-from holdover.regions.backends import sql_link
+from holdover.regions.backends.sql_seats import Wire
 
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.listdir", "os.scandir"}
 FORBIDDEN = re.compile(
@@ -53,7 +53,7 @@ def counting_calls(_):
         sys.setprofile(None)
 
 
-class CountingWire(sql_link.Wire):
+class CountingWire(Wire):
     """A connection to a database that counts its statements."""
 
     __slots__ = ()

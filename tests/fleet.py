@@ -48,6 +48,7 @@ def region(name, queue_ttl=8.0, orders=None, **runner):
         lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
         runner=CeleryRunner(app, **runner),
         orders=orders or {},
+        figures_every=0.5,
     )
 
 

@@ -18,13 +18,14 @@ class SentinelServer(RedisServer):
         folder: Its working directory.
         master: The server that it watches.
         quorum: How many sentinels must agree that the master is gone.
+        patience: Seconds without an answer after which it is.
     """
 
-    def __init__(self, folder, master, quorum):
+    def __init__(self, folder, master, quorum, patience):
         super().__init__(folder)
         self._rules = [
             f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} {quorum}",
-            f"sentinel down-after-milliseconds {SERVICE} 500",
+            f"sentinel down-after-milliseconds {SERVICE} {round(1000 * patience)}",
             f"sentinel failover-timeout {SERVICE} 3000",
         ]
 
@@ -47,9 +48,13 @@ class SentinelGroup:
         replicas: How many replicas.
         sentinels: How many sentinels.
         program: What all of them run.
+        patience: Seconds without an answer after which a master is gone.
     """
 
-    def __init__(self, folder, *, replicas, sentinels, program="redis-server"):
+    def __init__(
+        self, folder, *, replicas, sentinels, program="redis-server", patience=0.5
+    ):
+        self._patience = patience
         self._program = program
         self._folder = Path(folder)
         self._counts = replicas, sentinels
@@ -65,7 +70,11 @@ class SentinelGroup:
             ]
             self.sentinels = [
                 self._started(
-                    SentinelServer, f"sentinel{n}", self.master, sentinels // 2 + 1
+                    SentinelServer,
+                    f"sentinel{n}",
+                    self.master,
+                    sentinels // 2 + 1,
+                    self._patience,
                 )
                 for n in range(sentinels)
             ]

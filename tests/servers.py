@@ -30,10 +30,18 @@ def program(name, package):
 
 
 def free_port():
-    """Give a port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Give a port that nobody listens on right now, and of those of this worker's.
+
+    So that of two that test at the same time none takes what the other just found.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port // 2 % workers == own:  # Linux gives odd ones
+            return port
 
 
 class RedisServer:

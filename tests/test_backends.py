@@ -306,14 +306,14 @@ class TestSqlBackendOnSQLite(BackendContract):
 
 class TestSqlBackendOnPostgreSQL(TestSqlBackendOnSQLite):
     @pytest.fixture
-    def url(self, postgres):
-        return postgres.url
+    def url(self, emptied_postgres):
+        return emptied_postgres.url
 
 
 class TestSqlBackendOnMariaDB(TestSqlBackendOnSQLite):
     @pytest.fixture
-    def url(self, mariadb):
-        return mariadb.url
+    def url(self, emptied_mariadb):
+        return emptied_mariadb.url
 
 
 @pytest.mark.slow  # another way to the same store

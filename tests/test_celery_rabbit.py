@@ -14,6 +14,8 @@ from waiting import wait_until
 from holdover.regions.refresh.base import TASK_NAME
 from holdover.regions.refresh.celery_publishing import bounded_connection
 
+pytestmark = pytest.mark.xdist_group("rabbit")  # one broker and its workers for all
+
 PREFORK = [
     ("classic", "prefork"),
     pytest.param(("quorum", "prefork"), marks=pytest.mark.slow),

@@ -16,6 +16,8 @@ from waiting import PATIENCE, wait_until
 
 from holdover.regions.refresh.base import TASK_NAME
 
+pytestmark = pytest.mark.xdist_group("fleet")  # one worker for all
+
 FORK = multiprocessing.get_context("fork")
 HELD = "held\x06\x163"  # the queue "held" for priority 3, as Kombu spells it
 _articles = itertools.count(1000)
@@ -92,6 +94,22 @@ class TestWorkers:
         assert runs(fleet, article) == [os.getpid(), new[1]]
         told = wait_until(lambda: reports(fleet, fleet.price, article))
         assert told == [[True, "refreshed"]]
+
+    def test_the_worker_s_figures(self, fleet, article):
+        """Refreshes count where they are carried out, lookups where they are made."""
+        make_stale(fleet, fleet.price, article)
+        before = fleet.fleet.figures()
+        fleet.price(article)
+        wait_until(lambda: reports(fleet, fleet.price, article))
+        here = fleet.fleet.figures().since(before)
+        assert (1, 1, 0) == (here.stale.count, here.orders, here.refreshed.count)
+
+        def elsewhere():
+            told = fleet.fleet.fleet_figures().processes
+            return [one for one in told if one.figures.refreshed.count]
+
+        assert os.getpid() not in {one.pid for one in wait_until(elsewhere)}
+        assert elsewhere()[0].figures.lag.sum > 0
 
     def test_a_worker_of_threads(self, tmp_path, own_redis, monkeypatch):
         """A worker that starts later, with threads, finds what was ordered before."""

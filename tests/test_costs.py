@@ -15,7 +15,7 @@ from counting import (
 )
 
 from holdover import NO_VALUE, Cached, make_region
-from holdover.regions.backends import sql_link
+from holdover.regions.backends import sql_connecting
 
 FEW, MANY = 10, 1_000
 PAGE = Path(__file__).parent.parent / "docs" / "backends.rst"
@@ -35,7 +35,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "backends.rst"
 )
 def store(request, tmp_path, monkeypatch):
     """Give a backend's name, its arguments, and what counts its work."""
-    monkeypatch.setattr(sql_link, "Wire", CountingWire)
+    monkeypatch.setattr(sql_connecting, "Wire", CountingWire)
     kind, folder = request.param, tmp_path / "cache"
     match kind:
         case "memory":

@@ -84,9 +84,9 @@ def kept(redis_server):
 def test_impossible_options_are_told_in_one_line(options, told, tmp_path):
     """What was wrong and what is possible; nothing is measured."""
     outcome = CliRunner().invoke(main, ["demo", "--output", str(tmp_path), *options])
-    assert 1 == outcome.exit_code
+    assert 2 == outcome.exit_code
     assert told in outcome.output
-    assert outcome.output.startswith("Error: ")
+    assert outcome.output.startswith("holdover: ")
     assert 1 == outcome.output.count("\n")
 
 
@@ -136,8 +136,8 @@ def test_a_server_in_trouble_is_told_in_one_line(option, state, own_redis, tmp_p
     begun = time.monotonic()
     outcome = CliRunner().invoke(main, ["demo", "--output", str(tmp_path), *options])
     assert time.monotonic() - begun < 2
-    assert 1 == outcome.exit_code
-    assert outcome.output.startswith(f"Error: the {option.removeprefix('--')} ")
+    assert 3 == outcome.exit_code
+    assert outcome.output.startswith(f"holdover: the {option.removeprefix('--')} ")
     assert "cannot be used: " in outcome.output
     assert "password@" not in outcome.output
     assert 1 == outcome.output.count("\n")

@@ -11,7 +11,8 @@ import capability_table
 import contract_matrix
 from waiting import wait_until
 
-from holdover import NO_VALUE, Registry
+from holdover import NO_VALUE, Figures, Registry
+from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
@@ -192,6 +193,51 @@ def test_every_option_of_sessions_is_in_the_table():
     assert {*named, "now"} == {one.name for one in fields(SessionOptions)}
 
 
+def test_the_warming_code_runs():
+    """The page on warming, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "warming.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    assert len(blocks) == 3
+    page = types.ModuleType("warming_page")  # what is hot has a name to be found by
+    for block in blocks:
+        exec(re.sub(r"^    ", "", block, flags=re.MULTILINE), vars(page))
+    assert page.region.warmings[1].count is None
+
+
+def test_the_warming_file_is_read(tmp_path, monkeypatch):
+    """The page's ini file declares what it says."""
+    text = (ROOT / "docs" / "warming.rst").read_text()
+    [block] = re.findall(r"\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", text)
+    path = tmp_path / "shop.ini"
+    path.write_text(re.sub(r"^    ", "", block, flags=re.MULTILINE))
+    caches = Registry()
+    shop = types.ModuleType("shop.prices")
+    shop.price_of = caches["shop"].cache_on_arguments()(lambda article: article)
+    shop.names_of = caches["shop"].cache_multi_on_arguments()(lambda *ids: list(ids))
+    queries = types.ModuleType("shop.queries")
+    queries.bestsellers = list
+    for module in (types.ModuleType("shop"), shop, queries):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    caches.warming_from_ini(path)
+    assert [one.group for one in caches["shop"].warmings] == ["front", "front"]
+
+
+def test_the_figures_code_runs(capsys):
+    """The first example prints what its comments say, and the second one reads."""
+    first, second = blocks("figures.rst")
+    names = {}
+    exec(first, names)
+    assert capsys.readouterr().out.startswith("1 1 0.5\n1 ")
+    exec(second, names)
+    assert "0.0\n0\n0 []\n" == capsys.readouterr().out
+
+
+def test_every_figure_is_in_the_table():
+    """The chapter names all that is counted."""
+    text = (ROOT / "docs" / "figures.rst").read_text()
+    assert [name for name in Figures().as_dict() if f"``{name}``" not in text] == []
+
+
 def test_the_schedules_code_runs():
     """The page on schedules, from top to bottom, is one program that runs."""
     text = (ROOT / "docs" / "schedules.rst").read_text()
@@ -259,3 +305,12 @@ def test_the_runner_for_huey_works(tmp_path, monkeypatch, redis_server):
         finally:
             consumer.kill()
     assert shop.huey.pending_count() == 0
+
+
+def test_every_command_is_on_its_page():
+    """The table names the commands that there are, and the code at its end runs."""
+    text = (ROOT / "docs" / "command_line.rst").read_text()
+    told = set(re.findall(r"^``holdover (\w+)", text, re.MULTILINE))
+    assert set(main.commands) <= told
+    [code] = blocks("command_line.rst")
+    exec(code, {})

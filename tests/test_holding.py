@@ -3,7 +3,7 @@
 import pytest
 from standins import broken
 
-from holdover import NO_VALUE, Held, Lifetime, make_region
+from holdover import NO_VALUE, Held, Lifetime, events, make_region
 from holdover.errors import BackendError
 
 
@@ -20,6 +20,15 @@ class TestHeld:
         assert region.hold("key").value == [1]
         assert isinstance(region.hold("key"), Held)
         assert region.hold("other") is None
+
+    def test_counts_as_a_read(self, region, heard):
+        """Whoever counts hits and misses counts these, too."""
+        told = heard(region)
+        region.set("key", 1)
+        told.clear()
+        region.hold("key")
+        region.hold("other")
+        assert [type(event) for event in told] == [events.Hit, events.Missed]
 
     def test_is_replaced(self, region):
         """Once, and then what has taken its place."""

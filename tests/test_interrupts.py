@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from holdover import LeaseTerms, make_region
+from holdover.errors import BackendError
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.crowds import Crowd
 from holdover.regions.flights import FLIGHTS
@@ -31,8 +32,12 @@ class Strike(BaseException):
     """What comes from outside."""
 
 
-def struck_at(number, work):
-    """Do *work*, raising at its *number*-th place; say whether there was one."""
+def struck_at(number, work, kept=None):
+    """Do *work*, raising at its *number*-th place; say whether there was one.
+
+    Into *kept* goes what was raised, with its traceback and so with every frame, as a
+    debugger or a reporter of errors would keep it.
+    """
     places = itertools.count(1)
     struck = []
 
@@ -42,12 +47,14 @@ def struck_at(number, work):
             struck.append(number)
             raise Strike
 
-    with contextlib.suppress(Strike):
-        try:
-            sys.setprofile(strike)
-            work()
-        finally:
-            sys.setprofile(None)
+    try:
+        sys.setprofile(strike)
+        work()
+    except Strike as error:
+        if kept is not None:
+            kept.append(error)
+    finally:
+        sys.setprofile(None)
     return bool(struck)
 
 
@@ -152,22 +159,32 @@ def test_a_place_in_the_crowd():
     assert number > 10
 
 
-@pytest.mark.parametrize("verb", ["read", "write"])
-def test_a_place_for_a_connection_is_never_lost(tmp_path, verb):
+@pytest.mark.parametrize("keeps", [False, True], ids=["forgotten", "reported"])
+@pytest.mark.parametrize("verb", ["read", "write", "err"])
+def test_a_place_for_a_connection_is_never_lost(tmp_path, verb, keeps):
     """Wherever a statement is struck, the only connection is there for the next one."""
     url = f"sqlite:///{tmp_path}/cache.db"
     backend = SqlBackend({"url": url, "max_connections": 1})
     verbs = {
         "read": lambda: backend.read("k", "r"),
         "write": lambda: backend.write("k", sealed("v"), ttl=60.0),
+        "err": lambda: raised_by(backend._link.fetch, "SELECT nothing", ()),
     }
     backend.write("k", sealed("v"), ttl=60.0)
+    kept = [] if keeps else None
     for opened in (True, False):
         number = 1
-        while struck_at(number, verbs[verb]):
+        while struck_at(number, verbs[verb], kept):
             assert backend.read("k", "r")[0] == sealed("v")
             if not opened:
                 backend._link.close_idle()
             number += 1
         assert number > 5
         backend._link.close_idle()
+
+
+def raised_by(work, *args):
+    """Do what fails; give the error."""
+    with pytest.raises(BackendError) as caught:
+        work(*args)
+    return caught.value

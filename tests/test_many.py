@@ -546,23 +546,36 @@ def failed_late(*_keys):
     raise ValueError("no")
 
 
+FAILURE = ["CreatorFailed", "CreatorRaised"]
+
+
 @pytest.mark.parametrize("ask", [one_by_one, together])
 @pytest.mark.parametrize(
     ("age", "create", "settings", "kinds"),
     [
         (0, made, {}, ["Hit"]),
         (9, made, {"early_refresh": 1e9}, ["Created", "Hit"]),
-        (99, made, {}, ["Created"]),
-        (99, failed, {}, ["CreatorFailed", "StaleServed"]),
+        (99, made, {}, ["Created", "Missed"]),
+        (99, failed, {}, [*FAILURE, "Missed", "StaleServed"]),
         (
             99,
             failed_late,
             {"soft_creator_timeout": 0.02},
-            ["CreatorFailed", "CreatorSlow", "StaleServed"],
+            [*FAILURE, "CreatorSlow", "Missed", "StaleServed"],
         ),
-        (99, failed, {"runner": "thread"}, ["CreatorFailed", "StaleServed"]),
-        (99, made, {"runner": "thread"}, ["Created", "Refreshed", "StaleServed"]),
-        (99, made, {"runner": Refusing()}, ["OrderFailed", "StaleServed"]),
+        (
+            99,
+            failed,
+            {"runner": "thread"},
+            ["CreatorRaised", "Ordered", "RefreshFailed", "StaleServed"],
+        ),
+        (
+            99,
+            made,
+            {"runner": "thread"},
+            ["Created", "Ordered", "Refreshed", "StaleServed"],
+        ),
+        (99, made, {"runner": Refusing()}, ["OrderFailed", "Ordered", "StaleServed"]),
     ],
 )
 def test_what_is_told(  # noqa: PLR0917 - a row of the table

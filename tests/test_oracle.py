@@ -20,6 +20,8 @@ from holdover import LeaseTerms, make_region
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.testing import Findings, Oracle, hammer
 
+pytestmark = pytest.mark.alone  # eight processes at a time
+
 KEYS = 6
 CALLS = 100_000
 SHORT = 0.02  # seconds: values expire all the time
@@ -63,6 +65,11 @@ def through_region_clock(region):
     """The same, invalidating the whole region every time."""
     get, _ = through(region)
     return get, lambda _key: not region.invalidate().pending
+
+
+def either(number):
+    """Give one way to every other process."""
+    return through if number % 2 else through_region_clock
 
 
 def in_threads(count, run):
@@ -159,6 +166,7 @@ def test_file_under_threads(oracle, tmp_path):
     check(findings, CALLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_file_under_processes(oracle, tmp_path, way):
     """Files, 8 processes: nothing old, by key or by region."""
@@ -175,7 +183,7 @@ def test_file_with_leases_that_lapse(oracle, tmp_path):
 
     def run(number):
         lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
-        get, invalidate = through(file_region(tmp_path / "cache", **lease))
+        get, invalidate = either(number)(file_region(tmp_path / "cache", **lease))
         return hammer(
             oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
         )
@@ -260,6 +268,7 @@ def redis_region(server, **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_redis_under_processes(oracle, redis_server, way):
     """Redis, 8 processes: nothing old, by key or by region."""
@@ -276,7 +285,7 @@ def test_redis_with_leases_that_lapse(oracle, redis_server):
 
     def run(number):
         lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
-        get, invalidate = through(redis_region(redis_server, **lease))
+        get, invalidate = either(number)(redis_region(redis_server, **lease))
         return hammer(
             oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
         )
@@ -310,8 +319,7 @@ def test_redis_without_scripts(oracle, redis_server):
         region = make_region("oracle").configure(
             "holdover.redis", SHORT, {"url": url}, lease=terms(), unsigned_pickle=True
         )
-        way = through if number % 2 else through_region_clock
-        get, invalidate = way(region)
+        get, invalidate = either(number)(region)
         return hammer(
             oracle, get, invalidate, calls=5_000, seed=number, invalidate_every=100
         )
@@ -355,8 +363,7 @@ def test_a_cluster_that_forgets(oracle, cluster):
             lease=terms(),
             unsigned_pickle=True,
         )
-        way = through if number % 2 else through_region_clock
-        get, invalidate = way(region)
+        get, invalidate = either(number)(region)
         findings = Findings()
         for part in range(9):
             cluster.primaries[part % 3].ask("FLUSHALL")
@@ -379,14 +386,13 @@ def memcached_region(servers, client="pymemcache", **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "count", "client"),
     [
-        pytest.param(through, 1, MEMCACHED_CLIENTS[0], marks=pytest.mark.slow),
+        (through, 1, MEMCACHED_CLIENTS[0]),
         (through, 3, MEMCACHED_CLIENTS[-1]),
-        pytest.param(
-            through_region_clock, 1, MEMCACHED_CLIENTS[-1], marks=pytest.mark.slow
-        ),
+        (through_region_clock, 1, MEMCACHED_CLIENTS[-1]),
         (through_region_clock, 3, MEMCACHED_CLIENTS[0]),
     ],
 )
@@ -535,7 +541,7 @@ def test_sql_with_leases_that_lapse(oracle, database_url):
 
     def run(number):
         lease = {"ttl": 0.005, "max_hold": 0.005, "wait": 0.05}
-        get, invalidate = through(sql_region(database_url, **lease))
+        get, invalidate = either(number)(sql_region(database_url, **lease))
         return hammer(
             oracle, get, invalidate, calls=2_500, seed=number, invalidate_every=100
         )

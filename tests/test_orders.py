@@ -701,7 +701,7 @@ class TestContext:
         assert price(1) == "old"
         outcome = carry_out(ordered(queue)[0])
         assert "ZeroDivisionError" in outcome.reason
-        assert kinds(told, events.CreatorFailed)
+        assert kinds(told, events.RefreshFailed)
 
     @pytest.mark.parametrize(
         "wrong", [5, {"tenant": 5}, {5: TENANT}, [TENANT], {"tenant": (1, 2)}]

@@ -17,6 +17,8 @@ from holdover import NO_VALUE, make_region
 from holdover.errors import ConfigurationError, MissingDependency
 from holdover.events import TierDropped
 
+pytestmark = pytest.mark.xdist_group("plugin")  # one installation for all
+
 ROOT = Path(__file__).parent.parent
 PLUGIN = ROOT / "tests" / "plugin"
 

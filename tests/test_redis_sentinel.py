@@ -161,7 +161,7 @@ def test_a_url_names_the_group(sentinels):
 
 def test_a_replica_is_not_read(sentinels, tmp_path):
     """A server that a sentinel takes for the master is asked itself."""
-    with SentinelServer(tmp_path, sentinels.replicas[0], 1) as mistaken:
+    with SentinelServer(tmp_path, sentinels.replicas[0], 1, 0.5) as mistaken:
         place = f"127.0.0.1:{mistaken.port}"
         backend = RedisSentinelBackend({"sentinels": [place], "service_name": SERVICE})
         with pytest.raises(BackendError, match="is not the master"):

@@ -17,6 +17,8 @@ from holdover import RqRunner, make_region
 from holdover.errors import ConfigurationError, InvalidLifetime, RunnerUnavailable
 from holdover.regions.refresh.base import Job, RefreshOrder
 
+pytestmark = pytest.mark.xdist_group("rq")  # one worker for all
+
 _articles = itertools.count(1000)
 
 

@@ -24,7 +24,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends import sql_link, sql_purging
+from holdover.regions.backends import sql_connecting, sql_purging
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
@@ -198,7 +198,7 @@ def test_a_file_that_is_removed_under_way(file, monkeypatch):
     arguments = {"url": f"sqlite:///{file}"}
     backend = SqlBackend(arguments)
     for look_every in (0.0, 1000.0):
-        monkeypatch.setattr(sql_link, "_LOOK_EVERY", look_every)
+        monkeypatch.setattr(sql_connecting, "_LOOK_EVERY", look_every)
         backend.write("k", sealed("old"), ttl=None)
         assert backend.read("k", REGION)[0] == sealed("old")
         for one in file.parent.glob("cache.db*"):
@@ -456,7 +456,7 @@ def test_a_missing_driver():
 
 def test_what_is_too_large(backend):
     """It is refused before it is sent, and what was there is removed."""
-    small = SqlBackend({"engine": backend._link._engine, "max_bytes": 1000})
+    small = SqlBackend({"engine": backend._link._connector._engine, "max_bytes": 1000})
     small.write("k", sealed("old"), ttl=None)
     for write in (small.write, lambda k, v, ttl: small.write_multi({k: v}, ttl=ttl)):
         with pytest.raises(ValueTooLarge, match="max_bytes=1000"):
@@ -1089,7 +1089,7 @@ def test_statements_are_counted(url, monkeypatch):
         return wire
 
     opened = backend._link.opened
-    monkeypatch.setattr(backend._link, "opened", lambda seat: counting(opened(seat)))
+    monkeypatch.setattr(backend._link, "opened", lambda: counting(opened()))
 
     def count(use):
         sent.clear()

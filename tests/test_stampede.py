@@ -8,6 +8,8 @@ import pytest
 
 from holdover import LeaseTerms, make_region
 
+pytestmark = pytest.mark.alone  # how soon crowds of them leave is measured
+
 THREADS = 32
 PROCESSES = 8
 DATABASES = ("sqlite", "postgres", "mariadb")

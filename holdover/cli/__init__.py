@@ -11,25 +11,44 @@ except ModuleNotFoundError:
 
 from holdover._version import __version__
 from holdover.cli.application import Application
+from holdover.cli.clearing import invalidate, purge
 from holdover.cli.demo import demo
+from holdover.cli.doctoring import doctor
+from holdover.cli.ending import Commands, note_traceback
+from holdover.cli.exits import EXIT_CODES
+from holdover.cli.inspecting import inspect
 from holdover.cli.schedules import run, schedule
+from holdover.cli.stats import stats
+from holdover.cli.warm import warm
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
 @click.version_option(__version__, prog_name="holdover")
 @click.option(
     "-A",
     "--app",
     metavar="MODULE[:NAME]",
     envvar="HOLDOVER_APP",
-    help="Where the regions are: a registry, a region or a list of them. NAME is "
-    '"registry" if it is left out.',
+    help="Where the regions are: a registry, a region, a list of them, or a function "
+    'that makes one of these. NAME is "registry" if it is left out.',
 )
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE.INI",
-    help="An ini file that configures the regions, and their schedules.",
+    help="An ini file that configures the regions, their schedules and what is warmed.",
+)
+@click.option(
+    "--traceback",
+    is_flag=True,
+    envvar="HOLDOVER_DEBUG",
+    expose_value=False,
+    callback=note_traceback,
+    help="Show where an error comes from; HOLDOVER_DEBUG=1 does, too.",
 )
 @click.pass_context
 def main(context: click.Context, app: str | None, config: str | None) -> None:
@@ -37,6 +56,5 @@ def main(context: click.Context, app: str | None, config: str | None) -> None:
     context.obj = Application(app, config)
 
 
-main.add_command(demo)
-main.add_command(run)
-main.add_command(schedule)
+for command in (demo, doctor, inspect, invalidate, purge, run, schedule, stats, warm):
+    main.add_command(command)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from holdover.cli.ending import in_a_line
+from holdover.cli.exits import CannotBegin
 
 if TYPE_CHECKING:
     from holdover import Region
@@ -28,37 +33,34 @@ class Application:
     app: str | None
     config: str | None
 
-    def regions(self) -> list[Region]:
+    def regions(self, names: Sequence[str] = ()) -> list[Region]:
         """Import and configure the application; give its regions.
+
+        Args:
+            names: Those that are wanted, in that order; none means all.
 
         Raises:
             click.ClickException: It says what is missing or wrong, in one line.
         """
-        from holdover import Region, Registry, errors, registry
+        regions = _regions_of(self._found(), self.app)
+        by_name = {region.name: region for region in regions}
+        for name in names:
+            if name not in by_name:
+                raise CannotBegin(_unknown(name, by_name))
+        return [by_name[name] for name in names] if names else regions
+
+    def _found(self) -> Any:
+        from holdover import registry
 
         if self.app is None and self.config is None:
             raise click.UsageError(
                 "say where the regions are: holdover -A shop.caching:registry ..., or "
                 "holdover --config shop.ini ..."
             )
-        try:
-            found = registry if self.app is None else _imported(self.app)
-            if self.config is not None:
-                _configure(found, self.config)
-        except errors.HoldoverError as error:
-            raise click.ClickException(str(error)) from error
-        if isinstance(found, Region):
-            return [found]
-        if isinstance(found, Registry):
-            return [found.region(name) for name in found]
-        if isinstance(found, list | tuple) and all(
-            isinstance(one, Region) for one in found
-        ):
-            return list(found)
-        raise click.ClickException(
-            f"{self.app} is no registry, region or list of regions, but a "
-            f"{type(found).__name__}"
-        )
+        found = registry if self.app is None else _imported(self.app)
+        if self.config is not None:
+            _configure(found, self.config)
+        return found
 
     def words(self) -> list[str]:
         """Give the arguments by which another command finds the same."""
@@ -66,30 +68,70 @@ class Application:
         return app + (["--config", os.path.abspath(self.config)] if self.config else [])
 
 
+def _regions_of(found: Any, app: str | None) -> list[Region]:
+    from holdover import Region, Registry
+
+    if isinstance(found, Region):
+        return [found]
+    if isinstance(found, Registry):
+        return [found.region(name) for name in found]
+    if isinstance(found, list | tuple) and all(
+        isinstance(one, Region) for one in found
+    ):
+        return list(found)
+    raise CannotBegin(
+        f"{app} is no registry, region or list of regions, nor a function that makes "
+        f"one, but a {type(found).__name__}"
+    )
+
+
+def _unknown(name: str, known: Any) -> str:
+    texts = sorted(str(one) for one in known if one is not None)
+    near = get_close_matches(name, texts, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"there is no region {name!r}.{hint} Known: {', '.join(texts) or 'none'}"
+
+
 def _configure(found: Any, config: str) -> None:
     from holdover import Registry
 
     if not isinstance(found, Registry):
-        raise click.ClickException("--config needs a registry, and -A names none")
+        raise CannotBegin("--config needs a registry, and -A names none")
     found.configure_from_ini(config)
     found.schedule_from_ini(config)
+    found.warming_from_ini(config)
+    found.warming_from_ini(config)
 
 
 def _imported(app: str) -> Any:
     """Import what ``-A`` names; the current directory is looked in first."""
     sys.path.insert(0, os.getcwd())
     module, _, name = app.partition(":")
-    try:
-        found: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise click.ClickException(
-            f"there is no module {module!r}, here or where Python looks: -A names it "
-            "as it is imported, 'shop.caching:registry'"
-        ) from error
+    found = _module(module)
     for part in (name or _DEFAULT_NAME).split("."):
         if not hasattr(found, part):
-            raise click.ClickException(f"{module} has no {name or _DEFAULT_NAME!r}")
+            raise CannotBegin(f"{module} has no {name or _DEFAULT_NAME!r}")
         found = getattr(found, part)
-    return found
+    return _made(app, found) if callable(found) else found
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise CannotBegin(f"importing {name}: {in_a_line(error)}") from error
+        raise CannotBegin(
+            f"there is no module {name!r}, here or where Python looks: -A names it "
+            "as it is imported, 'shop.caching:registry'"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise CannotBegin(f"importing {name}: {in_a_line(error)}") from error
+
+
+def _made(app: str, factory: Any) -> Any:
+    """Have a function of the application's make its regions."""
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        raise CannotBegin(f"{app}(): {in_a_line(error)}") from error

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from holdover.cli.exits import CannotBegin, OutOfReach
+
 _DEMO_NEEDS = ("celery", "matplotlib", "rich", "waitress")
 
 
@@ -54,16 +56,20 @@ def demo(
     """Search Python's source under load: with no cache, two others, and Holdover."""
     for library in _DEMO_NEEDS:
         if find_spec(library) is None:
-            raise click.ClickException(
+            raise CannotBegin(
                 f"the demonstration needs {library}: pip install 'holdover[demo]'"
             )
-    from holdover.demo.errors import DemoError
+    from holdover.demo.errors import DemoError, Unreachable, WrongOption
     from holdover.demo.means import Means
     from holdover.demo.run import Options, run
 
     try:
         means = Means.of(backend, broker, workers)
         status = run(Options(means=means, **chosen))
+    except WrongOption as error:
+        raise CannotBegin(str(error)) from error
+    except Unreachable as error:
+        raise OutOfReach(str(error)) from error
     except (DemoError, OSError) as error:
         raise click.ClickException(str(error)) from error
     raise SystemExit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -13,6 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from holdover.cli.exits import DONE, FAILED, CannotBegin
+from holdover.cli.telling import Teller, log_to_stderr, moment, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Run, Schedule, Scheduler
@@ -40,50 +42,49 @@ _MINUTE = 60.0
     show_default=True,
     help="Seconds to wait, when told to end, for what is under way.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run.")
+@tells
 @click.pass_obj
 def run(
     application: Application,
     *,
+    teller: Teller,
     names: tuple[str, ...],
     once: bool,
     threads: int,
     grace: float,
-    as_json: bool,
-) -> None:
+) -> int:
     """Run schedules when they are due: all, or those of the NAMEs.
 
     Any number of these may run, on any number of hosts. SIGTERM or Ctrl-C ends it when
-    what is under way has ended. The exit code is 1 if something could not be started,
-    with --once also if a run failed, or if --grace was not enough; else 0.
+    what is under way has ended. With --json, each run is an object on a line of its
+    own. The exit code is 1 if --grace was not enough, and with --once if a run failed.
     """
     scheduler, regions = _scheduler(application, names, threads)
+    log_to_stderr()
     if once:
         runs = scheduler.run_once()
         for one in runs:
-            _tell(one, as_json=as_json)
-        raise SystemExit(any(one.has_failed for one in runs))
+            _tell(teller, one)
+        return FAILED if any(one.has_failed for one in runs) else DONE
     for region in regions:
-        region.listen(lambda event: _tell_event(event, as_json=as_json))
+        region.listen(lambda event: _tell_event(teller, event))
     with _stopped_by_signals(scheduler):
         scheduler.run()
-    if not scheduler.stop(wait=grace):
-        click.echo("holdover: ended with runs under way; they run again", err=True)
-        raise SystemExit(1)
+    if scheduler.stop(wait=grace):
+        return DONE
+    teller.problem("ended with runs under way; they run again")
+    return FAILED
 
 
 def _scheduler(
     application: Application, names: tuple[str, ...], threads: int
 ) -> tuple[Scheduler, list[Region]]:
-    from holdover import Scheduler, errors
+    from holdover import Scheduler
 
     regions = application.regions()
     if not any(region.schedules for region in regions):
-        raise click.ClickException("no region has a schedule")
-    try:
-        return Scheduler(regions, threads=threads, names=names), regions
-    except errors.HoldoverError as error:
-        raise click.ClickException(str(error)) from error
+        raise CannotBegin("no region has a schedule")
+    return Scheduler(regions, threads=threads, names=names), regions
 
 
 @contextmanager
@@ -101,25 +102,21 @@ def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
     yield
 
 
-def _tell(one: Run, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(_plain(one)))
-    else:
+def _tell(teller: Teller, one: Run) -> None:
+    if not teller.document(_plain(one)):
         said = f"failed: {one.error}" if one.has_failed else "ok"
-        click.echo(f"{one.region}/{one.name}  {one.duration:.2f} s  {said}")
+        teller.line(f"{one.region}/{one.name}  {one.duration:.2f} s  {said}")
 
 
-def _tell_event(event: Any, *, as_json: bool) -> None:
+def _tell_event(teller: Teller, event: Any) -> None:
     from holdover import events
 
     if not isinstance(event, events.RunEnded | events.RunFailed):
         return
     reason = getattr(event, "reason", "")
-    if as_json:
-        told = {"region": event.region, "name": event.key, "error": reason}
-        click.echo(json.dumps(told))
-    else:
-        click.echo(f"{event.region}/{event.key}  {reason or 'ok'}")
+    told = {"region": event.region, "name": event.key, "error": reason}
+    if not teller.document(told):
+        teller.line(f"{event.region}/{event.key}  {reason or 'ok'}")
 
 
 def _plain(one: Run) -> dict[str, Any]:
@@ -143,22 +140,22 @@ def _plain(one: Run) -> dict[str, Any]:
     is_flag=True,
     help="Print the lines by which cron does what `holdover run` would.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@tells
 @click.pass_obj
-def schedule(application: Application, *, crontab: bool, as_json: bool) -> None:
+def schedule(application: Application, *, teller: Teller, crontab: bool) -> None:
     """Show the schedules: when they are due, and how their last run went."""
     regions = application.regions()
     if crontab:
-        for line in _crontab(application, regions):
-            click.echo(line)
+        lines = list(_crontab(application, regions))
+        if not teller.document(lines):
+            for line in lines:
+                teller.line(line)
         return
     rows = [
         _row(region, one) for region in regions for one in region.schedules.values()
     ]
-    if as_json:
-        click.echo(json.dumps(rows))
-    else:
-        _show(rows)
+    if not teller.document(rows):
+        _show(teller, rows)
 
 
 def _row(region: Region, one: Schedule) -> dict[str, Any]:
@@ -180,29 +177,19 @@ def _row(region: Region, one: Schedule) -> dict[str, Any]:
     }
 
 
-def _show(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("schedule", "due", "next", "last run", "took", "how it went")
+def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
+    columns = ("schedule", "due", "next", "last run", "took", "how it went")
+    table = []
     for row in rows:
         last = row["last"]
         if last is None:
             told = ["-", "-", "never ran" if row["readable"] else "history unreadable"]
         else:
-            error = last["error"][:_SHOWN]
-            told = [
-                _shown(last["begun_at"]),
-                f"{last['duration']:.2f} s",
-                error or "ok",
-            ]
+            took = f"{last['duration']:.2f} s"
+            told = [moment(last["begun_at"]), took, last["error"][:_SHOWN] or "ok"]
         name = f"{row['region']}/{row['name']}"
-        table.add_row(name, row["due"], _shown(row["next_at"]), *told)
-    Console(soft_wrap=True).print(table)
-
-
-def _shown(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        table.append([name, row["due"], moment(row["next_at"]), *told])
+    teller.table(columns, table)
 
 
 def _crontab(application: Application, regions: Sequence[Region]) -> Iterator[str]:

@@ -41,6 +41,7 @@ T = TypeVar("T")
 INSTANCE = "holdover.instance"
 _IN_PARTS: dict[str, type] = {"lease": LeaseTerms, "orders": OrderTerms}
 DEFAULT_NEAR_ENTRIES = 1000
+_MOST_HOT = 10_000
 _LIFETIME_NAMES = (
     "stale_while_revalidate",
     "stale_if_error",
@@ -89,10 +90,14 @@ class Settings:
         near_ttl: Seconds for which a value that was read from the backend is served
             from this process without asking again; None means that it always is asked.
         near_entries: How many values are kept so at most.
+        figures_every: Seconds after which each process that uses the region writes its
+            figures to the backend, again and again; None means never.
         history_backend: Where the last runs of schedules are kept: the name of a
             backend, its URL, or a backend. None means beside the values, if nothing is
             evicted there.
         history_codec: How they are kept there, as *codec*; None means as values are.
+        record_hot: How many of the calls that are asked for most are recorded, there
+            too, for warming; None means none.
     """
 
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -115,8 +120,10 @@ class Settings:
     unsigned_pickle: bool = False
     near_ttl: float | None = None
     near_entries: int = DEFAULT_NEAR_ENTRIES
+    figures_every: float | None = None
     history_backend: str | Backend | None = field(default=None, repr=False)
     history_codec: str | Codec | None = None
+    record_hot: int | None = None
 
     def __post_init__(self) -> None:
         plugins.check_choice("on_miss", self.on_miss, ("wait", "empty"))
@@ -132,8 +139,9 @@ class Settings:
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
             )
-        near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
-        object.__setattr__(self, "near_ttl", near_ttl)
+        for name in ("near_ttl", "figures_every"):
+            span = seconds_or_none(getattr(self, name), name)
+            object.__setattr__(self, name, span)
         positive({"near_entries": self.near_entries}, "near_entries", 1)
         given: object = self.history_backend
         if given is not None and not isinstance(given, str | Backend):
@@ -141,6 +149,7 @@ class Settings:
                 "history_backend must be a name, a URL or one of Holdover's backends, "
                 f"got a {type(given).__qualname__}"
             )
+        _check_record_hot(self.record_hot)
         Keyring.of(self.secret)
         Compression.of(self.compress)
         schema_of(self.schema)
@@ -208,6 +217,14 @@ class Settings:
             if isinstance(rest.get(name), Mapping):
                 rest[name] = _in_parts(name, kind, rest[name])
         return cls(lifetime=lifetime, **rest)
+
+
+def _check_record_hot(given: object) -> None:
+    is_count = isinstance(given, int) and not isinstance(given, bool)
+    if given is not None and not (is_count and 0 < given <= _MOST_HOT):  # type: ignore[operator]
+        raise ConfigurationError(
+            f"record_hot must be an int from 1 to {_MOST_HOT}, got {given!r:.80}"
+        )
 
 
 def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
-from holdover.regions.calls import Call, CreateMany, Part
+from holdover.regions.calls import Call, CreateMany, Made, Part
 from holdover.regions.creation import AT_ONCE, Creation
 from holdover.regions.crew import Crew
-from holdover.regions.errors import CreatorTimeout
+from holdover.regions.errors import BackendError, CreatorTimeout
 from holdover.regions.flights import FLIGHTS, Flight, Landed, ticket
 from holdover.regions.foreground import Slow
 from holdover.regions.freshness import Freshness, is_due_early
@@ -58,7 +58,8 @@ class Batches:
             call.asked = asked
             is_fresh = found.freshness is Freshness.FRESH
             if is_fresh:
-                self._tell_hit(call, found)
+                region = self._crew.tier.region
+                self._crew.listeners.hit(region, call.key, near=found.near)
             if is_fresh and not self._is_due(call, found):
                 answers[call.key] = found.entry.value
             else:
@@ -72,22 +73,59 @@ class Batches:
         Raises:
             Exception: Whatever *create* raised, unchanged; what was there stays.
         """
+        made, others = self._create_now(self._looked_up(calls), create)
+        answers = {key: one.value for key, one in made.items()}
+        for call in others:
+            answers[call.key] = self._creation.recreate(call)
+        return [answers[call.key] for call in calls]
+
+    def warm(
+        self, calls: Sequence[Call], create: CreateMany, *, force: bool
+    ) -> list[Made]:
+        """Create those values now that are not fresh, as `Creation.warm` does.
+
+        Returns:
+            What was made.
+
+        Raises:
+            BackendError: See `Creation.warm`, as for all others.
+        """
+        for call in calls:
+            call.strict = True
+        pairs = self._looked_up(calls, strict=True)
+        if not force:
+            pairs = [p for p in pairs if p[1].freshness is not Freshness.FRESH]
+        made, others = self._create_now(pairs, create)
+        later = [self._creation.warm(call, force=force) for call in others]
+        return [*made.values(), *(one for one in later if one is not None)]
+
+    def _looked_up(
+        self, calls: Sequence[Call], *, strict: bool = False
+    ) -> list[tuple[Call, Found]]:
         if not calls:
             return []
-        crew, asked = self._crew, ticket()
         keys = [call.key for call in calls]
-        pairs = list(
-            zip(calls, crew.tier.look_multi(keys, calls[0].lifetime), strict=True)
-        )
-        for call in calls:
+        founds = self._crew.tier.look_multi(keys, calls[0].lifetime, strict=strict)
+        return list(zip(calls, founds, strict=True))
+
+    def _create_now(
+        self, pairs: Sequence[tuple[Call, Found]], create: CreateMany
+    ) -> tuple[dict[str, Made], list[Call]]:
+        """Create what nobody else does; give that by key, and the calls for the rest.
+
+        Raises:
+            BackendError: A value could not be stored, and its caller is strict.
+        """
+        asked = ticket()
+        for call, _ in pairs:
             call.asked = asked
         with ExitStack() as seats:
             parts, others = self._claim(pairs, seats, overtaking=AT_ONCE)
-            made = crew.maker.many(parts, create) if parts else []
-        answers = {p.call.key: m.value for p, m in zip(parts, made, strict=True)}
-        for call, _ in others:
-            answers[call.key] = self._creation.recreate(call)
-        return [answers[key] for key in keys]
+            if any(part.lease is None and part.call.strict for part in parts):
+                raise BackendError("no leases of these keys are to be had")
+            made = self._crew.maker.many(parts, create) if parts else []
+        by_key = {part.call.key: one for part, one in zip(parts, made, strict=True)}
+        return by_key, [call for call, _ in others]
 
     def _answer_wanting(
         self, wanting: Sequence[tuple[Call, Found]], create: CreateMany
@@ -129,6 +167,8 @@ class Batches:
                 mine, theirs = self._claim(pairs, seats, overtaking=overtaking)
                 parts += mine
                 later += theirs
+            for part in parts:
+                self._creation.tell_paid(part.call, part.found)
             if parts:
                 answers.update(self._create(parts, create))
         for call, found in later:
@@ -213,13 +253,6 @@ class Batches:
         return bool(call.lifetime.early_refresh) and is_due_early(
             found.entry, call.lifetime, self._crew.time.wall()
         )
-
-    def _tell_hit(self, call: Call, found: Found) -> None:
-        if self._crew.listeners:
-            region = self._crew.tier.region
-            self._crew.listeners.tell(
-                events.Hit(region=region, key=call.key, near=found.near)
-            )
 
 
 def _must(found: Found) -> bool:

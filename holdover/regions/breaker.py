@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdover.regions.counters import Outage
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
@@ -10,6 +11,13 @@ class Breaker:
     """Opens after some failures in a row; lets one probe through after a pause.
 
     The pause doubles with every failed probe, up to *longest* seconds.
+
+    Args:
+        failures: How many in a row it takes.
+        pause: Seconds after which it is tried again, at first.
+        longest: Seconds after which it is tried again at the latest.
+        outage: Counts the time in which it is open.
+        time_source: The clocks to go by.
     """
 
     def __init__(
@@ -18,11 +26,13 @@ class Breaker:
         failures: int = 3,
         pause: float = 1.0,
         longest: float = 30.0,
+        outage: Outage | None = None,
         time_source: TimeSource = SYSTEM_TIME,
     ) -> None:
         self._limit = failures
         self._first_pause = pause
         self._longest = longest
+        self._outage = outage
         self._time = time_source
         self._lock = ForkSafeLock()  # guards all below
         self._failures = 0
@@ -46,6 +56,8 @@ class Breaker:
         """Close: all is well again."""
         if self._failures:
             with self._lock.held:
+                if self._outage is not None and self._failures >= self._limit:
+                    self._outage.end()
                 self._failures = 0
                 self._probing = False
                 self._pause = self._first_pause
@@ -58,6 +70,9 @@ class Breaker:
             if self._probing:
                 self._pause = min(self._pause * 2, self._longest)
             self._probing = False
+            was_open = self._failures >= self._limit
             self._failures = min(self._failures + 1, self._limit)
             if self._failures >= self._limit:
+                if self._outage is not None and not was_open:
+                    self._outage.begin()
                 self._probe_at = self._time.steady() + self._pause

@@ -31,7 +31,7 @@ from holdover.regions.task_options import layered, made
 from holdover.regions.uses import Use
 
 if TYPE_CHECKING:
-    from holdover.regions.calls import Call, Described
+    from holdover.regions.calls import Call, Described, Made
     from holdover.regions.refresh.base import Outcome
 
 P = ParamSpec("P")
@@ -152,6 +152,9 @@ class Owner(Protocol):
     def get_call(self, call: Call) -> Any:
         """Read what is fresh."""
 
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create unless there is a fresh value."""
+
     def set_call(self, call: Call, value: Any) -> Any:
         """Write."""
 
@@ -195,6 +198,7 @@ class CachedFunction(Generic[P, T]):
             function, use.namespace, generator, use.ignore, schema_of(use.schema)
         )
         self._call_for = self._template.compiled(self._call)
+        self._key_for = self._template.compiled(lambda key, _args, _kwargs: key)
 
     @property
     def module(self) -> str:
@@ -217,7 +221,7 @@ class CachedFunction(Generic[P, T]):
             "refresh": compiled(lambda *call: region.recreate_call(self._call(*call))),
             "invalidate": self._invalidate_handle(),
             "expire": compiled(lambda *call: region.expire_call(self._call(*call))),
-            "key_for": compiled(lambda key, _args, _kwargs: key),
+            "key_for": self._key_for,
             "with_task_options": lambda **options: self._travelling(options).wrapper(),
             "original": function,
         }
@@ -264,6 +268,26 @@ class CachedFunction(Generic[P, T]):
             f"{shown!r}, since it {problem}: move it to the top level of a module, "
             "or use the runner 'thread'"
         )
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse arguments with which it could not be called.
+
+        Raises:
+            TypeError: It says why; an `UnkeyableArgument` is one.
+        """
+        self._key_for(*args, **kwargs)
+
+    def warm(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, force: bool
+    ) -> list[Made]:
+        """Create a call's value unless there is a fresh one; give what was made.
+
+        Raises:
+            TypeError: See `check_arguments`.
+            BackendError: The backend cannot be reached.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        return self.region.warm_call(self._call_for(*args, **kwargs), force=force)
 
     def fulfil(self, order: RefreshOrder | BatchOrder, task_id: str | None) -> Outcome:
         """Carry out an order for this function.

@@ -16,7 +16,7 @@ from holdover.regions.returned import Cached
 from holdover.regions.signatures import prefix_of
 
 if TYPE_CHECKING:
-    from holdover.regions.calls import Call, CreateMany, Described
+    from holdover.regions.calls import Call, CreateMany, Described, Made
 
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -91,6 +91,11 @@ class Owner(Protocol):
     ) -> Outcome:
         """Carry out an order."""
 
+    def warm_calls(
+        self, calls: Sequence[Call], create: CreateMany, *, force: bool
+    ) -> list[Made]:
+        """Create what is not fresh."""
+
     def get_multi(self, keys: Sequence[str]) -> list[Any]:
         """Read what is fresh."""
 
@@ -159,6 +164,22 @@ class CachedMany:
             UnkeyableArgument: It has no lasting text.
         """
         return f"{self._prefix}{encode_arguments((one,))}"
+
+    def check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """See `CachedFunction.check_arguments`."""
+        if kwargs:
+            raise TypeError(f"{self.name or self.function!r} takes nothing but ids")
+        for one in args:
+            self.key_for(one)
+
+    def warm(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, force: bool
+    ) -> list[Made]:
+        """See `CachedFunction.warm`; all that is not fresh is made by one call."""
+        self.check_arguments(args, kwargs)
+        unique = {self.key_for(one): one for one in args}
+        calls = [self._call(key, one) for key, one in unique.items()]
+        return self.region.warm_calls(calls, self._creator(unique), force=force)
 
     def fulfil(self, order: RefreshOrder | BatchOrder, task_id: str | None) -> Outcome:
         """Carry out an order for this function.

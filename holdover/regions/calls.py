@@ -103,6 +103,11 @@ class Made:
             tags=(*call.made_tags(), *special.tags),
         )
 
+    @classmethod
+    def stored_already(cls, call: Call, value: Any) -> Made:
+        """Take what dogpile.cache has created for *call*, and stored."""
+        return cls(value, 0.0, True, call.lifetime, False, stored=True)  # noqa: FBT003
+
 
 CreateMany = Callable[[Sequence[str]], Iterable[Any]]
 """Makes the values for several of the users' keys, in their order."""

@@ -22,6 +22,7 @@ from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
 from holdover.regions.configurable import Configurable, unchanged_on_error, under
+from holdover.regions.counters import Counters
 from holdover.regions.creation import Creation
 from holdover.regions.crew import Crew
 from holdover.regions.defaults import Defaults
@@ -36,8 +37,7 @@ from holdover.regions.foreign import reading_foreign
 from holdover.regions.freshness import Standing
 from holdover.regions.guarding import (
     build_sealing,
-    refuse_near,
-    refuse_unkept,
+    refuse_misfits,
     warn_of_pickle,
 )
 from holdover.regions.inline import Remembered
@@ -79,7 +79,8 @@ class ConfiguredRegion(Configurable):
         self._crew: Crew | None = None
         self._creation: Creation | None = None
         self._batches: Batches | None = None
-        self._listeners = Listeners()
+        self._counters = Counters()
+        self._listeners = Listeners(self._counters)
         self._time = time_source
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, tuple[object, object]] = {}
@@ -132,9 +133,10 @@ class ConfiguredRegion(Configurable):
                 ``docs/codecs.rst``), ``lease`` (a `LeaseTerms`, or a mapping of its
                 parts), ``runner``, ``on_miss``, ``on_timeout``, ``orders`` (an
                 `OrderTerms`, or a mapping), ``task_options``, ``order_context`` (see
-                ``docs/runners.rst``), and ``near_ttl`` with ``near_entries``: what was
-                read is served from this process for so many seconds, and what others
-                change is seen so much later at most.
+                ``docs/runners.rst``), ``record_hot`` (``docs/warming.rst``),
+                ``figures_every`` (``docs/figures.rst``), and ``near_ttl`` with
+                ``near_entries``: what was read is served from this process for so many
+                seconds, and others' changes are seen as much later.
 
         Returns:
             The region.
@@ -158,8 +160,7 @@ class ConfiguredRegion(Configurable):
         given = {**self.defaults.settings, **settings}
         rules = Settings.of(self._span(expiration_time), given, backend)
         made = build_backend(backend, arguments or {})
-        refuse_unkept(rules, made)
-        refuse_near(rules, made)
+        refuse_misfits(rules, self.name, made)
         chain = build_chain(rules.runner)
         check_reach(self.name, made, chain)
         check_functions(chain, self._cached)
@@ -209,8 +210,7 @@ class ConfiguredRegion(Configurable):
     @backend.setter
     def backend(self, backend: Any) -> None:
         if self._rules is not None:
-            refuse_unkept(self._rules, backend)
-            refuse_near(self._rules, backend)
+            refuse_misfits(self._rules, self.name, backend)
         self.__dict__["backend"] = backend  # where dogpile.cache looks for it
         self._actual_backend = None
         if self._rules is not None:

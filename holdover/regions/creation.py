@@ -8,11 +8,11 @@ promises in the documentation ("What the lease promises").
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
-from holdover.regions.calls import Call
+from holdover.regions.calls import Call, Made
 from holdover.regions.crew import Crew
 from holdover.regions.errors import BackendError, CreatorBackoff, LeaseTimeout
 from holdover.regions.flights import (
@@ -96,23 +96,60 @@ class Creation:
             RecursiveCreation: The creator itself asked for it.
             Exception: Whatever the creator raised, unchanged; what was there stays.
         """
-        call.asked = ticket()
-        deadline = self._time.steady() + self._terms.wait
         found = self._tier.look(call.key, call.lifetime)
+        made = self._create_now(call, found, wait=self._terms.wait)
+        return cast("Made", made).value  # which is never needless
+
+    def warm(self, call: Call, *, force: bool) -> Made | None:
+        """Create a value now unless there is a fresh one, and do not make shift.
+
+        Args:
+            call: The call.
+            force: Whether to create even if there is a fresh one.
+
+        Returns:
+            What was made; None if there is a fresh one, maybe of others' making.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating it for ``lease.max_hold``.
+            Exception: Whatever the creator raised, unchanged; what was there stays.
+        """
+        call.strict = True
+        found = self._tier.look(call.key, call.lifetime, strict=True)
+        wait = self._terms.max_hold
+        return self._create_now(call, found, wait=wait, unless_fresh=not force)
+
+    def _create_now(
+        self, call: Call, found: Found, *, wait: float, unless_fresh: bool = False
+    ) -> Made | None:
+        """Create, after whoever else does; None if that has become needless."""
+        call.asked = ticket()
+        deadline = self._time.steady() + wait
         polls = Polls(found.entry.cost)
-        while True:
+        while not (unless_fresh and found.freshness is Freshness.FRESH):
             with FLIGHTS.board((self._tier, call.key)) as seat:
                 flight = seat.flight if seat.is_mine else Flight()
                 grant = self._acquire(call, found, overtaking=AT_ONCE)
                 left = deadline - self._time.steady()
                 if isinstance(grant, Lease):
-                    return self._maker.under(call, grant, flight).value
+                    return self._maker.under(call, grant, flight)
                 if grant is None or left <= 0:
-                    return self._foreground.unleased(call, flight).value
+                    self._refuse_unleased(call, grant)
+                    return self._foreground.unleased(call, flight)
             if isinstance(grant, Found):
                 found = grant
             else:  # somebody else creates, who may have begun before we were asked
                 self._time.sleep(polls.next_pause(min(left, grant.expires_in)))
+        return None
+
+    def _refuse_unleased(self, call: Call, grant: Busy | Found | None) -> None:
+        """Raise if the caller wants no value that cannot be stored."""
+        if not call.strict:
+            return
+        if grant is None:
+            raise BackendError(f"no lease of {call.user_key!r} is to be had")
+        raise LeaseTimeout(f"somebody else has been creating {call.key!r} for too long")
 
     # -- an old value is at hand -----------------------------------------------
 
@@ -127,6 +164,7 @@ class Creation:
                 return self._serve_old(call, found)
             grant = self._acquire(call, found)
             if isinstance(grant, Lease):
+                self.tell_paid(call, found)
                 return self._foreground.create(call, grant, seat.flight, found)
         # Only now, with the flight over: what is there may be gone for this caller.
         return self._serve_old(call, grant if isinstance(grant, Found) else found)
@@ -144,9 +182,13 @@ class Creation:
         while True:
             with FLIGHTS.board((self._tier, call.key)) as seat:
                 if seat.is_mine:
-                    return self._lead(call, seat.flight, found, deadline)
+                    polls = Polls(found.entry.cost)
+                    try:
+                        return self._lead(call, seat.flight, found, deadline, polls)
+                    finally:
+                        self._tell_waited(call, polls.waited)
                 left = max(0.0, deadline - self._time.steady())
-                if not FLIGHTS.wait(seat.flight, left):
+                if not self._waits_for(call, seat.flight, left):
                     return self._lose_patience(call, found)
                 landed = seat.flight.landed
             if self._is_pause_of_others(landed, found):
@@ -159,9 +201,10 @@ class Creation:
             if found.freshness in (Freshness.FRESH, Freshness.STALE):
                 return self._serve_old(call, found)
 
-    def _lead(self, call: Call, flight: Flight, found: Found, deadline: float) -> Any:
+    def _lead(
+        self, call: Call, flight: Flight, found: Found, deadline: float, polls: Polls
+    ) -> Any:
         """Create, or wait for the process that does, on behalf of all who joined."""
-        polls = Polls(found.entry.cost)
         while True:
             looked = ticket()
             grant = self._acquire(call, found, overtaking=self._overtaking(found))
@@ -169,9 +212,8 @@ class Creation:
                 return self._foreground.create(call, grant, flight, found)
             if isinstance(grant, Busy) and grant.kind is LeaseKind.BACKING_OFF:
                 return self._foreground.backing_off(call, grant, flight, found)
-            if grant is None and call.strict:
-                raise BackendError(f"no lease of {call.user_key!r} is to be had")
             if grant is None:
+                self._refuse_unleased(call, grant)
                 return self._foreground.create_unstored(call, flight, found)
             if isinstance(grant, Found):
                 found = grant
@@ -203,7 +245,7 @@ class Creation:
                 if seat.is_mine:
                     return self._foreground.create_unstored(call, seat.flight, found)
                 left = max(0.0, deadline - self._time.steady())
-                if not FLIGHTS.wait(seat.flight, left):
+                if not self._waits_for(call, seat.flight, left):
                     return self._foreground.create_unstored(call, Flight(), found)
                 landed = seat.flight.landed
             if _is_for(call, landed):
@@ -265,10 +307,28 @@ class Creation:
         spares = found.freshness is not Freshness.GONE or self._backoff_when_gone
         return (LeaseKind.QUEUED,) if spares else AT_ONCE
 
+    def tell_paid(self, call: Call, found: Found) -> None:
+        """Tell of a caller who creates what others are served, if it is stale."""
+        if found.freshness is Freshness.STALE:
+            self.tell_missed(call)
+
+    def _waits_for(self, call: Call, flight: Flight, most: float) -> bool:
+        """Wait for another caller's flight; say whether it has landed."""
+        begun = self._time.steady()
+        has_landed = FLIGHTS.wait(flight, most)
+        self._tell_waited(call, self._time.steady() - begun)
+        return has_landed
+
+    def _tell_waited(self, call: Call, waited: float) -> None:
+        if waited:
+            region = self._tier.region
+            self._listeners.tell(
+                events.Waited(region=region, key=call.key, waited=waited)
+            )
+
     def tell_missed(self, call: Call) -> None:
         """Tell those who listen that there was no value to serve."""
-        if self._listeners:
-            self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
+        self._listeners.tell(events.Missed(region=self._tier.region, key=call.key))
 
 
 def _is_for(call: Call, landed: Landed) -> bool:

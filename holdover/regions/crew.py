@@ -86,7 +86,7 @@ class Crew:
                 chain,
                 fulfiller=fulfiller,
                 taken=taken,
-                time_source=time_source,
+                **told,
             ),
             readers=readers,
         )

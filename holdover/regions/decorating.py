@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MethodType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
@@ -136,6 +136,16 @@ class DecoratingRegion(ManyRegion):
         use = self._checked(Use(**options))
         return cast("CachedCallable[P, T]", self._inlined(function, use))
 
+    @property
+    def functions(self) -> Mapping[str, CachedCallable[..., Any]]:
+        """The functions and methods that were decorated with it, by their names.
+
+        A name is ``"module:function"``, with ``"|namespace"`` behind it if there is
+        one. A method's handles take its object first. Closures and lambdas have none.
+        """
+        named = {one.name: one for one in list(self._cached) if one.name is not None}
+        return {name: named[name].wrapper() for name in sorted(named)}
+
     def find_for_order(self, name: str) -> Refreshable:
         """Import the function that an order names, for a worker.
 
@@ -199,7 +209,7 @@ class DecoratingRegion(ManyRegion):
         self._cached.add(cached)
         if self.name is not None and cached.name is not None:
             CATALOGUE.register(self.name, cached.name, cached)
-        wrapper = self._inline.note(cached.wrapper())
+        wrapper = self._inline.note(cached.wrapper(), cached)
         return self._placed(wrapper, function, kind)
 
     def _inlined(self, given: Any, use: Use) -> Any:
@@ -222,7 +232,7 @@ class DecoratingRegion(ManyRegion):
         inline = self._inline_function(function, use)
         if self.name is not None and use == Use() and inline.can_be_imported():
             CATALOGUE.register(self.name, cast("str", inline.name), inline)
-        return self._inline.note(inline.wrapper())
+        return self._inline.note(inline.wrapper(), inline)
 
     def _inline_function(
         self, function: Callable[..., Any], use: Use
@@ -307,6 +317,8 @@ class DecoratingRegion(ManyRegion):
 
     def _assemble(self, rules: Settings) -> None:
         super()._assemble(rules)
-        self._readers = None if self._crew is None else self._crew.readers
+        readers = None if self._crew is None else self._crew.readers
+        self._readers = readers
+        self._note = None if readers is None else lambda call: readers.note(call.key)
         if self.name is not None:
             CATALOGUE.know(self.name, self)

@@ -47,11 +47,11 @@ class Entries:
     Args:
         backend: Where the entries are kept.
         region: Name of the region, and of its clock.
-        sealing: How values become bytes; None if the backend keeps objects.
         listeners: Whom to tell of failures.
         time_source: The clocks to go by.
 
     Attributes:
+        sealing: How values become bytes; None if the backend keeps objects.
         now: Tells the time of day.
         tell: Reports a problem that no caller is told of.
         also_invalid: Says of an entry's creation time whether the user's own strategy
@@ -68,7 +68,7 @@ class Entries:
     ) -> None:
         self.backend = backend
         self.region = region
-        self._sealing = sealing
+        self.sealing = sealing
         self.now = time_source.wall
         self._clock = RegionClock(backend, region)
         self.also_invalid: Callable[[float], Standing] | None = None
@@ -145,10 +145,10 @@ class Entries:
     def _open(self, stored: Stored, key: str) -> Entry:
         if isinstance(stored, Entry):
             return stored
-        if self._sealing is None:
+        if self.sealing is None:
             raise BackendError("the backend keeps objects and returned bytes")
         try:
-            return self._sealing.open(stored, key)
+            return self.sealing.open(stored, key)
         except Unreadable as problem:
             self.tell(events.Unreadable, key, str(problem))
             # Its fence still says which bytes were seen, so that they can be replaced.
@@ -342,7 +342,7 @@ class Entries:
         )
 
     def _seal(self, key: str, entry: Entry) -> Stored:
-        return entry if self._sealing is None else self._sealing.seal(entry, key)
+        return entry if self.sealing is None else self.sealing.seal(entry, key)
 
     def _ttl(self, entry: Entry) -> float | None:
         if entry.kept_until == FOREVER:

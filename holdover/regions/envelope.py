@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH
 from holdover.regions.compression import READABLE, Compression
+from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import UncacheableValue
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
@@ -215,6 +216,30 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How an envelope says that it was made.
+
+    Attributes:
+        codec: The tag of its codec.
+        signed: Whether it carries a signature, which need not be a good one.
+        compressed: Whether its payload is compressed.
+    """
+
+    codec: str
+    signed: bool
+    compressed: bool
+
+
+def form_of(stored: bytes) -> Form | None:
+    """Tell how an envelope was made, trusting it; None if it is none."""
+    if len(stored) < TRAILER_SIZE or stored[-len(MAGIC) :] != MAGIC:
+        return None
+    *_, flags, tag, _, _ = _TRAILER.unpack_from(stored, len(stored) - TRAILER_SIZE)
+    codec = tag.rstrip(b"\0").decode("ascii", "backslashreplace")
+    return Form(codec, bool(flags & _SIGNED), bool(flags & _COMPRESSED))
+
+
 def fence_seen(entry: Entry) -> int | None:
     """Give the fence that a caller has seen; None if there was nothing to see."""
     return None if entry is ABSENT else entry.fence
@@ -263,7 +288,7 @@ def _check_signature(view: memoryview, body_end: int, key: str, signer: Signer) 
 
 def _address(key: str) -> bytes:
     """The whole key as it is signed: its length keeps it apart from what follows."""
-    encoded = key.encode("utf-8", "surrogatepass")
+    encoded = to_bytes(key)
     return len(encoded).to_bytes(8, "little") + encoded
 
 
@@ -290,7 +315,7 @@ def _tags(raw: bytes) -> tuple[str, ...]:
 
 def _echo(key: str) -> bytes:
     """The key as stored with its value, so that a swapped reply is noticed."""
-    encoded = key.encode("utf-8", "surrogatepass")
+    encoded = to_bytes(key)
     if len(encoded) <= _LONGEST_ECHO:
         return encoded
     return hashlib.blake2b(encoded, digest_size=32).digest()

@@ -39,6 +39,7 @@ __all__ = [
     "UnregisteredFunction",
     "UnsignedPickleWarning",
     "ValueTooLarge",
+    "WarmingFailed",
 ]
 
 
@@ -137,6 +138,10 @@ class CreatorFailure(HoldoverError):
 
 class UnknownSchedule(HoldoverError, LookupError):
     """No schedule of that name was declared for the region in this process."""
+
+
+class WarmingFailed(HoldoverError):
+    """Calls that were to be warmed have failed; the message counts them."""
 
 
 class CommandFailed(HoldoverError):

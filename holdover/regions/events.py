@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 __all__ = [
     "BackendFailed",
     "Created",
     "CreatorFailed",
+    "CreatorRaised",
     "CreatorSlow",
     "Event",
     "Hit",
@@ -20,9 +22,11 @@ __all__ = [
     "OrderDropped",
     "OrderFailed",
     "OrderPostponed",
+    "Ordered",
     "Problem",
     "PushLost",
     "QueueBehind",
+    "RefreshFailed",
     "Refreshed",
     "RunEnded",
     "RunFailed",
@@ -30,6 +34,7 @@ __all__ = [
     "TierDropped",
     "Uncacheable",
     "Unreadable",
+    "Waited",
 ]
 
 log = logging.getLogger("holdover")
@@ -88,6 +93,25 @@ class Created(Event):
     stored: bool
 
 
+class CreatorRaised(Event):
+    """A creator has run and raised, whoever was told of it; once for each key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited(Event):
+    """A caller's wait for what others were creating is over.
+
+    Attributes:
+        waited: Seconds that it took.
+    """
+
+    waited: float
+
+
+class Ordered(Event):
+    """A refresh was ordered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed(Event):
     """An ordered refresh was carried out here.
@@ -129,6 +153,10 @@ class Problem(Event):
 
 class CreatorFailed(Problem):
     """A creator raised what no caller got: an old value was served, or he had left."""
+
+
+class RefreshFailed(CreatorFailed):
+    """The creator of an ordered refresh raised, here."""
 
 
 class CreatorSlow(Problem):
@@ -182,6 +210,24 @@ class PushLost(Problem):
 Listener = Callable[[Event], object]
 
 
+class Counting(Protocol):
+    """Counts what happens, also while nobody listens."""
+
+    @property
+    def hit(self) -> Callable[[], object]:
+        """What counts a fresh value that was served, other than near."""
+
+    @property
+    def near_hit(self) -> Callable[[], object]:
+        """What counts one from the near cache."""
+
+    def stale(self, age: float) -> None:
+        """Count an old value that was served, *age* seconds after it was created."""
+
+    def count(self, event: Event) -> None:
+        """Count anything else."""
+
+
 _QUIET_FOR = 60.0  # seconds between two log lines of one kind of problem
 
 
@@ -190,27 +236,54 @@ class Listeners:
 
     Problems are logged as well, each kind once a minute as a warning, since an outage
     makes thousands of them, and otherwise at debug level.
+
+    Args:
+        counters: Counts what is told.
+
+    Attributes:
+        counters: The same.
+        is_heard: Whether there is anyone who listens.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counting) -> None:
+        self.counters = counters
+        self.is_heard = False
         self._listeners: tuple[Listener, ...] = ()
         self._warned_at: dict[type[Event], float] = {}
 
     def add(self, listener: Listener) -> None:
         """Call *listener* with every event from now on."""
         self._listeners = (*self._listeners, listener)
+        self.is_heard = True
 
     def remove(self, listener: Listener) -> None:
         """Call *listener* no more."""
         self._listeners = tuple(one for one in self._listeners if one != listener)
+        self.is_heard = bool(self._listeners)
 
-    def __bool__(self) -> bool:
-        return bool(self._listeners)
+    def hit(self, region: str, key: str, *, near: bool = False) -> None:
+        """Count a hit, and tell of it."""
+        (self.counters.near_hit if near else self.counters.hit)()
+        if self.is_heard:
+            self._pass_on(Hit(region=region, key=key, near=near))
+
+    def stale(self, region: str, key: str, *, age: float) -> None:
+        """Count an old value that was served, and tell of it."""
+        self.counters.stale(age)
+        if self.is_heard:
+            self._pass_on(StaleServed(region=region, key=key, age=age))
 
     def tell(self, event: Event) -> None:
-        """Pass *event* on. A listener that raises is logged, never felt."""
+        """Count *event*, for which there is no method above, and pass it on.
+
+        A listener that raises is logged, never felt.
+        """
+        self.counters.count(event)
         if isinstance(event, Problem):
             self._log(event)
+        self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
         for listener in self._listeners:
             try:
                 listener(event)

@@ -118,11 +118,9 @@ class Foreground:
 
     def serve(self, call: Call, found: Found) -> Any:
         """Serve what was found, and tell of it if it is old."""
-        if self._listeners and not self._is_fresh(found):
+        if not self._is_fresh(found):
             age = self._now() - found.entry.created_at
-            self._listeners.tell(
-                events.StaleServed(region=self._tier.region, key=call.key, age=age)
-            )
+            self._listeners.stale(self._tier.region, call.key, age=age)
         return found.entry.value
 
     @staticmethod

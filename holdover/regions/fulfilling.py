@@ -168,7 +168,7 @@ class Fulfiller:
 
     def _failed(self, calls: Sequence[Call], error: BaseException) -> Outcome:
         for call in calls:
-            self._tier.tell(events.CreatorFailed, call.key, repr(error))
+            self._tier.tell(events.RefreshFailed, call.key, repr(error))
         return Outcome(done=False, reason=f"creator failed: {error!r}")
 
     def _tell_refreshed(

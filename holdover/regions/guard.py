@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from holdover.regions import events
 from holdover.regions.backends.base import Backend
 from holdover.regions.breaker import Breaker
+from holdover.regions.counters import Outage
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
@@ -36,6 +37,7 @@ class Guard:
         writing: That of writes.
         removing: That of removals: three, because a full disk fails every write, no
             read and no removal.
+        outage: The time in which any of the three was open.
         undelivered: What this process must not trust.
     """
 
@@ -45,9 +47,11 @@ class Guard:
         self._region = region
         self._listeners = listeners
         self._time = time_source
-        self.reading = Breaker(time_source=time_source)
-        self.writing = Breaker(time_source=time_source)
-        self.removing = Breaker(time_source=time_source)
+        self.outage = Outage(time_source)
+        watched: Any = {"outage": self.outage, "time_source": time_source}
+        self.reading = Breaker(**watched)
+        self.writing = Breaker(**watched)
+        self.removing = Breaker(**watched)
         self.undelivered = Undelivered()
         self._last_failure = "nothing"
         self._redelivery: Redelivery | None = None

@@ -12,7 +12,6 @@ from dogpile.cache.backends.null import NullBackend
 
 from holdover.regions.assembling import Settings, build_codec
 from holdover.regions.backends.base import Backend
-from holdover.regions.codecs import PickleCodec
 from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
 from holdover.regions.sealing import Sealing
@@ -50,8 +49,7 @@ def warn_of_pickle(
     """Warn of unsigned pickles that come over a network; say whether it was needed."""
     if (
         sealing is None
-        or sealing.signer is not None
-        or not isinstance(sealing.codec, PickleCodec)
+        or not sealing.is_unsigned_pickle
         or backend.capabilities.shared_by != "fleet"
     ):
         return False
@@ -74,7 +72,18 @@ def _frames_to_caller() -> int:
     return level
 
 
-def refuse_unkept(rules: Settings, backend: Any) -> None:
+def refuse_misfits(rules: Settings, name: str | None, backend: Any) -> None:
+    """Refuse settings of the region *name* that its backend cannot live up to.
+
+    Raises:
+        ConfigurationError: It names the setting, and says why.
+    """
+    _refuse_unkept(rules, backend)
+    _refuse_near(rules, backend)
+    _refuse_hot(rules, name, backend)
+
+
+def _refuse_unkept(rules: Settings, backend: Any) -> None:
     """Refuse a promise that dogpile.cache's own backends cannot keep.
 
     Its stores within the process are let pass: there is nobody to guard against.
@@ -94,7 +103,20 @@ def refuse_unkept(rules: Settings, backend: Any) -> None:
             )
 
 
-def refuse_near(rules: Settings, backend: Any) -> None:
+def _refuse_hot(rules: Settings, name: str | None, backend: Any) -> None:
+    """Refuse to record hot calls where nobody could keep or find them."""
+    if rules.record_hot is None:
+        return
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(
+            "record_hot needs a backend of Holdover's, without proxies, and not a "
+            f"{type(backend).__name__}"
+        )
+    if name is None:
+        raise ConfigurationError("record_hot needs a region with a name")
+
+
+def _refuse_near(rules: Settings, backend: Any) -> None:
     """Refuse a near cache where it would be of no use, or could not be kept right.
 
     Raises:

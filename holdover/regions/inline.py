@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from holdover.regions.cached import CachedFunction
+from holdover.regions.cached_many import CachedMany
 from holdover.regions.importing import is_importable
 from holdover.regions.keys import found_by, name_of
 
@@ -37,6 +38,10 @@ class InlineFunction(CachedFunction[P, T]):
         return self.name is not None and is_importable(self.function)
 
 
+Behind = CachedFunction[Any, Any] | CachedMany
+"""What a wrapper of a region's making calls."""
+
+
 class Remembered:
     """What a region has made of functions, so that the same gives the same again.
 
@@ -48,19 +53,25 @@ class Remembered:
         self._held: weakref.WeakValueDictionary[Hashable, Any]
         self._held = weakref.WeakValueDictionary()
         self._kept: dict[Hashable, Any] = {}
-        self._wrappers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._cached: weakref.WeakKeyDictionary[Any, weakref.ref[Behind]]
+        self._cached = weakref.WeakKeyDictionary()
 
-    def note(self, wrapper: Any) -> Any:
+    def note(self, wrapper: Any, cached: Behind) -> Any:
         """Remember that *wrapper* is of this region's making; give it back."""
-        self._wrappers.add(wrapper)
+        self._cached[wrapper] = weakref.ref(cached)  # as long as the wrapper holds it
         return wrapper
+
+    def behind(self, wrapper: Any) -> Behind | None:
+        """Give what a wrapper of this region's making calls; None if it is none."""
+        try:
+            found = self._cached.get(wrapper)
+        except TypeError:  # not hashed or not weakly referred to: none of ours
+            return None
+        return None if found is None else found()
 
     def made(self, function: Any) -> bool:
         """Say whether *function* is a wrapper of this region's making."""
-        try:
-            return function in self._wrappers
-        except TypeError:  # not hashed or not weakly referred to: none of ours
-            return False
+        return self.behind(function) is not None
 
     def kept(self, function: Any) -> Any:
         """Give what was kept of *function*, cached without any option; else None."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.entries import Entries
-from holdover.regions.envelope import FOREVER
+from holdover.regions.envelope import FOREVER, Unreadable, form_of
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.lifetime import Lifetime
@@ -35,6 +38,14 @@ class Inspection:
         pending: Whether an invalidation has not been delivered yet, so that this
             process does not trust what is stored.
         reachable: Whether the backend answered.
+        size: Bytes that are stored for it, metadata and all; None if nothing is, or if
+            the backend keeps objects.
+        codec: The tag of the codec that wrote them, by their own word; empty without.
+        signed: Whether they carry a signature.
+        compressed: Whether they are compressed.
+        value: The value that is told of, fresh or not; ``NO_VALUE`` without one.
+        unreadable: Why they are no value for this process, such as another secret or
+            codec; empty if they are, or if nothing is stored.
     """
 
     key: str
@@ -52,6 +63,18 @@ class Inspection:
     last_error: str = ""
     pending: bool = False
     reachable: bool = True
+    size: int | None = None
+    codec: str = ""
+    signed: bool = False
+    compressed: bool = False
+    unreadable: str = ""
+    value: Any = field(default=NO_VALUE, repr=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything to tell: bytes, a value, a lease."""
+        has_value = self.created_at is not None or self.size is not None
+        return has_value or self.lease is not None or self.pending
 
 
 def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
@@ -60,6 +83,7 @@ def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
     try:
         found = entries.look(key, lifetime, strict=True)
         busy = entries.leased(key)
+        stored, _ = entries.backend.read(key, entries.region)
     except BackendError:
         return Inspection(
             key=key, freshness=Freshness.GONE, pending=pending, reachable=False
@@ -72,6 +96,8 @@ def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
         lease_expires_in=busy.expires_in if busy else None,
         last_error=busy.reason if busy else "",
     )
+    if isinstance(stored, bytes):
+        told = _with_form(told, stored, _problem(entries, stored, key))
     if found.freshness is Freshness.GONE:
         return told
     entry, now = found.entry, entries.now()
@@ -85,4 +111,26 @@ def inspect_key(entries: Entries, key: str, lifetime: Lifetime) -> Inspection:
         cost=entry.cost,
         tags=entry.tags,
         lifetime=entry.lifetime,
+        value=entry.value,
+    )
+
+
+def _problem(entries: Entries, stored: bytes, key: str) -> str:
+    """Say why bytes are no value here; nothing if they are one."""
+    if entries.sealing is None:
+        return "bytes, where the backend keeps objects"
+    try:
+        entries.sealing.open(stored, key)
+    except Unreadable as problem:
+        return str(problem)
+    return ""
+
+
+def _with_form(told: Inspection, stored: bytes, problem: str) -> Inspection:
+    form = form_of(stored)
+    told = replace(told, size=len(stored), unreadable=problem)
+    if form is None:
+        return told
+    return replace(
+        told, codec=form.codec, signed=form.signed, compressed=form.compressed
     )

@@ -21,6 +21,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import ConfigurationError, UnkeyableArgument
 
 ATOMS = frozenset({str, int, bool, float, bytes, type(None)})
@@ -52,8 +53,25 @@ def bounded(key: str) -> str:
     """Shorten a long key, keeping its beginning readable and the whole distinct."""
     if len(key) <= LONGEST_KEY and not key.endswith(_SHORTENED):
         return key
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
+    digest = hashlib.blake2b(to_bytes(key), digest_size=20)
     return f"{key[:_READABLE]}~{digest.hexdigest()}{_SHORTENED}"
+
+
+class Reserved(enum.Enum):
+    """What is kept beside values, and how its keys begin.
+
+    No region's keys begin so: a percent sign in its name is escaped.
+    """
+
+    SLOTS = "%schedules:"
+    HISTORY = "%history:"
+    READERS = "%read:"
+    HOT = "%hot:"
+    FIGURES = "%figures:"
+
+    def key(self, rest: str) -> str:
+        """Give the key of *rest* among what is kept for this use."""
+        return bounded(self.value + rest)
 
 
 def may_begin_with(key: str, prefix: str) -> bool:

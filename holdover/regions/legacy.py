@@ -6,18 +6,22 @@ import hashlib
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from dogpile.cache.api import CachedValue
 from dogpile.cache.backends.memcached import GenericMemcachedBackend
 from dogpile.cache.region import value_version
 
+from holdover.regions import events
 from holdover.regions.calls import Call
+from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import Entry
 from holdover.regions.errors import ConfigurationError
+from holdover.regions.events import Listeners
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.returned import Cached
+from holdover.regions.timesource import TimeSource
 
 _AT_ONCE = sys.float_info.min  # seconds
 # memcached takes 250 visible ASCII characters, and locks are named "_lock" + key.
@@ -53,8 +57,7 @@ def memcached_key(key: str) -> str:
     takes = _FOR_MEMCACHED.fullmatch(key) and not key.startswith(_DIGEST)
     if takes:
         return key
-    encoded = key.encode("utf-8", "surrogatepass")
-    return _DIGEST + hashlib.blake2b(encoded, digest_size=32).hexdigest()
+    return _DIGEST + hashlib.blake2b(to_bytes(key), digest_size=32).hexdigest()
 
 
 def cached_value(entry: Entry, *, expired: bool = False) -> CachedValue:
@@ -96,6 +99,60 @@ class PlainCreation:
         """Say whether it is to be stored."""
         asked = self._call.should_cache
         return self._to_be_stored and (asked is None or bool(asked(value)))
+
+
+class Told:
+    """A creator that is left to dogpile.cache, and of whose runs we tell.
+
+    Args:
+        create: The creator.
+        region: Name of the region.
+        listeners: Whom to tell.
+        time_source: The clocks to go by.
+        is_lookup: Whether it runs since somebody found no value.
+    """
+
+    def __init__(
+        self,
+        create: Callable[..., Any],
+        region: str,
+        listeners: Listeners,
+        time_source: TimeSource,
+        *,
+        is_lookup: bool,
+    ) -> None:
+        self._create = create
+        self._region = region
+        self._listeners = listeners
+        self._now = time_source.steady
+        self._is_lookup = is_lookup
+        self._keys: set[str] = set()
+
+    def __call__(self, keys: Sequence[str], *args: Any) -> Any:
+        """Make what is wanted for *keys*, of *args*."""
+        self._keys.update(keys)
+        if self._is_lookup:
+            self._tell(events.Missed, keys)
+        started = self._now()
+        try:
+            made = self._create(*args)
+        except (Exception, SystemExit):
+            self._tell(events.CreatorRaised, keys)
+            raise
+        share = (self._now() - started) / max(1, len(keys))
+        # Whether it is stored is dogpile.cache's to decide, and it does not say.
+        self._tell(events.Created, keys, cost=share, stored=True)
+        return made
+
+    def hit_all_but_made(self, keys: Iterable[str]) -> None:
+        """Tell of those of *keys* that the creator was not asked for."""
+        for key in keys:
+            if key not in self._keys:
+                self._listeners.hit(self._region, key)
+
+    def _tell(self, kind: Any, keys: Sequence[str], **told: Any) -> None:
+        for key in keys:
+            self._listeners.tell(kind(region=self._region, key=key, **told))
 
 
 def generate(

@@ -100,7 +100,11 @@ class Maker:
     def _run(self, call: Call) -> Made:
         """Run the creator, and ask whether its value is to be kept."""
         started = self._time.steady()
-        returned = call.create()
+        try:
+            returned = call.create()
+        except (Exception, SystemExit):
+            self._tell_raised([call])
+            raise
         return Made.of(call, returned, self._time.steady() - started)
 
     def many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
@@ -134,7 +138,11 @@ class Maker:
     def _run_many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
         """Run the creator of several values; each has its share of the cost."""
         started = self._time.steady()
-        returned = create([part.call.user_key for part in parts])
+        try:
+            returned = create([part.call.user_key for part in parts])
+        except (Exception, SystemExit):
+            self._tell_raised([part.call for part in parts])
+            raise
         values = checked_values(returned, len(parts))
         share = (self._time.steady() - started) / len(parts)
         return [
@@ -150,14 +158,18 @@ class Maker:
         part.flight.land(Landed(made.value, valid_before=valid_before))
         self.tell_created(part.call, made)
 
+    def _tell_raised(self, calls: Sequence[Call]) -> None:
+        region = self._tier.region
+        for call in calls:
+            self._listeners.tell(events.CreatorRaised(region=region, key=call.key))
+
     def tell_created(self, call: Call, made: Made) -> None:
         """Tell those who listen that a creator has run."""
-        if self._listeners:
-            self._listeners.tell(
-                events.Created(
-                    region=self._tier.region,
-                    key=call.key,
-                    cost=made.cost,
-                    stored=made.stored,
-                )
+        self._listeners.tell(
+            events.Created(
+                region=self._tier.region,
+                key=call.key,
+                cost=made.cost,
+                stored=made.stored,
             )
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -13,9 +14,9 @@ from holdover.regions.cached_many import (
     CachedManyCallable,
     ManyDecorator,
 )
-from holdover.regions.calls import Call, CreateMany, checked_values
+from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
-from holdover.regions.legacy import PlainCreation, for_dogpile, plain_value
+from holdover.regions.legacy import PlainCreation, Told, for_dogpile, plain_value
 from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 class ManyRegion(ReadableRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
+
+    _note: Callable[[Call], object] | None = None  # is told of every call
 
     def get_or_create_multi(
         self,
@@ -53,12 +56,15 @@ class ManyRegion(ReadableRegion):
         """
         if not callable(creator):
             raise InvalidArgument(f"creator must be callable, got {creator!r}")
-        if self._batches is None:
-            spans = for_dogpile(self._lifetime_for(expiration_time))
-            return list(
-                super().get_or_create_multi(keys, creator, spans, should_cache_fn)
-            )
         wanted = list(keys)
+        if self._batches is None:
+            told = self._told(creator, is_lookup=True)
+            spans = for_dogpile(self._lifetime_for(expiration_time))
+            made = super().get_or_create_multi(
+                wanted, lambda *some: told(some, *some), spans, should_cache_fn
+            )
+            told.hit_all_but_made(wanted)
+            return list(made)
 
         def create(some: Sequence[str]) -> Sequence[T]:
             return creator(*some)
@@ -138,7 +144,8 @@ class ManyRegion(ReadableRegion):
             cached = CachedMany(self, function, namespace, make_call, asdict=asdict)
             if self.name is not None and cached.name is not None:
                 CATALOGUE.register(self.name, cached.name, cached)
-            return cached.wrapper()
+            wrapper = self._inline.note(cached.wrapper(), cached)
+            return cast("CachedManyCallable[Any, Any]", wrapper)
 
         return cast("ManyDecorator", decorate)
 
@@ -162,17 +169,38 @@ class ManyRegion(ReadableRegion):
         """Answer prepared calls. For decorated functions."""
         if self._batches is None:
             return [self._create_as_dogpile_does(call) for call in calls]
-        self._note_read(call.key for call in calls)
+        if self._note is not None:
+            for call in calls:
+                self._note(call)
         return self._batches.answer(calls, create)
 
     def recreate_calls(self, calls: Sequence[Call], create: CreateMany) -> list[Any]:
         """Create values now and store them. For decorated functions."""
         if self._batches is not None:
             return self._batches.recreate(calls, create)
-        values = list(create([call.user_key for call in calls]))
+        keys = [call.user_key for call in calls]
+        values = list(self._told(create)(keys, keys))
         made = zip(calls, values, strict=True)
         super().set_multi({call.user_key: plain_value(v) for call, v in made})
         return values
+
+    def warm_calls(
+        self, calls: Sequence[Call], create: CreateMany, *, force: bool
+    ) -> list[Made]:
+        """Create values that are not fresh; give what was made. For warmers.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating one of them for too long.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if self._batches is not None:
+            return self._batches.warm(calls, create, force=force)
+        return [one for call in calls for one in self.warm_call(call, force=force)]
+
+    @abstractmethod
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create unless there is a fresh value."""
 
     def fulfil_calls(
         self,
@@ -193,12 +221,20 @@ class ManyRegion(ReadableRegion):
 
     def _create_as_dogpile_does(self, call: Call) -> Any:
         """Leave it to dogpile.cache: on a backend of its own, or for its async hook."""
-        create, should_cache = call.create, call.should_cache
-        if self.async_creation_runner is None:  # which expects the user's own creator
-            plain = PlainCreation(call)
-            create, should_cache = plain.create, plain.should_cache
-        spans = for_dogpile(call.lifetime)
-        return super().get_or_create(call.user_key, create, spans, should_cache)
+        spans, key = for_dogpile(call.lifetime), call.user_key
+        if self.async_creation_runner is not None:  # it expects the user's own creator
+            return super().get_or_create(key, call.create, spans, call.should_cache)
+        plain = PlainCreation(call)
+        told = self._told(plain.create, is_lookup=True)
+        value = super().get_or_create(
+            key, lambda: told([key]), spans, plain.should_cache
+        )
+        told.hit_all_but_made([key])
+        return value
+
+    def _told(self, create: Callable[..., Any], *, is_lookup: bool = False) -> Told:
+        region = self.name or ""
+        return Told(create, region, self._listeners, self._time, is_lookup=is_lookup)
 
 
 def _first_of(create: CreateMany, key: str) -> Any:

@@ -11,6 +11,7 @@ from holdover.regions import events
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
 from holdover.regions.bucket import Bucket
 from holdover.regions.calls import Call, CreateMany
+from holdover.regions.events import Listeners
 from holdover.regions.flights import FLIGHTS
 from holdover.regions.fulfilling import Fulfiller
 from holdover.regions.ordering import Chain
@@ -36,6 +37,7 @@ class Orders:
         chain: The runners; empty if callers create in the foreground.
         fulfiller: Carries out what stays in this process.
         taken: The leases that others are known to hold.
+        listeners: Whom to tell what happens.
         time_source: The clocks to go by.
     """
 
@@ -47,6 +49,7 @@ class Orders:
         *,
         fulfiller: Fulfiller,
         taken: TakenLeases,
+        listeners: Listeners,
         time_source: TimeSource,
     ) -> None:
         self._tier = tier
@@ -58,6 +61,7 @@ class Orders:
         self._contexts = terms.contexts
         self._fulfiller = fulfiller
         self._taken = taken
+        self._listeners = listeners
         self._time = time_source
 
     def __bool__(self) -> bool:
@@ -82,6 +86,7 @@ class Orders:
             grant = self._acquire(call, found)
             if isinstance(grant, Lease):
                 self._taken.remember(call.key, found.entry, grant.ttl)
+                self._tell_ordered(call)
                 self._dispatch(call, grant, self._origin(is_read=is_read))
             else:
                 self._bucket.put_back(1)
@@ -206,6 +211,7 @@ class Orders:
                     newer[call.key] = grant
                 elif grant is not None:
                     self._taken.remember(call.key, found.entry, grant.ttl)
+                    self._tell_ordered(call)
                     leased.append((call, grant))
             self._bucket.put_back(len(free) - len(leased))
             if leased:
@@ -310,6 +316,9 @@ class Orders:
             self._tier.tell(events.OrderFailed, call.key, f"task_options: {error!r}")
             return None
         return options
+
+    def _tell_ordered(self, call: Call) -> None:
+        self._listeners.tell(events.Ordered(region=self._tier.region, key=call.key))
 
     def _postpone(self, call: Call) -> None:
         reason = "as many are ordered as orders.per_second and orders.burst allow"

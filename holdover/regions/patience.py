@@ -21,25 +21,28 @@ class Polls:
 
     2 ms at first, growing while its end is near; longer before that, if the cost of
     the last creation says that it is not.
+
+    Attributes:
+        waited: Seconds of all pauses so far.
     """
 
-    __slots__ = ("_cost", "_pause", "_waited")
+    __slots__ = ("_cost", "_pause", "waited")
 
     def __init__(self, cost: float) -> None:
         self._cost = cost
         self._pause = _SHORTEST_POLL
-        self._waited = 0.0
+        self.waited = 0.0
 
     def next_pause(self, most: float) -> float:
         """Give the next pause, at most *most* seconds."""
-        still = self._cost - self._waited
+        still = self._cost - self.waited
         if still > 2 * _LONGEST_POLL:
             pause = min(still / 2, _LONGEST_EARLY_POLL)
         else:
             pause = self._pause
             self._pause = min(self._pause * _POLL_GROWTH, _LONGEST_POLL)
         pause = max(_SHORTEST_POLL, min(pause, most))
-        self._waited += pause
+        self.waited += pause
         return pause
 
 

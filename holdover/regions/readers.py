@@ -11,14 +11,13 @@ from functools import partial
 from holdover.regions.background import Pool
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness
-from holdover.regions.keys import bounded
+from holdover.regions.keys import Reserved
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
 _NOTES_PER_SPAN = 4
 _MOST_REMEMBERED = 100_000
-_OURS = "@@read:"  # no region's keys begin like this
 _NOTE_LIFETIME = Lifetime(expiration_time=None)
 
 
@@ -60,7 +59,9 @@ class Readers:
         if self._time.wall() - read_at <= self._span:
             return True
         try:
-            found = self._tier.look(_note_of(key), _NOTE_LIFETIME, strict=True)
+            found = self._tier.look(
+                Reserved.READERS.key(key), _NOTE_LIFETIME, strict=True
+            )
         except BackendError:
             return True
         # A process writes its note again only after a while, for which it counts.
@@ -69,8 +70,4 @@ class Readers:
 
     def _write(self, key: str) -> None:
         note = self._tier.entry(True, self._kept, clock=self._tier.tick())  # noqa: FBT003
-        self._tier.store(_note_of(key), note)
-
-
-def _note_of(key: str) -> str:
-    return bounded(_OURS + key)
+        self._tier.store(Reserved.READERS.key(key), note)

@@ -48,7 +48,7 @@ class ReadableRegion(WritableRegion):
             BackendError: Only if *strict*.
         """
         if strict:
-            found = self._look(key, expiration_time, strict=True)
+            found = self._look(key, expiration_time, ignore_expiration, strict=True)
             return _payload(found, ignore_expiration=ignore_expiration)
         return self._get_cache_value(key, expiration_time, ignore_expiration).payload
 
@@ -60,10 +60,12 @@ class ReadableRegion(WritableRegion):
     ) -> Any:
         if self._tier is None:
             lifetime = self._lifetime_for(expiration_time)
-            return super()._get_cache_value(
+            held = super()._get_cache_value(
                 key, for_its_get(lifetime), ignore_expiration
             )
-        found = self._look(key, expiration_time)
+            self._tell_got([key], [held])
+            return held
+        found = self._look(key, expiration_time, ignore_expiration)
         if _serves(found, ignore_expiration=ignore_expiration):
             return cached_value(found.entry)
         return NO_VALUE
@@ -79,15 +81,17 @@ class ReadableRegion(WritableRegion):
         """Give the values for *keys*, in their order, as `get` does."""
         lifetime = self._lifetime_for(expiration_time)
         if self._tier is None:
-            return list(
+            held = list(
                 super().get_multi(keys, for_its_get(lifetime), ignore_expiration)  # type: ignore[no-untyped-call]
             )
+            self._tell_got(keys, held)
+            return held
         addresses = [self._address(key) for key in keys]
         self._note_read(addresses)
-        return [
-            _payload(found, ignore_expiration=ignore_expiration)
-            for found in self._tier.find_multi(addresses, lifetime, strict=strict)
-        ]
+        founds = self._tier.find_multi(addresses, lifetime, strict=strict)
+        for address, found in zip(addresses, founds, strict=True):
+            self._tell_found(address, found, ignore_expiration=ignore_expiration)
+        return [_payload(one, ignore_expiration=ignore_expiration) for one in founds]
 
     def _parse_serialized_from_backend(self, value: Any) -> Any:
         """Read what a backend of dogpile.cache holds; what is no value is a miss."""
@@ -111,19 +115,26 @@ class ReadableRegion(WritableRegion):
             return NO_VALUE
         return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
 
-    def inspect(self, key: str, expiration_time: object = None) -> Inspection:
+    def inspect(
+        self, key: str, expiration_time: object = None, *, stored: bool = False
+    ) -> Inspection:
         """Tell age, freshness, lease and last error of *key*; changes nothing.
 
         Args:
             key: The key; a decorated function's is ``f.key_for(...)``.
             expiration_time: Seconds for which values are fresh, for this call.
+            stored: Whether *key* is meant as it is stored, as events and
+                ``Inspection.key`` have it. One of another region is unknown here.
 
         Returns:
             An `Inspection`; if the backend cannot be reached, one that says so.
         """
         lifetime = self._lifetime_for(expiration_time)
         entries = self._entries
-        told = inspect_key(entries, self._address(key), lifetime)
+        if stored and not key.startswith(self._prefix):
+            return Inspection(key=key, freshness=Freshness.GONE)
+        address = key if stored else self._address(key)
+        told = inspect_key(entries, address, lifetime)
         if self._crew is None or told.lease is None:
             return told
         queued_for = self._crew.orders.queued_for(told.lease, told.lease_expires_in)
@@ -149,6 +160,7 @@ class ReadableRegion(WritableRegion):
         address, entries = self._address(key), self._entries
         self._note_read((address,))
         found = entries.find(address, self._lifetime, strict=True)
+        self._tell_found(address, found, ignore_expiration=False)
         if found.freshness is not Freshness.FRESH:
             return None
         return Held(found.entry, address, entries, self._changed)
@@ -188,18 +200,46 @@ class ReadableRegion(WritableRegion):
     # -- small steps -----------------------------------------------------------
 
     def _look(
-        self, key: str, expiration_time: object, *, strict: bool = False
+        self,
+        key: str,
+        expiration_time: object,
+        ignore_expiration: bool,
+        *,
+        strict: bool = False,
     ) -> Found:
-        lifetime = self._lifetime_for(expiration_time)
-        address = self._address(key)
+        address, lifetime = self._address(key), self._lifetime_for(expiration_time)
         self._note_read((address,))
-        return self._entries.find(address, lifetime, strict=strict)
+        found = self._entries.find(address, lifetime, strict=strict)
+        self._tell_found(address, found, ignore_expiration=ignore_expiration)
+        return found
 
     def _note_read(self, addresses: Iterable[str]) -> None:
         """Let idle keys be told from others, where somebody wants to know."""
         if self._readers is not None:
             for address in addresses:
                 self._readers.note(address)
+
+    def _tell_found(
+        self, address: str, found: Found, *, ignore_expiration: bool = False
+    ) -> None:
+        """Tell what somebody got who reads, and leaves creating to others."""
+        region = self.name or ""
+        if found.freshness is Freshness.FRESH:
+            self._listeners.hit(region, address, near=found.near)
+        elif _serves(found, ignore_expiration=ignore_expiration):
+            age = self._time.wall() - found.entry.created_at
+            self._listeners.stale(region, address, age=age)
+        else:
+            self._listeners.tell(events.Missed(region=region, key=address))
+
+    def _tell_got(self, keys: Sequence[str], held: Sequence[Any]) -> None:
+        """Do as `_tell_found`, with what dogpile.cache has found."""
+        region = self.name or ""
+        for key, one in zip(keys, held, strict=True):
+            if one is NO_VALUE:
+                self._listeners.tell(events.Missed(region=region, key=key))
+            else:
+                self._listeners.hit(region, key)
 
     def _call(
         self,

@@ -1,4 +1,4 @@
-"""Where a region's schedules keep how far they have come, and what came of them."""
+"""Where a region keeps what is no value: slots, history, figures, and what is hot."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Any
 
 from holdover.regions.assembling import Settings, build_backend
 from holdover.regions.backends.base import Backend
+from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
 from holdover.regions.guarding import build_sealing, warn_of_pickle
 from holdover.regions.histories import History
-from holdover.regions.keys import bounded, region_prefix
+from holdover.regions.hot import HotRecord
+from holdover.regions.keys import Reserved, region_prefix
+from holdover.regions.ledger import Ledger
 from holdover.regions.options import nested
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 from holdover.regions.urls import expanded, is_url, read_url
-
-# No region's keys begin so: a percent sign in its name is escaped.
-_SLOTS = "%schedules:"
-_HISTORY = "%history:"
 
 Serializers = tuple[
     Callable[[Any], bytes] | None, Callable[[bytes], Any] | None
@@ -44,11 +43,11 @@ class Records:
 
     def slot_key(self, name: str) -> str:
         """Give the key of a schedule's slots."""
-        return bounded(f"{_SLOTS}{self.region}{name}")
+        return Reserved.SLOTS.key(self.region + name)
 
     def history_key(self, name: str) -> str:
         """Give the key of a schedule's history."""
-        return bounded(f"{_HISTORY}{self.region}{name}")
+        return Reserved.HISTORY.key(self.region + name)
 
 
 def build_records(
@@ -73,28 +72,91 @@ def build_records(
         )
     prefix = region_prefix(name)
     lasting = backend.lasting()
-    kept_in = _history_backend(name, rules, backend, lasting)
-    slots = replace(rules, codec="json", compress=None)
+    kept_in = _history_backend(name, rules, backend, lasting, use="schedules")
     claimed_in = backend if lasting is None else lasting
-    sealing = build_sealing(slots, claimed_in, _SLOTS + prefix, None, None)
-    tier = Tier(claimed_in, _SLOTS + prefix, sealing, listeners, time_source)
+    told: Any = {"listeners": listeners, "time_source": time_source}
+    slots = _plain_tier(Reserved.SLOTS, prefix, rules, claimed_in, **told)
+    area = Reserved.HISTORY.value + prefix
     coded = replace(rules, codec=rules.history_codec or rules.codec)
-    sealing = build_sealing(coded, kept_in, _HISTORY + prefix, *serializers)
+    sealing = build_sealing(coded, kept_in, area, *serializers)
     if kept_in is not lasting and not rules.unsigned_pickle:
         warn_of_pickle(sealing, kept_in, name)
-    past = Tier(kept_in, _HISTORY + prefix, sealing, listeners, time_source)
-    return Records(SlotBook(tier, rules.lease), History(past, name or ""), prefix)
+    past = Tier(kept_in, area, sealing, listeners, time_source)
+    return Records(SlotBook(slots, rules.lease), History(past, name or ""), prefix)
+
+
+def build_hot_record(
+    name: str,
+    rules: Settings,
+    backend: Backend,
+    most: int,
+    *,
+    listeners: Listeners,
+    time_source: TimeSource,
+) -> HotRecord:
+    """Put together the record of the calls that a region is asked for most.
+
+    Raises:
+        ConfigurationError: ``history_backend`` is needed or wrong.
+    """
+    prefix = region_prefix(name)
+    use = "record of hot calls"
+    kept_in = _history_backend(name, rules, backend, backend.lasting(), use=use)
+    told: Any = {"listeners": listeners, "time_source": time_source}
+    tier = _plain_tier(Reserved.HOT, prefix, rules, kept_in, **told)
+    return HotRecord(tier, prefix, most)
+
+
+def build_ledger(
+    name: str | None, rules: Settings, backend: object, time_source: TimeSource
+) -> Ledger:
+    """Put together what a region's figures are kept with.
+
+    Raises:
+        ConfigurationError: Its backend cannot keep them.
+    """
+    if not isinstance(backend, Backend):
+        raise ConfigurationError(
+            f"region {name!r} cannot share figures: {type(backend).__qualname__} knows "
+            "no compare_and_set. Use a backend of Holdover's, such as 'holdover.file'"
+        )
+    prefix = region_prefix(name)
+    # Its failures are its own: the region's callers meet them, or do not.
+    told: Any = {"listeners": Listeners(Counters()), "time_source": time_source}
+    kept_in = backend.lasting() or backend
+    tier = _plain_tier(Reserved.FIGURES, prefix, rules, kept_in, **told)
+    return Ledger(tier, Reserved.FIGURES.value + prefix, time_source)
+
+
+def _plain_tier(
+    use: Reserved,
+    prefix: str,
+    rules: Settings,
+    backend: Backend,
+    *,
+    listeners: Listeners,
+    time_source: TimeSource,
+) -> Tier:
+    """Make the tier of records that are JSON, whatever the region's values are."""
+    plain = replace(rules, codec="json", compress=None)
+    sealing = build_sealing(plain, backend, use.value + prefix, None, None)
+    return Tier(backend, use.value + prefix, sealing, listeners, time_source)
 
 
 def _history_backend(
-    name: str | None, rules: Settings, backend: Backend, lasting: Backend | None
+    name: str | None,
+    rules: Settings,
+    backend: Backend,
+    lasting: Backend | None,
+    *,
+    use: str,
 ) -> Backend:
-    """Find where the history goes: where the user says, or beside the values."""
+    """Find where the past is kept: where the user says, or beside the values."""
     given = rules.history_backend
     if given is None:
         if lasting is None:
             raise ConfigurationError(
-                f"region {name!r} needs a history_backend= for its schedules, since "
+                f"region {name!r} needs a history_backend= for its {use}, since "
                 f"{type(backend).__name__} may evict what it keeps: "
                 "'sqlite:////var/lib/shop/history.db', for example"
             )

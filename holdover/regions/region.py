@@ -7,9 +7,8 @@ from typing import Any, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
 
-from holdover.regions import events
 from holdover.regions.assembling import build_codec
-from holdover.regions.calls import Call
+from holdover.regions.calls import Call, Made
 from holdover.regions.errors import (
     InvalidArgument,
 )
@@ -17,14 +16,14 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.legacy import for_its_get, plain_value
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Delivery
+from holdover.regions.probing import ProbedRegion
 from holdover.regions.refresh.base import Origin, Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
-from holdover.regions.scheduling import SchedulingRegion
 
 T = TypeVar("T")
 
 
-class Region(SchedulingRegion):
+class Region(ProbedRegion):
     """A named set of caching rules over a backend; a ``CacheRegion`` of dogpile.cache.
 
     Make one with `holdover.make_region`, or take it from a registry. Decorate with it
@@ -102,14 +101,15 @@ class Region(SchedulingRegion):
         """Answer a prepared call. For decorated functions and doors."""
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(call)
-        if self._readers is not None:
-            self._readers.note(call.key)
+        if self._note is not None:
+            self._note(call)
         found = self._entries.find(call.key, call.lifetime, strict=call.strict)
         if found.freshness is Freshness.FRESH:
-            if self._listeners:
-                self._listeners.tell(
-                    events.Hit(region=self.name or "", key=call.key, near=found.near)
-                )
+            # A plain hit of which nobody hears pays for no call of Python's.
+            if found.near or self._listeners.is_heard:
+                self._listeners.hit(self.name or "", call.key, near=found.near)
+            else:
+                self._counters.hit()
             if call.lifetime.early_refresh:
                 return self._creation.answer_fresh(call, found)
             return found.entry.value
@@ -119,17 +119,34 @@ class Region(SchedulingRegion):
         """Create a value now and store it. For decorated functions."""
         if self._creation is not None:
             return self._creation.recreate(call)
-        value = plain_value(call.create())
+        told = self._told(call.create)
+        value = plain_value(told([call.user_key]))
         super().set(call.user_key, value)
         return value
+
+    def warm_call(self, call: Call, *, force: bool) -> list[Made]:
+        """Create a value unless there is a fresh one; give what was made. For warmers.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+            LeaseTimeout: Somebody else has been creating it for too long.
+            Exception: Whatever the creator raised, unchanged.
+        """
+        if self._creation is not None:
+            made = self._creation.warm(call, force=force)
+            return [] if made is None else [made]
+        if not force and self.get_call(call) is not NO_VALUE:
+            return []
+        return [Made.stored_already(call, self.recreate_call(call))]
 
     def get_call(self, call: Call) -> Any:
         """Give a call's fresh value, else ``NO_VALUE``. For decorated functions."""
         if self._tier is None:
             return super().get(call.user_key, for_its_get(call.lifetime))
-        if self._readers is not None:
-            self._readers.note(call.key)
+        if self._note is not None:
+            self._note(call)
         found = self._tier.find(call.key, call.lifetime)
+        self._tell_found(call.key, found)
         return found.entry.value if found.freshness is Freshness.FRESH else NO_VALUE
 
     def expire_call(self, call: Call) -> Delivery:

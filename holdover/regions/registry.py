@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+from holdover.regions.blaming import saying
 from holdover.regions.config import (
     OWN_SECTION,
     configure_all,
@@ -15,12 +16,19 @@ from holdover.regions.config import (
     read_ini,
     read_nested,
 )
+from holdover.regions.declared import from_sections, read_declared
 from holdover.regions.errors import ConfigurationError, InvalidArgument, unknown
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
 from holdover.regions.schedule import Schedule
-from holdover.regions.schedule_config import from_sections, read_schedules
+from holdover.regions.schedule_config import read_schedule_text, read_scheduled
 from holdover.regions.spelling import read_flat
+from holdover.regions.warming import Warming
+from holdover.regions.warming_config import (
+    WarmingOptions,
+    read_warming_options,
+    read_warming_text,
+)
 
 
 class Registry:
@@ -178,7 +186,7 @@ class Registry:
             ConfigurationError: One of them is wrong, or its name is taken. None of
                 them is declared.
         """
-        self._declare(read_schedules(schedules, region))
+        self._schedule(read_declared(schedules, region, "schedule", read_scheduled))
 
     def schedule_from_ini(self, path: str | os.PathLike[str]) -> None:
         """Do as `schedule_from_config` with the sections ``[schedule:NAME]`` of a file.
@@ -190,10 +198,10 @@ class Registry:
         Raises:
             ConfigurationError: It cannot be read; or see `schedule_from_config`.
         """
-        listed = from_sections(parse_ini(path), path)
-        self._declare(read_schedules(listed, None))
+        listed = from_sections(parse_ini(path), path, "schedule", read_schedule_text)
+        self.schedule_from_config(listed)
 
-    def _declare(self, schedules: Iterable[tuple[str, Schedule]]) -> None:
+    def _schedule(self, schedules: Iterable[tuple[str, Schedule]]) -> None:
         """Add schedules to their regions: all, or none."""
         wanted: dict[str, list[Schedule]] = {}
         for name, schedule in schedules:
@@ -203,6 +211,52 @@ class Registry:
             region.check_new_schedules(wanted[name])
         for name, region in regions.items():
             region.add_schedules(wanted[name])
+
+    def warming_from_config(
+        self, warmings: Iterable[Mapping[str, Any]], region: str | None = None
+    ) -> None:
+        """Declare calls to warm, as `Region.warming` does, with a list of mappings.
+
+        ::
+
+            caches.warming_from_config([
+                {"region": "prices", "function": "shop.prices.price_of",
+                 "calls": [[17], [18]], "group": "front"},
+                {"region": "prices", "function": "shop.prices.price_of",
+                 "calls": "shop.queries.bestsellers"},
+            ])
+
+        Args:
+            warmings: The arguments of `Region.warming`, with the ``region``'s name; the
+                ``function``, and that which gives the ``calls``, may be given by their
+                dotted paths, which are imported now. ``name`` is another name for
+                ``group``, if there is none.
+            region: The region of those that name none.
+
+        Raises:
+            ConfigurationError: One of them is wrong. None of them is declared.
+        """
+        wanted = read_declared(warmings, region, "warming", read_warming_options)
+        made = [self._read_warming(one) for one in wanted]
+        for one, warming in zip(wanted, made, strict=True):
+            self.region(one.region).add_warming(warming)
+
+    def warming_from_ini(self, path: str | os.PathLike[str]) -> None:
+        """Do as `warming_from_config` with the sections ``[warm:NAME]`` of a file.
+
+        Args:
+            path: The file, in UTF-8. ``calls`` are JSON in it, or a dotted path.
+
+        Raises:
+            ConfigurationError: It cannot be read; or see `warming_from_config`.
+        """
+        listed = from_sections(parse_ini(path), path, "warm", read_warming_text)
+        self.warming_from_config(listed)
+
+    def _read_warming(self, given: WarmingOptions) -> Warming:
+        with saying(f"the warming of {given.group!r}"):
+            region = self.region(given.region)
+            return region.read_warming(given.function, given.calls, given.group)
 
 
 registry = Registry()

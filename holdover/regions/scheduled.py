@@ -222,7 +222,7 @@ class Attendant:
             reason = f"the schedule {schedule.name!r}: {run.error}"
             self._crew.tier.tell(events.RunFailed, schedule.name, reason)
             schedule.report(run)
-        elif self._crew.listeners:
+        else:
             self._crew.listeners.tell(
                 events.RunEnded(
                     region=self._region,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, cast
 
 from holdover.regions.background import Pool
 from holdover.regions.errors import ConfigurationError, UnknownSchedule, unknown
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.gathering import Regions, gathered
 from holdover.regions.runs import Run
 from holdover.regions.scheduling import SchedulingRegion
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
@@ -21,16 +21,6 @@ log = logging.getLogger("holdover")
 
 _LONGEST_SLEEP = 30.0  # seconds; somebody may set the clock, or add a schedule
 _AFTER_AN_ERROR = 5.0
-
-
-class Regions(Protocol):
-    """Regions by name: a registry."""
-
-    def region(self, name: str) -> SchedulingRegion:
-        """Give the region of that name."""
-
-    def __iter__(self) -> Iterator[str]:
-        """Give the names."""
 
 
 Which = tuple[SchedulingRegion, str]
@@ -61,7 +51,9 @@ class Scheduler:
 
     def __init__(
         self,
-        regions: Regions | SchedulingRegion | Iterable[SchedulingRegion],
+        regions: Regions[SchedulingRegion]
+        | SchedulingRegion
+        | Iterable[SchedulingRegion],
         *,
         threads: int = 4,
         names: Iterable[str] = (),
@@ -213,13 +205,7 @@ class Scheduler:
         ]
 
     def _listed(self) -> list[SchedulingRegion]:
-        given = self._regions
-        if isinstance(given, SchedulingRegion):
-            return [given]
-        if hasattr(given, "region"):
-            named = cast("Regions", given)
-            return [named.region(name) for name in named]
-        return list(given)
+        return gathered(self._regions, SchedulingRegion)
 
 
 def _check_count(threads: object) -> None:

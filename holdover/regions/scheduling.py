@@ -153,6 +153,19 @@ class SchedulingRegion(DecoratingRegion):
         records = self._kept_of(name)
         return records.history.runs(records.history_key(name), name)
 
+    def key_of_schedule(self, name: str) -> str:
+        """Give the key under which a schedule's value is kept, if it has one.
+
+        Raises:
+            UnknownSchedule: There is no schedule of that name.
+        """
+        schedule = self._schedule(name)
+        function: Any = schedule.function
+        if self._caches(function):
+            key: str = function.key_for(*schedule.args, **schedule.kwargs)
+            return key
+        return _KEY + name
+
     # -- for schedulers --------------------------------------------------------
 
     def attend(self, name: str, *, here: bool = False) -> Attended:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdover.regions.codecs import Codec
+from holdover.regions.codecs import Codec, PickleCodec
 from holdover.regions.compression import Compression
 from holdover.regions.envelope import Entry, open_sealed, seal
 from holdover.regions.signing import Signer
@@ -23,6 +23,11 @@ class Sealing:
     codec: Codec
     signer: Signer | None = None
     compression: Compression | None = None
+
+    @property
+    def is_unsigned_pickle(self) -> bool:
+        """Whether whoever can write to the store can have this process run code."""
+        return self.signer is None and isinstance(self.codec, PickleCodec)
 
     def seal(self, entry: Entry, key: str) -> bytes:
         """Turn *entry* into the bytes to store under *key*.

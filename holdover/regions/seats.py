@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from typing import Any
 
 Free = queue.SimpleQueue["Seat"]
 """Seats that nobody has.
@@ -13,18 +14,30 @@ could leave it locked.
 
 
 class Seat:
-    """The right to one of several places."""
+    """The right to one of several places.
 
-    free: Free | None = None  # where it came from; None once it was left
+    A seat is had once: who leaves it makes another for the next. So nobody loses a
+    place to a frame that somebody still looks at (a traceback that is kept, a
+    debugger), as long as he leaves it.
+
+    Attributes:
+        free: Where it came from; None once it was left.
+        kept: What lies at the place, and stays for the next.
+    """
+
+    free: Free | None = None
+    kept: list[Any]
 
     def leave(self) -> None:
-        """Make place for the next."""
+        """Make place for the next; does nothing if it was left before."""
         free = self.free
         if free is None:
             return
         # A class without a constructor in Python, which could be interrupted: so that
-        # from the next line on there is no step at which the place could get lost.
+        # from the last but one line on there is no step at which the place could get
+        # lost.
         successor = Seat()
+        successor.kept = self.kept
         successor.free, self.free = free, None
         free.put(successor)
 
@@ -36,6 +49,7 @@ def seats(count: int) -> Free:
     free: Free = queue.SimpleQueue()
     for _ in range(count):
         seat = Seat()
+        seat.kept = []
         seat.free = free
         free.put(seat)
     return free

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 
+from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import ConfigurationError
 
 MAC_SIZE = 32  # bytes of a signature
@@ -51,7 +52,7 @@ class Keyring:
             purpose: What is signed; has no NUL in it.
             subject: Whose it is, such as a region's name.
         """
-        label = f"holdover\0{purpose}\0{subject}".encode("utf-8", "surrogatepass")
+        label = to_bytes(f"holdover\0{purpose}\0{subject}")
         return Signer([hmac.digest(one, label, _DIGEST) for one in self.secrets])
 
 
@@ -91,7 +92,7 @@ def _secret(given: object) -> bytes:
             "secret must be a text, bytes, or a list of them, newest first; "
             f"got {type(given).__name__}"
         )
-    secret = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+    secret = to_bytes(given) if isinstance(given, str) else given
     if len(secret) < _SHORTEST:
         raise ConfigurationError(
             f"a secret must be at least {_SHORTEST} bytes, got {len(secret)}: make one "

@@ -39,6 +39,10 @@ class Tier(Entries):
     def close(self) -> None:
         """End what runs behind the callers' backs; it begins anew if need be."""
 
+    def degraded_for(self) -> float:
+        """Tell for how many seconds the backend was left alone, since it failed."""
+        return self._guard.outage.seconds()
+
     def acquire(
         self,
         key: str,

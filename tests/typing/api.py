@@ -4,7 +4,7 @@ Each line that must be an error carries the checkers' ignore comments, which are
 themselves where there is nothing to ignore.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Protocol, assert_type
 
@@ -15,13 +15,23 @@ from holdover import (
     Cached,
     CeleryRunner,
     Delivery,
+    Figures,
+    FleetFigures,
     Held,
+    Histogram,
+    HotCall,
     Inspection,
     Lifetime,
+    ProcessFigures,
     Region,
     Run,
     Schedule,
     Scheduler,
+    Tally,
+    WarmCall,
+    Warmed,
+    Warmer,
+    Warming,
     allow_imports,
 )
 from holdover import make_region as make
@@ -249,6 +259,16 @@ if lease is not None:
     with lease:
         assert_type(lease.commit(5), bool)
 
+# -- figures -------------------------------------------------------------------
+
+assert_type(region.figures(), Figures)
+assert_type(region.figures() + region.figures(), Figures)
+assert_type(region.figures().since(region.figures()).stale, Histogram)
+assert_type(region.fleet_figures(), FleetFigures)
+assert_type(region.fleet_figures().living, tuple[ProcessFigures, ...])
+assert_type(region.fleet_figures().per_second(lambda one: one.hits), float)
+assert_type(region.ping(), float)
+
 # -- schedules -----------------------------------------------------------------
 
 
@@ -284,3 +304,31 @@ SessionOptions(samesite="lax")  # type: ignore[arg-type]  # pyright: ignore[repo
 held = region.hold("key")
 if held is not None:
     assert_type(held.replace(5), Held | None)
+
+# -- warming -------------------------------------------------------------------
+
+
+def bestsellers() -> Iterator[tuple[int]]:
+    """Give calls."""
+    yield (17,)
+
+
+@region.warming(calls=[(17,), {"item": 18}, WarmCall((19,), {"net": True})])
+@region.cache_on_arguments()
+def fast(item: int, *, net: bool = False) -> float:
+    """Be warm."""
+    return 1.0 if net else item
+
+
+assert_type(fast(1), float)
+assert_type(fast.get(1), float | NoValue)
+assert_type(region.warming(price, calls=bestsellers, group="front"), Warming)
+region.warming(names, calls=[(1, 2, 3)])
+region.warming(shop.method, calls=[(1,)])
+region.warming(price)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+region.warming(price, calls=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+warmer = Warmer(region, groups=["front"], threads=2, timeout=60.0)
+assert_type(warmer.run(), Iterator[Warmed])
+assert_type(warmer.warm(), Tally)
+assert_type(region.hot(), list[HotCall])
+region.schedule(warmer.warm, every=60, value=False)

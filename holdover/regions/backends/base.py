@@ -17,6 +17,7 @@ from dogpile.cache.api import NO_VALUE, CacheBackend
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Busy, Grant, Lease, LeaseKind, Stored
 from holdover.regions.errors import BackendError, ConfigurationError, unknown
+from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 
 
@@ -220,6 +221,37 @@ class Backend(CacheBackend):
             bounded.
         """
         return self if self.capabilities.bounded_by == ("nothing",) else None
+
+    # -- for operators ---------------------------------------------------------
+
+    def place(self) -> str:
+        """Say where the entries are: a folder, or servers, without credentials.
+
+        Returns:
+            The same for all backends that have the same entries, so that each place is
+            purged once; empty if they are this object's alone.
+        """
+        return ""
+
+    def server_time(self) -> float | None:
+        """Tell the time of day by the server's clock; None if there is none to ask.
+
+        Raises:
+            BackendError: The server does not answer.
+        """
+        return None
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """Look at what surrounds the entries: permissions, room, what is evicted.
+
+        Args:
+            lasting: Whether something is kept here that should not be evicted, such as
+                the records of schedules.
+
+        Raises:
+            BackendError: It cannot be looked at now.
+        """
+        return ()
 
     def is_locked(self, key: str) -> bool:
         """Say whether *key* is being created, or is about to be."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -28,8 +28,11 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
+from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord
+from holdover.regions.backends.sending import accepted_bytes
 from holdover.regions.errors import ConfigurationError, ValueTooLarge
+from holdover.regions.findings import Finding
 from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
@@ -83,6 +86,7 @@ class DbmBackend(DefaultSerialization, Backend):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
         path = _named(arguments, "filename")
+        self._place = os.path.realpath(path)
         lock_path = path + _LOCK_SUFFIX
         if arguments.get("rw_lockfile") not in (None, False):
             lock_path = _named(arguments, "rw_lockfile")
@@ -94,6 +98,14 @@ class DbmBackend(DefaultSerialization, Backend):
             lock_timeout=seconds(arguments.get("lock_timeout", 1.0), "lock_timeout"),
             most=positive(arguments, "max_file_bytes", DEFAULT_MAX_FILE_BYTES),
         )
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return self._place
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        return diagnose_folder(os.path.dirname(self._place))
 
     # -- reading and writing ---------------------------------------------------
 
@@ -291,14 +303,9 @@ class DbmBackend(DefaultSerialization, Backend):
         return steps.Moment(self._time.wall(), self._time.steady())
 
     def _record(self, stored: Stored, ttl: float | None) -> ValueRecord:
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self.max_bytes:
-            raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-            )
+        data = accepted_bytes(self, stored, self.max_bytes)
         expires_at = float("inf") if ttl is None else self._time.wall() + ttl
-        return ValueRecord(stored, expires_at)
+        return ValueRecord(data, expires_at)
 
 
 def _named(arguments: Mapping[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ small record beside the value, so that it can travel, and lapses by itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -43,13 +43,15 @@ from holdover.regions.backends.host_files import (
     unlink,
     write_temporary,
 )
+from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord, digest
+from holdover.regions.backends.sending import accepted_bytes
 from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import (
     BackendError,
     InsecureDirectory,
-    ValueTooLarge,
 )
+from holdover.regions.findings import Finding
 from holdover.regions.lifetime import seconds
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
@@ -255,6 +257,14 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.purge`. Files that a killed process left unfinished go too."""
         return self._culler.purge()
 
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return self._root
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        return diagnose_folder(self._root)
+
     # -- steps -----------------------------------------------------------------
 
     def _path(self, key: str) -> str:
@@ -279,17 +289,12 @@ class FileBackend(DefaultSerialization, Backend):
     @contextmanager
     def _prepared(self, path: str, stored: Stored, ttl: float | None) -> Iterator[str]:
         """Have the value in a temporary file, which is gone afterwards."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
         self._check()
+        data = accepted_bytes(self, stored, self.max_bytes)
         with translated("writing a cache file", OSError):
-            if len(stored) > self.max_bytes:
-                raise ValueTooLarge(
-                    f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-                )
             expires_at = NEVER if ttl is None else self._time.wall() + ttl
             directory = os.path.dirname(path)
-            temporary = write_temporary(directory, stored, min(expires_at, NEVER))
+            temporary = write_temporary(directory, data, min(expires_at, NEVER))
             try:
                 yield temporary
             finally:

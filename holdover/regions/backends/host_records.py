@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
+from holdover.regions.backends.sending import reason_bytes
+from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import new_fence
 from holdover.regions.ticks import ClockState, Mark, Reach, Scope
 
@@ -81,7 +83,7 @@ class LeaseRecord:
             fence=0,
             lapses_at=until,
             kind=LeaseKind.BACKING_OFF,
-            reason=reason.encode("utf-8", "replace")[:_LONGEST_REASON],
+            reason=reason_bytes(reason, _LONGEST_REASON),
         )
 
     def busy(self, now: float) -> Busy | None:
@@ -185,5 +187,4 @@ def checked(data: bytes | None, size: int) -> bytes | None:
 
 def digest(name: str) -> str:
     """Give the file name that stands for a key or a region."""
-    encoded = name.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(encoded, digest_size=20).hexdigest()
+    return hashlib.blake2b(to_bytes(name), digest_size=20).hexdigest()

@@ -8,7 +8,7 @@ and ttls.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -30,11 +30,12 @@ from holdover.regions.backends.memcached_records import (
     exptime,
     is_placeholder,
     value_in,
-    weight,
 )
 from holdover.regions.backends.memcached_servers import Connector, Servers
+from holdover.regions.backends.sending import accepted_bytes, weight
 from holdover.regions.envelope import fence_of
 from holdover.regions.errors import BackendError, MissingDependency, ValueTooLarge
+from holdover.regions.findings import Finding, Health
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -80,6 +81,18 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
             self._servers, self._options.max_bytes, self._time
         )
         self._tick_names: dict[str, bytes] = {}
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return ", ".join(self._options.servers)
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        if not lasting:
+            return ()
+        found = "memcached may evict the record of which slots were begun"
+        advice = "let another region have the schedules, in SQL, Redis or files"
+        return [Finding("eviction", Health.WARN, found, advice)]
 
     # -- reading ---------------------------------------------------------------
 
@@ -182,12 +195,7 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
 
     def _checked(self, stored: Stored) -> bytes:
         """Give what is to be stored; a server that refuses it forgets the old value."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        most = self._options.max_bytes
-        if len(stored) > most:
-            raise ValueTooLarge(f"{len(stored)} bytes are more than max_bytes={most}")
-        return stored
+        return accepted_bytes(self, stored, self._options.max_bytes)
 
     def _exptime(self, ttl: float | None) -> int:
         return exptime(self._options.default_ttl if ttl is None else ttl, time.time())

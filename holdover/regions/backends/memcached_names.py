@@ -11,17 +11,14 @@ import re
 from bisect import bisect
 from collections.abc import Sequence
 
+from holdover.regions.encoding import to_bytes
+
 REMEMBERED = 1024  # keys, of which a hit need not find out anew where they are
 
 _OURS = b"holdover:"
 _VISIBLE = re.compile(rb"[!-~]{1,250}")
 _LONGEST = 250
 _POINTS = 160  # of each server on the ring
-
-
-def to_bytes(text: str) -> bytes:
-    """Encode any text, lone surrogates too."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

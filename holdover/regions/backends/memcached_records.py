@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from holdover.regions.backends.grants import Busy, LeaseKind, Stored
+from holdover.regions.backends.grants import Busy, LeaseKind
+from holdover.regions.backends.sending import reason_bytes
 from holdover.regions.ticks import ClockState, Mark, Reach, Scope
-
-T = TypeVar("T")
 
 PAST = 2_592_001  # as an exptime: a moment of January 1970, so the item is gone
 _LONGEST_RELATIVE = 2_592_000  # seconds; the server takes more for a time of day
 _LAST_MOMENT = 2**31 - 1  # what an exptime can name
 
-_MOST_ITEMS = 100  # in one write, so that the server's other clients are not held up
-_MOST_BYTES = 1 << 20
 
 _KINDS = {LeaseKind.HELD: b"H", LeaseKind.QUEUED: b"Q", LeaseKind.BACKING_OFF: b"B"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
-_LONGEST_REASON = 500  # bytes
 _LEAST_LEFT = 0.02  # seconds: the server still has it, so it is not over
 
 _NOTHING = b"\0holdover:nothing\0"
@@ -44,22 +38,6 @@ def exptime(ttl: float | None, now: float) -> int:
     return seconds if seconds <= _LONGEST_RELATIVE else math.ceil(now) + seconds
 
 
-def batches(
-    items: Sequence[T], *, size: Callable[[T], int] = lambda _: 0
-) -> Iterator[list[T]]:
-    """Part what would hold up the server for too long if it were sent at once."""
-    batch: list[T] = []
-    total = 0
-    for item in items:
-        total += size(item)
-        if batch and (len(batch) >= _MOST_ITEMS or total > _MOST_BYTES):
-            yield batch
-            batch, total = [], size(item)
-        batch.append(item)
-    if batch:
-        yield batch
-
-
 # -- values --------------------------------------------------------------------
 
 
@@ -76,11 +54,6 @@ def is_placeholder(data: bytes) -> bool:
 def value_in(data: bytes | None) -> bytes | None:
     """Give the value that an item holds, if it holds one."""
     return None if data is None or is_placeholder(data) else data
-
-
-def weight(stored: Stored) -> int:
-    """Give the size of what is to be sent; what is no bytes is refused elsewhere."""
-    return len(stored) if isinstance(stored, bytes) else 0
 
 
 # -- leases --------------------------------------------------------------------
@@ -108,7 +81,7 @@ class LeaseRecord:
 
     def packed(self) -> bytes:
         """Give it as bytes."""
-        why = self.reason.encode("utf-8", "replace")[:_LONGEST_REASON]
+        why = reason_bytes(self.reason)
         return b"%b %b %d %.3f %.3f %b" % (
             _KINDS[self.kind],
             self.secret.encode(),

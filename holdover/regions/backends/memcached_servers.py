@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from holdover.regions.backends.memcached_link import Connection, Link
 from holdover.regions.backends.memcached_names import REMEMBERED, Ring
 from holdover.regions.backends.memcached_options import Options
-from holdover.regions.backends.memcached_records import T, batches
+from holdover.regions.backends.sending import T, batches
 
 Connector = Callable[[str, Options], Callable[[], Connection]]
 

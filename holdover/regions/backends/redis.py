@@ -8,12 +8,13 @@ allowed. The server's clock judges leases and ttls.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 
+from holdover.regions.backends import redis_health
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
@@ -28,16 +29,12 @@ from holdover.regions.backends.redis_options import (
     has_limit,
     with_bounds,
 )
-from holdover.regions.backends.redis_records import (
-    NO_CLOCK,
-    OURS,
-    VALUES,
-    batches,
-    tick_of,
-    to_bytes,
-)
+from holdover.regions.backends.redis_records import NO_CLOCK, OURS, VALUES, tick_of
 from holdover.regions.backends.redis_tracking import PushedByRedis
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
+from holdover.regions.backends.sending import batches
+from holdover.regions.encoding import to_bytes
+from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 
 _MOST_KEYS = 500  # in one MGET, which holds up the server's other clients
@@ -175,3 +172,19 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         names = self._clock_names(region)
         state = self._clocks.advance(*names, hard=hard, reaches=reaches)
         return ClockState.seeded(time.time()) if state is None else state
+
+    # -- for operators ----------------------------------------------------------
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        told = self.writer_client.connection_pool.connection_kwargs
+        where = told.get("path") or f"{told.get('host')}:{told.get('port')}"
+        return f"{where} db {told.get('db') or 0}"
+
+    def server_time(self) -> float | None:
+        """See `Backend.server_time`."""
+        return redis_health.time_of(self._link)
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`."""
+        return redis_health.diagnose(self._link, lasting=lasting)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from dogpile.cache.backends.redis import RedisClusterBackend as DogpileClusterBa
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import ConnectionPool
 
+from holdover.regions.backends import redis_health
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_copies import ClocksInCluster
@@ -30,7 +32,6 @@ from holdover.regions.backends.redis_options import (
     without,
 )
 from holdover.regions.backends.redis_places import Place, places
-from holdover.regions.backends.redis_records import T, batches
 from holdover.regions.backends.redis_routes import Routes, is_moving
 from holdover.regions.backends.redis_slots import (
     BUCKETS,
@@ -40,7 +41,9 @@ from holdover.regions.backends.redis_slots import (
     value_name,
 )
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
+from holdover.regions.backends.sending import T, batches
 from holdover.regions.errors import BackendError, ConfigurationError
+from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 
 _DEFAULT_PORT = 6379
@@ -71,7 +74,8 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
             self._pattern = _pattern(bounded)
             DogpileClusterBackend.__init__(self, bounded)  # type: ignore[no-untyped-call]
         self._borrows = has_limit(bounded)
-        self._routes = self._link = Routes(Nodes(self._startup(), self._linked))
+        self._nodes = Nodes(self._startup(), self._linked)
+        self._routes = self._link = Routes(self._nodes)
         self._atomic = steps.Steps(self._routes)
         self._clocks = ClocksInCluster(self._routes, self._atomic)
         self._copy_words: dict[str, list[bytes]] = {}
@@ -88,6 +92,22 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
         return [
             (kwargs.get("host", "localhost"), int(kwargs.get("port", _DEFAULT_PORT)))
         ]
+
+    def place(self) -> str:
+        """See `Backend.place`."""
+        return ", ".join(f"{host}:{port}" for host, port in self._startup())
+
+    def server_time(self) -> float | None:
+        """See `Backend.server_time`. That of one primary."""
+        return redis_health.time_of(self._nodes.primaries()[0])
+
+    def diagnose(self, *, lasting: bool) -> Iterable[Finding]:
+        """See `Backend.diagnose`. What several primaries tell is told once."""
+        told = [
+            redis_health.diagnose(link, lasting=lasting)
+            for link in self._nodes.primaries()
+        ]
+        return dict.fromkeys(chain.from_iterable(told))
 
     def _linked(self, place: Place) -> Link:
         host, port = place

@@ -21,16 +21,15 @@ from holdover.regions.backends.grants import (
 from holdover.regions.backends.redis_clock import epoch
 from holdover.regions.backends.redis_link import Way, a_list, a_number, accepted
 from holdover.regions.backends.redis_records import (
-    batches,
     busy_of,
     lease_record,
     letters,
     packed_fence,
     span,
     tick_of,
-    to_bytes,
-    weight,
 )
+from holdover.regions.backends.sending import batches, weight
+from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import new_fence
 from holdover.regions.errors import BackendError
 

@@ -52,6 +52,14 @@ class Nodes:
         way = self._ways[bucket]
         return self._find(bucket) if way is None else way
 
+    def primaries(self) -> list[Link]:
+        """Give the ways to all primaries, each once.
+
+        Raises:
+            BackendError: One is not known, or has failed just now.
+        """
+        return list(dict.fromkeys(map(self.way_to, range(BUCKETS))))
+
     def lose(self, link: Link) -> None:
         """Leave a node alone that did not answer."""
         self._failed_at[link] = time.monotonic()

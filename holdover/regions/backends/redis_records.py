@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
-from holdover.regions.backends.grants import Busy, LeaseKind, Stored
+from holdover.regions.backends.grants import Busy, LeaseKind
+from holdover.regions.backends.sending import reason_bytes
+from holdover.regions.encoding import to_bytes, to_text
 from holdover.regions.ticks import EPOCH_MASK, ClockState, Mark, Reach, Scope
-
-T = TypeVar("T")
 
 OURS = b"holdover:"
 """What the names begin with of all that is not a value."""
@@ -18,15 +18,12 @@ OURS = b"holdover:"
 VALUES = OURS + b"value:"
 """And those of values whose keys begin like that."""
 
-MOST_COMMANDS = 100
-_MOST_BYTES = 1 << 20
 _LONGEST_TTL = 1e15  # milliseconds; the server adds it to the time of day
 _FENCE_FORM = struct.Struct("<Q")
 
 _KINDS = {LeaseKind.HELD: b"H", LeaseKind.QUEUED: b"Q", LeaseKind.BACKING_OFF: b"B"}
 _KIND_OF = {letter: kind for kind, letter in _KINDS.items()}
 KINDS = b"".join(_KIND_OF).decode()  # the letters with which a lease may begin
-_LONGEST_REASON = 500  # bytes
 TOKEN_LENGTH = 32
 FENCE_LENGTH = 16
 TOKEN = slice(1, 1 + TOKEN_LENGTH)
@@ -39,11 +36,6 @@ NO_CLOCK: tuple[object, int] = (object(), 0)
 _CLOCK = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16}) ([01])")
 _SCOPES = {Scope.TAG: b"t", Scope.PREFIX: b"p"}
 _SCOPE_OF = {letter: scope for scope, letter in _SCOPES.items()}
-
-
-def to_bytes(text: str) -> bytes:
-    """Encode any text, lone surrogates too."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 def span(ttl: float) -> bytes:
@@ -63,36 +55,12 @@ def packed_fence(seen: int | None) -> bytes:
     return b"" if seen is None else _FENCE_FORM.pack(seen)
 
 
-def weight(stored: Stored) -> int:
-    """Give the size of what is to be sent; what is no bytes is refused elsewhere."""
-    return len(stored) if isinstance(stored, bytes) else 0
-
-
-def batches(
-    items: Sequence[T],
-    *,
-    most: int = MOST_COMMANDS,
-    size: Callable[[T], int] = lambda _: 0,
-) -> Iterator[Sequence[T]]:
-    """Part what would hold up the server for too long if it were sent at once."""
-    batch: list[T] = []
-    total = 0
-    for item in items:
-        total += size(item)
-        if batch and (len(batch) >= most or total > _MOST_BYTES):
-            yield batch
-            batch, total = [], size(item)
-        batch.append(item)
-    if batch:
-        yield batch
-
-
 # -- leases --------------------------------------------------------------------
 
 
 def lease_record(kind: LeaseKind, token: str, fence: int, reason: str = "") -> bytes:
     """Write down who may create a key, or why nobody shall."""
-    why = reason.encode("utf-8", "replace")[:_LONGEST_REASON]
+    why = reason_bytes(reason)
     return b"%b%b%016x%b" % (_KINDS[kind], token.encode(), fence, why)
 
 
@@ -164,7 +132,7 @@ def mark_record(mark: Mark) -> bytes:
 
 def mark_of(member: bytes) -> Mark:
     """Read a mark."""
-    name = member[2:].decode("utf-8", "surrogatepass")
+    name = to_text(member[2:])
     return Mark(Reach(_SCOPE_OF[member[1:2]], name), hard=member[:1] == b"h")
 
 

@@ -107,6 +107,12 @@ class RedisSentinelBackend(RedisBackend, DogpileSentinelBackend):
         locks = {"distributed_lock": True, **arguments}
         super().__init__({**locks, "sentinels": found})
 
+    def place(self) -> str:
+        """See `Backend.place`."""
+        shown = ", ".join(f"{host}:{port}" for host, port in self.sentinels)
+        told = self.writer_client.connection_pool.connection_kwargs
+        return f"{self.service_name} of {shown} db {told.get('db') or 0}"
+
     def _create_client(self) -> None:
         wanted = {
             **self.connection_kwargs,

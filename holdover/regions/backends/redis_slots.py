@@ -10,7 +10,8 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Iterator
 
-from holdover.regions.backends.redis_records import OURS, to_bytes
+from holdover.regions.backends.redis_records import OURS
+from holdover.regions.encoding import to_bytes
 
 BUCKETS = 64
 """How many: so many copies has every clock, and so many primaries can be of use."""

@@ -16,6 +16,7 @@ from holdover.regions.backends.base import translated
 from holdover.regions.backends.pushing import Change, Pushing
 from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_records import OURS, VALUES
+from holdover.regions.encoding import to_text
 from holdover.regions.errors import BackendError
 
 _CHANNEL = b"__redis__:invalidate"
@@ -119,7 +120,7 @@ class Tracking:
         if name.startswith(OURS) and not name.startswith(VALUES):
             return []
         try:
-            return [name.removeprefix(VALUES).decode("utf-8", "surrogatepass")]
+            return [to_text(name.removeprefix(VALUES))]
         except UnicodeDecodeError:  # without a prefix one hears of everybody's
             return []
 

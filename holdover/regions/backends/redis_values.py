@@ -13,13 +13,8 @@ from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_leases import LeasesInRedis
 from holdover.regions.backends.redis_link import Command, Refused, a_number, accepted
 from holdover.regions.backends.redis_options import default_ttl
-from holdover.regions.backends.redis_records import (
-    T,
-    batches,
-    expiry,
-    packed_fence,
-    weight,
-)
+from holdover.regions.backends.redis_records import expiry, packed_fence
+from holdover.regions.backends.sending import T, accepted_bytes, batches, weight
 from holdover.regions.errors import BackendError, ValueTooLarge
 
 DEFAULT_MAX_BYTES = 64 << 20
@@ -108,13 +103,7 @@ class ValuesInRedis(LeasesInRedis):
 
     def _checked(self, stored: Stored) -> bytes:
         """Give what is to be stored, which the server would choke on if too large."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self.max_bytes:
-            raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-            )
-        return stored
+        return accepted_bytes(self, stored, self.max_bytes)
 
     def _px(self, ttl: float | None) -> bytes:
         return expiry(self._default_ttl if ttl is None else ttl)

@@ -16,9 +16,10 @@ from sqlalchemy import Engine, Table
 
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.grants import Stored
+from holdover.regions.backends.sending import accepted_bytes, batches, weight
 from holdover.regions.backends.sql_clock import advance_clock, read_clock
+from holdover.regions.backends.sql_health import HealthOfSql
 from holdover.regions.backends.sql_identity import Identity, mark
-from holdover.regions.backends.sql_leases import LeasesInSql
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_listening import PushedBySql, hears
 from holdover.regions.backends.sql_options import (
@@ -29,13 +30,12 @@ from holdover.regions.backends.sql_options import (
 )
 from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
-    batches,
+    MOST_ROWS,
     clock_id,
     sound_tick,
     sound_value,
     span,
     value_id,
-    weight,
 )
 from holdover.regions.backends.sql_statements import Statements
 from holdover.regions.backends.sql_table import (
@@ -58,7 +58,7 @@ from holdover.regions.ticks import ClockState, Reach
 _SOUND = (bytes, type(None))
 
 
-class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
+class SqlBackend(DefaultSerialization, HealthOfSql, PushedBySql, Transactional):
     """Entries in a table of SQLite, PostgreSQL, MariaDB or MySQL.
 
     Arguments:
@@ -87,6 +87,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         table = table_named(arguments.get("table", DEFAULT_TABLE))
         self.max_bytes: int = given.max_bytes
         self._dialect = given.engine.dialect
+        self._url = given.engine.url
         self._name = self._dialect.identifier_preparer.format_table(table)
         self._notifies = given.notify
         self.capabilities = drivers.declared(
@@ -184,7 +185,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
         tick = None
         ids = list(map(value_id, keys))
         clock = self._clock_id(region)
-        for batch in batches(ids):
+        for batch in batches(ids, most=MOST_ROWS):
             for row_id, stored, at in self._link.fetch_all(
                 *self._words.read_many(batch, clock)
             ):
@@ -216,7 +217,9 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
             self.remove_multi(list(stored))
             raise
         rows.sort(key=lambda row: row["id"])  # one order for all: no deadlock
-        for batch in batches(rows, size=lambda row: weight(row["envelope"])):
+        for batch in batches(
+            rows, most=MOST_ROWS, size=lambda row: weight(row["envelope"])
+        ):
             self._link.change_many(self._words.write, batch)
         self._purger.count_writes(len(rows))
 
@@ -227,7 +230,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
     def remove_multi(self, keys: Sequence[str]) -> bool:
         """See `Backend.remove_multi`."""
         existed = False
-        for batch in batches(sorted({value_id(key) for key in keys})):
+        for batch in batches(sorted({value_id(key) for key in keys}), most=MOST_ROWS):
             removed = self._link.execute(*self._words.remove_values(batch))
             existed = existed or removed > 0
             if removed < len(batch):  # the others may have a lease
@@ -256,13 +259,7 @@ class SqlBackend(DefaultSerialization, LeasesInSql, PushedBySql, Transactional):
 
     def _checked(self, stored: Stored) -> bytes:
         """Give what is to be stored, unless the database would choke on it."""
-        if not isinstance(stored, bytes):
-            raise TypeError(f"{type(self).__name__} stores bytes, not {type(stored)}")
-        if len(stored) > self.max_bytes:
-            raise ValueTooLarge(
-                f"{len(stored)} bytes are more than max_bytes={self.max_bytes}"
-            )
-        return stored
+        return accepted_bytes(self, stored, self.max_bytes)
 
     # -- the region clock ------------------------------------------------------
 

@@ -17,22 +17,21 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
+from holdover.regions.backends.sending import batches, reason_bytes, weight
 from holdover.regions.backends.sql_link import Link
 from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     KIND_NUMBERS,
     KINDS,
-    batches,
+    MOST_ROWS,
     clock_id,
-    reason_bytes,
     sound_tick,
     sound_value,
     span,
-    to_bytes,
     value_id,
-    weight,
 )
 from holdover.regions.backends.sql_statements import Statements
+from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.errors import BackendError
 
@@ -136,7 +135,9 @@ class LeasesInSql(Backend):
         """See `Backend.acquire_multi`."""
         grants: dict[str, Grant] = {}
         # In one order for all: no deadlock.
-        for batch in batches(sorted(seen.items(), key=lambda item: value_id(item[0]))):
+        for batch in batches(
+            sorted(seen.items(), key=lambda item: value_id(item[0])), most=MOST_ROWS
+        ):
             asked = [
                 _Asked.of(key, one, ttl, queued=queued, overtaking=overtaking)
                 for key, one in batch
@@ -210,7 +211,9 @@ class LeasesInSql(Backend):
         rows = [self._commit_row(*one) for one in commits]
         done: dict[bytes, int] = {}
         ordered = sorted(rows, key=lambda row: row["id"])
-        for batch in batches(ordered, size=lambda row: weight(row["envelope"])):
+        for batch in batches(
+            ordered, most=MOST_ROWS, size=lambda row: weight(row["envelope"])
+        ):
             changed = self._link.change_each(self._words.commit, batch)
             done.update(zip([row["id"] for row in batch], changed, strict=True))
         # A statement of its own: what those above saw of the clock may be from before

@@ -9,16 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.sql_connecting import within
+from holdover.regions.backends.sql_connecting import Connector
 from holdover.regions.backends.sql_forks import ForkPause
 from holdover.regions.backends.sql_seats import (
     HeldSeats,
     OwnSeats,
+    Place,
     Seats,
     SharedSeats,
     Wire,
@@ -26,12 +27,11 @@ from holdover.regions.backends.sql_seats import (
 from holdover.regions.backends.sql_statements import Statement
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
-from holdover.regions.seats import Seat
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_TRIES = 10  # while the database undoes what is in the way of others
-_LOOK_EVERY = 1.0  # seconds between two looks at SQLite's file by those who only read
 
 Parameters = Sequence[Any]
 
@@ -56,16 +56,11 @@ class Link:
         connect_timeout: float,
         most: int | None,
     ) -> None:
-        self._engine = engine
-        # Makes them as the engine's does, and takes no place in that: these are the
-        # application's.
-        self._pool = engine.pool.recreate()
+        self._connector = Connector(
+            engine, prepare, timeout=timeout, connect_timeout=connect_timeout
+        )
         self._dialect = engine.dialect
-        self._path = drivers.path_of(engine.url)
-        self._prepare = prepare
-        self._is_prepared = False
         self._timeout = timeout
-        self._connect_timeout = connect_timeout
         self._seats: Seats = OwnSeats() if most is None else SharedSeats(most, timeout)
         self._pause = ForkPause(self, timeout) if self.is_local else None
         renew_after_fork(self)
@@ -80,7 +75,7 @@ class Link:
         self._seats = self._seats.for_child()
         if self.is_local:
             self._pause = ForkPause(self, self._timeout)
-        self._pool = self._pool.recreate()  # another thread may have held its lock
+        self._connector.after_fork()
 
     def prepare(self) -> None:
         """See that the database is there, and fit.
@@ -117,28 +112,38 @@ class Link:
         Raises:
             BackendError: The database could not answer.
         """
-        wire = self._seats.take()
-        if not isinstance(wire, Wire) or monotonic() > wire.due_at:
-            return self._fetch_slowly(sql, parameters, wire)
+        place = self._seats.own()  # every hit comes by here
+        if place is None:
+            return self._with_place(self._fetch_at, sql, parameters)
+        try:
+            return self._fetch_at(place, sql, parameters)
+        finally:
+            self._seats.give(place)
+
+    def _fetch_at(self, place: Place, sql: str, parameters: Parameters) -> Any:
+        wire = _taken_from(place)
+        if wire is None:
+            return self._fetch_slowly(place, sql, parameters)
+        if monotonic() > wire.due_at:
+            place.kept.append(wire)
+            return self._fetch_slowly(place, sql, parameters)
         try:
             wire.execute(sql, parameters)
             row = wire.fetchone()
         except BaseException as error:  # noqa: BLE001 - it is raised again
-            if not self._should_renew(wire, wire, error):
-                self._fail(error)
+            if not self._should_renew(place, wire, wire, error):
+                _fail(error)
         else:
-            self._seats.give(wire)
+            place.kept.append(wire)
             return row
-        return self._fetch_slowly(sql, parameters, self._seats.take())
+        return self._fetch_slowly(place, sql, parameters)
 
-    def _fetch_slowly(
-        self, sql: str, parameters: Parameters, taken: Wire | Seat | None
-    ) -> Any:
+    def _fetch_slowly(self, place: Place, sql: str, parameters: Parameters) -> Any:
         def use(wire: Wire) -> Any:
             wire.execute(sql, parameters)
             return wire.fetchone()
 
-        return self._run_with(taken, use, repeatable=True)
+        return self._run_at(place, use, repeatable=True)
 
     def ask(self, statement: Statement, **given: Any) -> Any:
         """Run a query that gives at most one row, by names. See `fetch`."""
@@ -232,110 +237,108 @@ class Link:
         Raises:
             BackendError: It failed.
         """
-        return self._run_with(self._seats.take(), use, repeatable=repeatable)
+        return self._with_place(self._run_at, use, repeatable=repeatable)
 
-    def _run_with(
+    def _with_place(
         self,
-        taken: Wire | Seat | None,
-        use: Callable[[Wire], T],
-        *,
-        repeatable: bool,
+        work: Callable[Concatenate[Place, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> T:
+        """Have *work* done at a place, which is free again whatever ends it."""
+        place = self._seats.take()
+        try:
+            done = work(place, *args, **kwargs)
+            self._seats.give(place)
+        except BaseException:
+            try:
+                self._seats.give(place)
+            finally:  # an exception from outside may end the first before it begins
+                self._seats.give(place)
+            raise
+        return done
+
+    def _run_at(self, place: Place, use: Callable[[Wire], T], *, repeatable: bool) -> T:
         for _ in range(_MOST_TRIES):
+            idle = _taken_from(place)
             wire: Wire | None = None
             try:
-                wire = self._usable(taken, repeatable=repeatable)
+                wire = self._usable(idle, repeatable=repeatable)
                 result = use(wire)
             except BaseException as error:  # noqa: BLE001 - it is raised again
-                may_renew = self._should_renew(taken, wire, error) and repeatable
-                renewed = may_renew and isinstance(taken, Wire)
+                may_renew = self._should_renew(place, idle, wire, error) and repeatable
+                renewed = may_renew and idle is not None
                 if not renewed and not drivers.may_be_repeated(error):
-                    self._fail(error)
+                    _fail(error)
             else:
-                self._seats.give(wire)
+                place.kept.append(wire)
                 return result
-            taken = self._seats.take()
         raise BackendError(f"the database undid the statement {_MOST_TRIES} times")
 
     # -- connections -----------------------------------------------------------
 
-    def _usable(self, taken: Wire | Seat | None, *, repeatable: bool) -> Wire:
-        """Give an open connection: what was taken, unless it is known to have ended."""
-        if not isinstance(taken, Wire):
-            return self.opened(taken)
-        if self._has_moved(taken):
-            self._is_prepared = False  # as for a new database: it may be one
-        elif repeatable or not drivers.has_ended(self._dialect, taken.raw):
-            return taken
-        taken.close()
-        return self.opened(taken.seat)
-
-    def _has_moved(self, wire: Wire) -> bool:
-        """Say whether the file that is open is no longer where others look for it.
-
-        SQLite goes on with one that was removed, alone with its old values.
-        """
-        if self._path is None:
-            return False
-        wire.due_at = monotonic() + _LOOK_EVERY
-        return drivers.file_at(self._path) != wire.file
+    def _usable(self, idle: Wire | None, *, repeatable: bool) -> Wire:
+        """Give an open connection: the idle one, unless it is known to have ended."""
+        if idle is None:
+            return self.opened()
+        if not self._connector.has_moved(idle) and (
+            repeatable or not drivers.has_ended(self._dialect, idle.raw)
+        ):
+            return idle
+        idle.close()
+        return self.opened()
 
     def _should_renew(
-        self, taken: Wire | Seat | None, wire: Wire | None, error: BaseException
+        self,
+        place: Place,
+        idle: Wire | None,
+        wire: Wire | None,
+        error: BaseException,
     ) -> bool:
         """Keep the connection if it is well; say whether another may do better."""
         if wire is not None and not drivers.is_broken(self._dialect, wire.raw, error):
-            self._leave(wire)
+            self._keep(place, wire)
             return False
-        for one in (wire, taken):
+        for one in (wire, idle):
             if one is not None:
-                one.leave()
+                one.close()
         return (
             wire is not None
             and isinstance(error, Exception)
             and not drivers.timed_out(error)
         )
 
-    def _leave(self, wire: Wire) -> None:
+    def _keep(self, place: Place, wire: Wire) -> None:
         if self.is_local and wire.raw.in_transaction:
             wire.raw.rollback()
-        self._seats.give(wire)
+        place.kept.append(wire)
 
-    def _fail(self, error: BaseException) -> NoReturn:
-        if isinstance(error, BackendError) or not isinstance(error, Exception):
-            raise error
-        raise BackendError(f"asking the database: {drivers.said(error)}") from error
-
-    def opened(self, seat: Seat | None = None) -> Wire:
-        """Open a connection; without a *seat* it is the caller's alone.
+    def opened(self) -> Wire:
+        """Open a connection that is the caller's alone.
 
         Raises:
             BackendError: It took too long.
             Exception: Whatever the driver raised.
         """
         if self._pause is not None:
-            wire = self._pause.opening(self._open)
-        else:
-            wire = within(self._connect_timeout, self._open)
-        wire.seat = seat
-        return wire
+            return self._pause.opening(self._connector.open)
+        return self._connector.open_in_time()
 
-    def _open(self) -> Wire:
-        if not self._is_prepared:
-            self._prepare(self._engine)
-            self._is_prepared = True
-        file = drivers.file_at(self._path) if self._path else None
-        held = self._pool.connect()
-        raw: Any = held.dbapi_connection
-        held.detach()
-        try:
-            wire = Wire(raw, drivers.settle(self._dialect, raw, self._timeout))
-        except BaseException:
-            raw.close()
-            raise
-        if self._path:
-            wire.file, wire.due_at = file, monotonic() + _LOOK_EVERY
-        return wire
+
+def _fail(error: BaseException) -> NoReturn:
+    try:
+        if isinstance(error, BackendError) or not isinstance(error, Exception):
+            raise error
+        raise BackendError(f"asking the database: {drivers.said(error)}") from error
+    finally:
+        del error  # or it and this frame, of which it knows, would keep each other
+
+
+def _taken_from(place: Place) -> Wire | None:
+    try:
+        return place.kept.pop()
+    except IndexError:
+        return None
 
 
 def _rowcount(cursor: Any) -> int:

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Protocol
 
 from holdover.regions.errors import BackendError
-from holdover.regions.seats import Seat, seats
+from holdover.regions.seats import Free, Seat, seats
 
 _inherited: list[object] = []
 """A parent's connections, kept: closing them here could end them there."""
@@ -36,8 +36,6 @@ class Wire:
 
     Attributes:
         use: Is over once it is closed.
-        seat: The right to be open, if there are few; whoever drops the connection
-            thereby gives it back.
         file: What was found where SQLite's file is, just before it was opened.
         due_at: When (monotonic) to look there again.
     """
@@ -51,12 +49,10 @@ class Wire:
         "fetchone",
         "file",
         "raw",
-        "seat",
         "use",
     )
 
     def __init__(self, raw: Any, cursor: Any) -> None:
-        self.seat: Seat | None = None
         self.due_at = math.inf
         self.file: object = None
         self.raw = raw
@@ -66,12 +62,6 @@ class Wire:
         # Not __del__, which might come after that of the connection, which complains.
         self.use = Use()
         self.close = weakref.finalize(self, _close, raw, os.getpid(), self.use)
-
-    def leave(self) -> None:
-        """Close it, and make place for another."""
-        self.close()
-        if self.seat is not None:
-            self.seat.leave()
 
 
 def _close(raw: Any, pid: int, use: Use) -> None:
@@ -83,20 +73,31 @@ def _close(raw: Any, pid: int, use: Use) -> None:
     use.is_over = True
 
 
+class Place(Protocol):
+    """Where one connection may be, for one who asks at a time.
+
+    Attributes:
+        kept: The idle connection, if there is one. Who uses it takes it out.
+    """
+
+    kept: list[Wire]
+
+
 class Seats(Protocol):
     """What a link needs of them."""
 
-    def take(self) -> Wire | Seat | None:
-        """Take an idle connection, or the right to open one; None needs no right.
+    def own(self) -> Place | None:
+        """Give the place that this thread has anyway, as `take` does; None if none."""
 
-        Whoever drops what he took gives up the right with it.
+    def take(self) -> Place:
+        """Take a place.
 
         Raises:
-            BackendError: There is none, and no right to another.
+            BackendError: There is none.
         """
 
-    def give(self, wire: Wire) -> None:
-        """Give back what was taken, or opened in its place."""
+    def give(self, place: Place) -> None:
+        """Give back what was taken; does nothing if it was given before."""
 
     def close_idle(self) -> None:
         """Close what nobody uses right now."""
@@ -115,15 +116,14 @@ class _Own(threading.local):
 
     def __init__(self, known: weakref.WeakSet[_Place]) -> None:
         self.place = _Place()
-        self.wires = self.place.wires
         known.add(self.place)
 
 
 class _Place:
-    """Where a thread's connection lies. Both end with the thread."""
+    """See `Place`. It and its connection end with its thread."""
 
     def __init__(self) -> None:
-        self.wires: list[Wire] = []
+        self.kept: list[Wire] = []
 
 
 class OwnSeats:
@@ -133,25 +133,19 @@ class OwnSeats:
         self._known: weakref.WeakSet[_Place] = weakref.WeakSet()
         self._own = _Own(self._known)
 
-    def take(self) -> Wire | None:
-        """See `Seats.take`."""
-        try:
-            return self._own.wires.pop()
-        except IndexError:
-            return None
+    def own(self) -> Place:
+        """See `Seats.own`."""
+        return self._own.place
 
-    def give(self, wire: Wire) -> None:
-        """See `Seats.give`."""
-        self._own.wires.append(wire)
+    take = own
+
+    def give(self, place: Place) -> None:
+        """See `Seats.give`. A thread's place is always its own."""
 
     def close_idle(self) -> None:
         """See `Seats.close_idle`."""
         for place in list(self._known):
-            while place.wires:
-                try:
-                    place.wires.pop().close()
-                except IndexError:  # its thread was quicker
-                    break
+            _close_kept(place)
 
     def for_child(self) -> Seats:
         """See `Seats.for_child`."""
@@ -169,37 +163,37 @@ class SharedSeats:
     def __init__(self, most: int, wait: float) -> None:
         self._most = most
         self._wait = wait
-        # Rights, and idle connections with theirs, so that who waits gets either.
-        self._free: queue.SimpleQueue[Any] = seats(most)
+        self._free = seats(most)
         # Each right knows its queue, so that the two would keep each other.
         weakref.finalize(self, _empty, self._free)
 
-    def take(self) -> Wire | Seat:
+    def own(self) -> None:
+        """See `Seats.own`."""
+
+    def take(self) -> Seat:
         """See `Seats.take`."""
         try:
-            taken: Wire | Seat = self._free.get(timeout=self._wait)
+            return self._free.get(timeout=self._wait)
         except queue.Empty:
             raise BackendError(
                 f"no connection was free for {self._wait:g} s: "
                 f"max_connections is {self._most}"
             ) from None
-        return taken
 
-    def give(self, wire: Wire) -> None:
+    def give(self, place: Place) -> None:
         """See `Seats.give`."""
-        self._free.put(wire)
+        if isinstance(place, Seat):  # and not one of a thread's, from before a fork
+            place.leave()
 
     def close_idle(self) -> None:
         """See `Seats.close_idle`."""
         for _ in range(self._most):
             try:
-                taken = self._free.get_nowait()
+                seat = self._free.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(taken, Wire):
-                taken.close()
-                taken = taken.seat
-            self._free.put(taken)
+            _close_kept(seat)
+            seat.leave()
 
     def for_child(self) -> Seats:
         """See `Seats.for_child`."""
@@ -220,14 +214,17 @@ class HeldSeats:
         self._over = over
         self._most = most
 
-    def take(self) -> Wire | Seat | None:
+    def own(self) -> None:
+        """See `Seats.own`. Whoever wants one has to wait."""
+
+    def take(self) -> Place:
         """See `Seats.take`."""
         self._over.wait(self._most)
         return self.held.take()
 
-    def give(self, wire: Wire) -> None:
+    def give(self, place: Place) -> None:
         """See `Seats.give`."""
-        self.held.give(wire)
+        self.held.give(place)
         self.held.close_idle()
 
     def close_idle(self) -> None:
@@ -239,11 +236,17 @@ class HeldSeats:
         return self.held.for_child()
 
 
-def _empty(free: queue.SimpleQueue[Any]) -> None:
+def _close_kept(place: Place) -> None:
+    while place.kept:
+        try:
+            place.kept.pop().close()
+        except IndexError:  # its thread was quicker
+            return
+
+
+def _empty(free: Free) -> None:
     with contextlib.suppress(queue.Empty):
         while True:
-            taken = free.get_nowait()
-            if isinstance(taken, Wire):
-                taken.close()
-                taken = taken.seat
-            taken.free = None
+            seat = free.get_nowait()
+            _close_kept(seat)
+            seat.free = None

@@ -1,0 +1,249 @@
+"""What has happened in a region, as numbers that can be added up and carried about."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0, 86400.0)
+"""Upper bounds of a histogram's buckets, in seconds; one more has none."""
+
+_BUCKETS = len(BOUNDS) + 1
+_MOST = 2**63  # of whatever is counted, in what others have written
+
+
+class NoFigures(ValueError):
+    """What was read is no figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How long something took, or how old it was, in seconds.
+
+    Attributes:
+        count: How many there were.
+        sum: All together.
+        max: The longest.
+        buckets: How many were up to each of `BOUNDS` and above the one before; the last
+            are those above all.
+    """
+
+    count: int = 0
+    sum: float = 0.0
+    max: float = 0.0
+    buckets: tuple[int, ...] = (0,) * _BUCKETS
+
+    @property
+    def mean(self) -> float:
+        """Seconds on average; 0.0 without any."""
+        return self.sum / self.count if self.count else 0.0
+
+    def __add__(self, other: Histogram) -> Histogram:
+        pairs = zip(self.buckets, other.buckets, strict=True)
+        return Histogram(
+            self.count + other.count,
+            self.sum + other.sum,
+            max(self.max, other.max),
+            tuple(mine + theirs for mine, theirs in pairs),
+        )
+
+    def since(self, earlier: Histogram) -> Histogram:
+        """Give what has come since *earlier*; ``max`` stays the longest ever."""
+        pairs = zip(self.buckets, earlier.buckets, strict=True)
+        return Histogram(
+            max(0, self.count - earlier.count),
+            max(0.0, self.sum - earlier.sum),
+            self.max,
+            tuple(max(0, now - before) for now, before in pairs),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        numbers = {"count": self.count, "sum": self.sum, "max": self.max}
+        return {**numbers, "buckets": list(self.buckets)}
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> Self:
+        """Read what `as_dict` gave.
+
+        Raises:
+            NoFigures: It is something else.
+        """
+        buckets = plain.get("buckets") if isinstance(plain, Mapping) else None
+        if not isinstance(buckets, list) or len(buckets) != _BUCKETS:
+            raise NoFigures(f"no histogram: {type(plain).__name__}")
+        return cls(
+            count_of(plain.get("count")),
+            seconds_of(plain.get("sum")),
+            seconds_of(plain.get("max")),
+            tuple(count_of(one) for one in buckets),
+        )
+
+
+class Samples:
+    """A histogram that is being made; one thread at a time may add to it."""
+
+    __slots__ = ("_buckets", "_count", "_max", "_sum")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0.0
+        self._max = 0.0
+        self._buckets = [0] * _BUCKETS
+
+    def add(self, seconds: float) -> None:
+        """Add one; less than nothing, as of a clock that was set, counts as nothing."""
+        seconds = max(0.0, seconds)
+        self._count += 1
+        self._sum += seconds
+        self._max = max(self._max, seconds)
+        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+
+    def histogram(self) -> Histogram:
+        """Give what has been added so far."""
+        return Histogram(self._count, self._sum, self._max, tuple(self._buckets))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What has happened in a region, since its process began or in a whole fleet.
+
+    Every lookup of a key is one hit, one stale value served, or one miss; one whose
+    creator failed, and which then got an old value, is a miss and a stale value.
+
+    Attributes:
+        hits: Fresh values that were served, near ones too.
+        near_hits: Those of them that came from the near cache.
+        misses: Lookups that found nothing to serve at once.
+        stale: Old values that were served, by age.
+        created: Creators that have run, by what each took; of many keys at once each
+            has its share.
+        creator_failures: Creators that raised.
+        refreshed: Ordered refreshes that were carried out, by what each took.
+        refresh_failures: Those that failed, since the creator raised.
+        lag: How long the orders of the former had waited before they were begun.
+        orders: Refreshes that were ordered.
+        orders_failed: Orders that no runner could take.
+        orders_postponed: Stale values that were not ordered anew, since enough was.
+        orders_dropped: Orders that were not carried out: overtaken, idle, not allowed.
+        leases_lost: Created values that were refused, since their key had changed.
+        waits: Callers who waited for what others created, by how long.
+        backend_failures: Operations of the backend that failed.
+        degraded_for: Seconds in which the backend was left alone, since it failed; of
+            several processes, all together.
+        unreadable: What the backend held and nobody could read.
+        uncacheable: Created values that could not be stored.
+    """
+
+    hits: int = 0
+    near_hits: int = 0
+    misses: int = 0
+    stale: Histogram = field(default_factory=Histogram)
+    created: Histogram = field(default_factory=Histogram)
+    creator_failures: int = 0
+    refreshed: Histogram = field(default_factory=Histogram)
+    refresh_failures: int = 0
+    lag: Histogram = field(default_factory=Histogram)
+    orders: int = 0
+    orders_failed: int = 0
+    orders_postponed: int = 0
+    orders_dropped: int = 0
+    leases_lost: int = 0
+    waits: Histogram = field(default_factory=Histogram)
+    backend_failures: int = 0
+    degraded_for: float = 0.0
+    unreadable: int = 0
+    uncacheable: int = 0
+
+    @property
+    def lookups(self) -> int:
+        """How often a value was asked for."""
+        return self.hits + self.stale.count + self.misses
+
+    @property
+    def hit_ratio(self) -> float:
+        """The share of lookups that got a fresh or an old value; 0.0 without any."""
+        return 1.0 - self.misses / self.lookups if self.lookups else 0.0
+
+    @property
+    def stale_ratio(self) -> float:
+        """The share of lookups that got an old value; 0.0 without any."""
+        return self.stale.count / self.lookups if self.lookups else 0.0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(**{
+            name: getattr(self, name) + getattr(other, name) for name in _KINDS
+        })  # fmt: skip
+
+    def since(self, earlier: Figures) -> Figures:
+        """Give what has come since *earlier*, which is nothing where it was more."""
+        return Figures(**{
+            name: _since(getattr(self, name), getattr(earlier, name)) for name in _KINDS
+        })  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give them as JSON values."""
+        held = {name: getattr(self, name) for name in _KINDS}
+        return {
+            name: one.as_dict() if isinstance(one, Histogram) else one
+            for name, one in held.items()
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> Self:
+        """Read what `as_dict` gave, in this release or in another one.
+
+        Raises:
+            NoFigures: It is something else.
+        """
+        if not isinstance(plain, Mapping):
+            raise NoFigures(f"no figures: {type(plain).__name__}")
+        return cls(**{
+            name: read(plain[name]) for name, read in _KINDS.items() if name in plain
+        })  # fmt: skip
+
+
+NO_FIGURES = Figures()
+
+
+def _since(now: Any, before: Any) -> Any:
+    if isinstance(now, Histogram):
+        return now.since(before)
+    return max(type(now)(0), now - before)
+
+
+def count_of(plain: Any) -> int:
+    """Read a count that others wrote.
+
+    Raises:
+        NoFigures: It is none.
+    """
+    if isinstance(plain, bool) or not isinstance(plain, int):
+        raise NoFigures(f"no count: {type(plain).__name__}")
+    if not 0 <= plain < _MOST:
+        raise NoFigures("no count: out of all bounds")
+    return plain
+
+
+def seconds_of(plain: Any) -> float:
+    """Read a span or an instant that others wrote, in seconds.
+
+    Raises:
+        NoFigures: It is none.
+    """
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        raise NoFigures(f"no seconds: {type(plain).__name__}")
+    if not 0.0 <= plain < _MOST or not math.isfinite(plain):
+        raise NoFigures("no seconds: out of all bounds")
+    return float(plain)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": count_of,
+    "float": seconds_of,
+    "Histogram": Histogram.from_plain,
+}
+_KINDS = {one.name: _READERS[str(one.type)] for one in fields(Figures)}
