@@ -52,10 +52,11 @@ lint:  ## Check style and types
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
-bench:  ## Measure what hits and Redis operations cost, beside their peers
+bench:  ## Measure what hits, Redis operations and sessions cost, beside their peers
 	@tools/bootstrap.sh bench
 	.venv/bin/python benchmarks/hits.py $(ARGS)
 	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
+	.venv/bin/python benchmarks/sessions.py $(ARGS)
 
 .PHONY: tox
 tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from holdover.regions.findings import Finding, Health
     from holdover.regions.fleet import FleetFigures, ProcessFigures
     from holdover.regions.freshness import Freshness
+    from holdover.regions.holding import Held
     from holdover.regions.importing import allow_imports
     from holdover.regions.inspecting import Inspection
     from holdover.regions.lifetime import LeaseTerms, Lifetime, OrderTerms
@@ -56,6 +57,7 @@ __all__ = [
     "FleetFigures",
     "Freshness",
     "Health",
+    "Held",
     "Histogram",
     "HotCall",
     "Inspection",
@@ -101,6 +103,7 @@ _HOMES = {
     "Finding": "holdover.regions.findings",
     "FleetFigures": "holdover.regions.fleet",
     "Freshness": "holdover.regions.freshness",
+    "Held": "holdover.regions.holding",
     "Health": "holdover.regions.findings",
     "Histogram": "holdover.regions.figures",
     "HotCall": "holdover.regions.warmth",

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import types
+from dataclasses import fields
 from pathlib import Path
 
 import capability_table
@@ -15,6 +16,7 @@ from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
+from holdover.wsgi import SessionOptions
 
 ROOT = Path(__file__).parent.parent
 
@@ -167,6 +169,28 @@ def test_the_policies_code_runs():
     names = {"__name__": "policies_page"}
     exec(re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE), names)
     assert names["told"].reachable
+
+
+def test_the_sessions_code_runs(redis_server, capsys):
+    """The page on sessions, from top to bottom, is one program that runs."""
+    text = (ROOT / "docs" / "sessions.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    program = re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE)
+    names = {"__name__": "sessions_page"}
+    exec(program.replace("redis://localhost/0", redis_server.url), names)
+    assert "Set-Cookie: __Host-session=" in capsys.readouterr().out
+    got = []
+    environ = {"HTTP_COOKIE": ""}
+    assert names["application"](environ, lambda *said: got.append(said)) == [b"visit 1"]
+    assert "Set-Cookie" in dict(got[0][1])
+
+
+def test_every_option_of_sessions_is_in_the_table():
+    """The page names what there is, and our names for what Beaker has."""
+    text = (ROOT / "docs" / "sessions.rst").read_text()
+    table = text.partition("Option  ")[2].partition("A bound of")[0]
+    named = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
+    assert {*named, "now"} == {one.name for one in fields(SessionOptions)}
 
 
 def test_the_warming_code_runs():

@@ -12,6 +12,13 @@ from holdover.regions.errors import ConfigurationError, LazyValue, UncacheableVa
 
 TAG_LENGTH = 8
 
+_NUMBERS = frozenset({bool, int, float, type(None)})
+# What is certainly not lazy: to ask three abstract classes takes a microsecond.
+_FINISHED = _NUMBERS | {str, bytes, list, tuple, dict, set}
+
+# json.dumps() would make one each time, which costs more than it does.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 class Codec(Protocol):
     """Turns values into bytes and back.
@@ -72,6 +79,8 @@ def refuse_lazy(value: Any) -> None:
     Raises:
         LazyValue: It is a generator, another iterator, or something to be awaited.
     """
+    if type(value) in _FINISHED:
+        return
     if isinstance(value, Iterator | AsyncIterator | Awaitable):
         raise LazyValue(
             f"a creator returned {type(value).__name__!r}, which can be used only once "
@@ -109,7 +118,7 @@ class JsonCodec:
         """Encode as UTF-8 JSON text."""
         try:
             _check_plain(value)
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+            return _encode(value).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise uncacheable(value, "json", error) from error
 
@@ -151,18 +160,19 @@ def is_plain(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
-    if value is None or kind in (bool, int, float):
+    if kind in _NUMBERS:
         return True
     if kind is str:
         return value.isascii() or is_unicode(value)
     if kind is list:
         return all(map(_is_plain, value))
-    if kind is dict:
-        return all(
-            type(key) is str and _is_plain(key) and _is_plain(held)
-            for key, held in value.items()
-        )
-    return False
+    return kind is dict and all(
+        type(key) is str
+        and (key.isascii() or is_unicode(key))
+        # Most values are texts: a call for each would cost more than all the rest.
+        and ((type(held) is str and held.isascii()) or _is_plain(held))
+        for key, held in value.items()
+    )
 
 
 def is_unicode(text: str) -> bool:

@@ -14,6 +14,7 @@ from holdover.regions.calls import Call
 from holdover.regions.claims import KeyLease
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness
+from holdover.regions.holding import Held
 from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
@@ -138,6 +139,31 @@ class ReadableRegion(WritableRegion):
             return told
         queued_for = self._crew.orders.queued_for(told.lease, told.lease_expires_in)
         return replace(told, queued_for=queued_for)
+
+    def hold(self, key: str) -> Held | None:
+        """Give the fresh value for *key*, to be replaced unless it changes meanwhile.
+
+        For code that reads first and writes later, in one step each::
+
+            held = region.hold("total")
+            if held is not None and held.replace(held.value + 5) is None:
+                ...  # somebody else was faster: hold it again
+
+        ``change()`` does this for functions that may be called more than once.
+
+        Returns:
+            The value with the right to replace it; None if there is no fresh one.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+        """
+        address, entries = self._address(key), self._entries
+        self._note_read((address,))
+        found = entries.find(address, self._lifetime, strict=True)
+        self._tell_found(address, found, ignore_expiration=False)
+        if found.freshness is not Freshness.FRESH:
+            return None
+        return Held(found.entry, address, entries, self._changed)
 
     def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
         """Win the right to create *key*, for code that reads first and writes later.

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
 
+from holdover.regions.assembling import build_codec
 from holdover.regions.calls import Call, Made
 from holdover.regions.errors import (
     InvalidArgument,
@@ -176,6 +177,26 @@ class Region(ProbedRegion):
         """
         crew = self._crew_for(order.not_after, call.key)
         return crew.fulfiller.fulfil(call, order.token, Origin.of(order, task_id))
+
+    @property
+    def codec(self) -> str | None:
+        """By what its values become bytes: "json"; None if they stay objects.
+
+        It is also None for a backend that knows only dogpile.cache's verbs.
+
+        Raises:
+            RegionNotConfigured: There is no backend yet.
+        """
+        backend = self.backend
+        if self._tier is None or self._rules is None:
+            return None
+        made = build_codec(
+            self._rules.codec,
+            backend,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
+        )
+        return None if made is None else made.tag.decode("ascii", "replace")
 
     # -- as dogpile.cache does it ----------------------------------------------
 

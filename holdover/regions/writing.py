@@ -132,7 +132,7 @@ class WritableRegion(ConfiguredRegion):
         """
         address = self._address(key)
         for _ in range(_SWAPS):
-            found = self._entries.look(address, self._lifetime)
+            found = self._entries.look(address, self._lifetime, strict=True)
             if found.freshness is not Freshness.FRESH:
                 return NO_VALUE
             value = function(found.entry.value)
@@ -151,7 +151,7 @@ class WritableRegion(ConfiguredRegion):
         Raises:
             BackendError: The backend cannot be reached.
         """
-        found = self._entries.look(self._address(source), self._lifetime)
+        found = self._entries.look(self._address(source), self._lifetime, strict=True)
         if found.freshness is not Freshness.FRESH:
             return NO_VALUE
         entry = self._changed(found.entry, found.entry.value, None)
@@ -314,16 +314,18 @@ class WritableRegion(ConfiguredRegion):
         """
         if lifetime is not None:
             self._check_lifetime(lifetime)
-        special = value if isinstance(value, Cached) else Cached(value)
-        refuse_lazy(special.value)
-        own = special.lifetime(lifetime or self._lifetime) or lifetime
+        own, more = lifetime, ()
+        if isinstance(value, Cached):
+            own = value.lifetime(lifetime or self._lifetime) or lifetime
+            value, more = value.value, value.tags
+        refuse_lazy(value)
         tier = self._entries
         return tier.entry(
-            special.value,
+            value,
             own or kept_by or self._lifetime,
             clock=tier.tick() if clock is None else clock,
             own_lifetime=own is not None,
-            tags=(*tags, *special.tags),
+            tags=(*tags, *more),
         )
 
     def _check_lifetime(self, lifetime: object) -> None:
@@ -337,5 +339,4 @@ class WritableRegion(ConfiguredRegion):
         refuse_lazy(value)
         if lifetime is None:
             return replace(old, value=value, fence=new_fence())
-        new = self._entry(value, lifetime)
-        return replace(new, clock=old.clock, tags=old.tags)
+        return self._entry(value, lifetime, old.tags, clock=old.clock)

@@ -11,10 +11,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
+    from holdover.wsgi.session import Session
+    from holdover.wsgi.session_errors import (
+        InsecureSessionWarning,
+        SessionError,
+        SessionTooLarge,
+        SessionTooLate,
+        SessionUnavailable,
+    )
+    from holdover.wsgi.session_options import SessionOptions
+    from holdover.wsgi.session_users import UserSession
+    from holdover.wsgi.sessions import (
+        SessionMiddleware,
+        Sessions,
+        service_unavailable,
+    )
 
-__all__ = ["CacheMiddleware"]
+__all__ = [
+    "CacheMiddleware",
+    "InsecureSessionWarning",
+    "Session",
+    "SessionError",
+    "SessionMiddleware",
+    "SessionOptions",
+    "SessionTooLarge",
+    "SessionTooLate",
+    "SessionUnavailable",
+    "Sessions",
+    "UserSession",
+    "service_unavailable",
+]
 
-_HOMES = {"CacheMiddleware": "holdover.wsgi.cache"}
+_HOMES = {
+    "CacheMiddleware": "holdover.wsgi.cache",
+    "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "Session": "holdover.wsgi.session",
+    "SessionError": "holdover.wsgi.session_errors",
+    "SessionMiddleware": "holdover.wsgi.sessions",
+    "SessionOptions": "holdover.wsgi.session_options",
+    "SessionTooLarge": "holdover.wsgi.session_errors",
+    "SessionTooLate": "holdover.wsgi.session_errors",
+    "SessionUnavailable": "holdover.wsgi.session_errors",
+    "Sessions": "holdover.wsgi.sessions",
+    "UserSession": "holdover.wsgi.session_users",
+    "service_unavailable": "holdover.wsgi.sessions",
+}
 
 
 def __getattr__(name: str) -> Any:

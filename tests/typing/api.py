@@ -17,6 +17,7 @@ from holdover import (
     Delivery,
     Figures,
     FleetFigures,
+    Held,
     Histogram,
     HotCall,
     Inspection,
@@ -34,6 +35,7 @@ from holdover import (
     allow_imports,
 )
 from holdover import make_region as make
+from holdover.wsgi import Session, SessionOptions, Sessions, UserSession
 
 region = make("typed")
 
@@ -282,6 +284,26 @@ region.schedule(price, evry=5)  # type: ignore[call-arg]  # pyright: ignore[repo
 assert_type(region.history("date"), list[Run])
 assert_type(Scheduler(region, threads=2).run_once(), list[Run])
 Scheduler([region, make("other")]).start()
+
+# -- sessions ------------------------------------------------------------------
+
+sessions = Sessions({"store": "memory://"})
+session = sessions.open({"theme": "dark"})
+assert_type(session, Session)
+session["visits"] = session.get("visits", 0) + 1
+assert_type(session.save(), bool)
+assert_type(session.user, str | None)
+assert_type(session.set_cookie, str | None)
+assert_type(sessions.of_user("ann"), list[UserSession])
+sessions.end_all("ann", except_=session)
+sessions.end_all("ann", session)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+session[5] = 1  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+SessionOptions(store="cookie", secret=["new", "old"], samesite="Strict")
+SessionOptions(samesite="lax")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+held = region.hold("key")
+if held is not None:
+    assert_type(held.replace(5), Held | None)
 
 # -- warming -------------------------------------------------------------------
 

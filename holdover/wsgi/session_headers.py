@@ -1,0 +1,69 @@
+"""What a response says to caches once it depends on a session (RFC 9111).
+
+Such a response is for one user. So it varies by the cookie, and no shared cache may
+keep it, whatever the application had said of responses in general.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+Headers = list[tuple[str, str]]
+
+_DIRECTIVE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_FOR_SHARED_CACHES = ("public", "s-maxage", "private")
+
+
+def made_private(headers: Headers) -> Headers:
+    """Give *headers* with ``Vary: Cookie`` and at least ``Cache-Control: private``.
+
+    ``public`` and ``s-maxage`` are dropped, ``no-store`` and all else stays. What is
+    addressed to some caches only (``CDN-Cache-Control``, RFC 9213) outranks
+    Cache-Control for these, and is treated alike.
+    """
+    kept, varied = [], []
+    controls: dict[str, list[str]] = {"cache-control": []}
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "vary":
+            varied.append(value)
+        elif lowered.endswith("cache-control"):
+            controls.setdefault(lowered, []).append(value)
+        else:
+            kept.append((name, value))
+    kept.append(("Vary", varied_by_cookie(varied)))
+    for lowered, values in controls.items():
+        kept.append((lowered.title().replace("Cdn-", "CDN-"), private_floor(values)))
+    return kept
+
+
+def varied_by_cookie(values: Sequence[str]) -> str:
+    """Add Cookie to the values of Vary."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    names = [name for name in names if name]
+    if not {"*", "cookie"}.isdisjoint(name.lower() for name in names):
+        return ", ".join(names)
+    return ", ".join([*names, "Cookie"])
+
+
+def private_floor(values: Sequence[str]) -> str:
+    """Forbid shared caches to store, on top of what Cache-Control says.
+
+    RFC 9111 section 5.2.2.7: ``private="field"`` speaks of these fields only, so it is
+    replaced by the unqualified form.
+    """
+    if not values:
+        return "private"
+    directives = [
+        found.strip() for value in values for found in _DIRECTIVE.findall(value)
+    ]
+    directives = [one for one in directives if one]
+    if any(one.lower() == "no-store" for one in directives):
+        return ", ".join(directives)
+    kept = [
+        one
+        for one in directives
+        if one.partition("=")[0].strip().lower() not in _FOR_SHARED_CACHES
+    ]
+    return ", ".join([*kept, "private"])

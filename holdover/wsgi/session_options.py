@@ -1,0 +1,205 @@
+"""What sessions can be told, and how it is read from a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from holdover import Region, errors, make_region
+from holdover.regions.errors import unknown
+from holdover.regions.lifetime import seconds, seconds_or_none
+from holdover.regions.texts import is_readable, read_text
+from holdover.wsgi.session_beaker import Names, translated
+from holdover.wsgi.session_cookie import (
+    LONGEST,
+    CookieTerms,
+    SameSite,
+    default_name,
+)
+from holdover.wsgi.session_record import Timeouts
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+COOKIE = "cookie"
+PREFIXES = ("session.", "beaker.session.")
+_TOUCHES = 20  # in an idle timeout
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """What `Sessions` and `SessionMiddleware` can be told.
+
+    Spans are seconds (``timedelta`` is accepted).
+
+    Attributes:
+        store: Where sessions are kept: a region's URL ("redis://localhost/0"), a
+            `Region` with ``codec="json"`` or "msgpack", or "cookie".
+        codec: How the region of a URL keeps them: "json" or "msgpack".
+        secret: For ``store="cookie"``: at least 32 bytes, or a list of such, newest
+            first, of which the first seals and each opens.
+        app_id: Tells applications apart that share a secret, or a URL.
+        is_revoked: For ``store="cookie"``: called with a session's id, its user and
+            when it began; says whether it was ended before its time.
+        idle_timeout: Seconds without use after which a session ends; None: no bound.
+        absolute_timeout: Seconds after which it ends in any case; None: no bound.
+        touch_every: Seconds for which the note of its last use may be behind, by which
+            it may end early; None: a twentieth of *idle_timeout*.
+        auto: Whether changes are saved without a call of ``save()``.
+        on_unavailable: A WSGI application that answers in place of one that uses a
+            session while the backend cannot be asked; None: the session is empty.
+        cookie_name: By default "__Host-session", if the other options allow it.
+        cookie_domain: To which subdomains too the cookie is sent; None: to none.
+        cookie_path: Below which path it is sent.
+        cookie_expires: True: browsers forget it when they are closed; False: they keep
+            it as long as they may; or for how many seconds, or until when, they do.
+        secure: False sends cookies over plain HTTP: for development.
+        samesite: "Lax", "Strict" or "None".
+        beaker: Whether ``environ["beaker.session"]`` is the session, too.
+        now: Tells the time of day; for tests.
+    """
+
+    store: Region | str = field(default="memory://", repr=False)  # may have a password
+    codec: str = "json"
+    secret: str | bytes | list[str] | list[bytes] | None = field(
+        default=None, repr=False
+    )
+    app_id: str = ""
+    is_revoked: Callable[[str, str | None, float], bool] | None = None
+    idle_timeout: float | timedelta | None = 3600.0
+    absolute_timeout: float | timedelta | None = 86_400.0
+    touch_every: float | timedelta | None = None
+    auto: bool = False
+    on_unavailable: WSGIApplication | None = None
+    cookie_name: str | None = None
+    cookie_domain: str | None = None
+    cookie_path: str = "/"
+    cookie_expires: bool | float | timedelta | datetime = True
+    secure: bool = True
+    samesite: SameSite = "Lax"
+    beaker: bool = False
+    now: Callable[[], float] = time.time
+
+    def timeouts(self) -> Timeouts:
+        """Check and give when sessions end.
+
+        Raises:
+            InvalidLifetime: A span is none.
+        """
+        idle = seconds_or_none(self.idle_timeout, "idle_timeout")
+        absolute = seconds_or_none(self.absolute_timeout, "absolute_timeout")
+        if self.touch_every is not None:
+            every = seconds(self.touch_every, "touch_every", zero=True)
+        else:
+            every = (idle or 0.0) / _TOUCHES
+        if idle is not None and every >= idle:
+            raise errors.ConfigurationError(
+                f"touch_every must be less than idle_timeout, got {every:g} and "
+                f"{idle:g}: a session in use would end"
+            )
+        return Timeouts(idle, absolute, every)
+
+    def cookie(self) -> CookieTerms:
+        """Check and give the terms of the cookie.
+
+        Raises:
+            ConfigurationError: Browsers would drop it.
+        """
+        name = default_name(
+            secure=self.secure, domain=self.cookie_domain, path=self.cookie_path
+        )
+        return CookieTerms(
+            name=name if self.cookie_name is None else self.cookie_name,
+            domain=self.cookie_domain,
+            path=self.cookie_path,
+            expires=_expires(self.cookie_expires),
+            secure=self.secure,
+            samesite=self.samesite,
+        )
+
+    def region(self) -> Region:
+        """Give the region that keeps the sessions; made from a URL if need be.
+
+        Raises:
+            ConfigurationError: The URL is wrong.
+        """
+        if isinstance(self.store, Region):
+            return self.store
+        name = f"sessions-{self.app_id}" if self.app_id else "sessions"
+        return make_region(name).configure(self.store, codec=self.codec)
+
+    def secrets(self) -> list[str | bytes]:
+        """Give the secrets, newest first."""
+        given = self.secret
+        if given is None:
+            return []
+        return [given] if isinstance(given, str | bytes) else list(given)
+
+
+def _expires(given: object) -> float | datetime | None:
+    if given is True:
+        return None
+    if given is False:
+        return float(LONGEST)
+    if isinstance(given, datetime):
+        return given
+    return seconds(given, "cookie_expires")
+
+
+# -- from a mapping ------------------------------------------------------------
+
+
+def read_options(config: Mapping[str, Any]) -> SessionOptions:
+    """Read the options of a mapping: our names, or flat keys as an ini file has them.
+
+    Args:
+        config: `SessionOptions` by name; or by keys that begin with "session." or
+            "beaker.session.", whose values may be texts, and in Beaker's spelling.
+
+    Raises:
+        ConfigurationError: An option is unknown, given twice, wrong, or one of
+            Beaker's that is unsafe or has no counterpart.
+    """
+    flat = _flat(config)
+    names = flat or {name: (name, value) for name, value in config.items()}
+    types, found = _types(), {}
+    for name, (key, value) in translated(names).items():
+        if name not in types:
+            prefix = key.removesuffix(name)
+            known = [f"{prefix}{one}" for one in types]
+            raise errors.ConfigurationError(unknown("option", key, known))
+        found[name] = _value(value, types[name], key) if flat else value
+    return SessionOptions(**found)
+
+
+def _flat(config: Mapping[str, Any]) -> Names:
+    """Give what stands under one of the prefixes, without it."""
+    found: Names = {}
+    for key, value in config.items():
+        for prefix in PREFIXES:
+            if not str(key).startswith(prefix):
+                continue
+            name = key.removeprefix(prefix)
+            if name in found:
+                raise errors.ConfigurationError(
+                    f"{name} is given twice: as {found[name][0]} and as {key}"
+                )
+            found[name] = (key, value)
+    return found
+
+
+def _value(value: Any, wanted: Any, key: str) -> Any:
+    if isinstance(value, str) and is_readable(wanted):
+        return read_text(value, wanted, key)
+    return value
+
+
+@cache
+def _types() -> Mapping[str, Any]:
+    names = {"WSGIApplication": Callable[..., Any]}
+    hints = get_type_hints(SessionOptions, localns=names)
+    return {one.name: hints[one.name] for one in fields(SessionOptions)}
