@@ -207,7 +207,8 @@ def _at(url: Written, kind: str) -> dict[str, Written]:
         return _in_table("url", url)
     whole = url.value
     if kind == "ext:rediscluster":
-        hosts = [host.removeprefix("redis://") for host in _hosts(url)]
+        urls = [host.removeprefix("redis://") for host in _hosts(url)]
+        hosts = [host.partition("/")[0] for host in urls]  # a cluster has one database
         whole = f"redis-cluster://{','.join(hosts)}"
     elif not is_url(whole):
         whole = f"redis://{whole}"

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.wsgi import cache as plain
 from holdover.wsgi.beaker.cache import CacheManager
-from holdover.wsgi.beaker.util import parse_cache_config_options
+from holdover.wsgi.beaker.util import (
+    coerce_cache_params,
+    parse_cache_config_options,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-__all__ = ["CacheManager", "CacheMiddleware", "parse_cache_config_options"]
+__all__ = [
+    "CacheManager",
+    "CacheMiddleware",
+    "coerce_cache_params",
+    "parse_cache_config_options",
+]
 
 
 class CacheMiddleware(plain.CacheMiddleware):

@@ -13,9 +13,10 @@ UNNAMED = "beaker"
 
 # A creator's error reaches its caller, and the next one tries again, as with Beaker.
 _RULES = {"stale_if_error": 0, "backoff": 0}
-# Grows by setdefault() alone, which needs no lock: of two threads that make the same
-# region at once, one throws his away.
+# Both grow by setdefault() alone, which needs no lock: of two threads that make the
+# same thing at once, one throws his away.
 _unnamed: dict[Hashable, Region] = {}
+_stores: dict[Hashable, Any] = {}
 
 
 class Waiting(Protocol):
@@ -80,6 +81,8 @@ cache_regions = CacheRegions()
 def configured(regions: Mapping[str, Mapping[str, Any]]) -> Registry:
     """Make regions of their options, by name.
 
+    Regions of one name in the same place share their values, in memory too.
+
     Raises:
         ConfigurationError: An option is wrong; the message names the region and it.
     """
@@ -88,7 +91,7 @@ def configured(regions: Mapping[str, Mapping[str, Any]]) -> Registry:
         flat = {
             f"cache.{name}.{option}": value
             for name, options in regions.items()
-            for option, value in {**_RULES, **_checked(name, options)}.items()
+            for option, value in {**_RULES, **_placed(_checked(name, options))}.items()
             if value is not None
         }
         made.configure_from_config({"cache.regions": list(regions), **flat})
@@ -111,7 +114,7 @@ def unnamed_region(options: Mapping[str, Any]) -> Region:
 
 def unknown_region(name: object, known: Iterable[str]) -> errors.ConfigurationError:
     """Say that there is no region of that name."""
-    names = ", ".join(sorted(known)) or "none"
+    names = ", ".join(sorted(set(known))) or "none"
     return errors.ConfigurationError(
         f"the cache region {name!r} is not configured; known are: {names}"
     )
@@ -130,6 +133,31 @@ def _checked(name: str, options: object) -> Mapping[str, Any]:
             f"{type(options).__name__}"
         )
     return options
+
+
+def _placed(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let all that is kept in memory stand in one store of the process."""
+    where = {name: options[name] for name in ("backend", "url") if options.get(name)}
+    kind = options.get("type") or (None if where else "memory")
+    if kind != "memory" or "backend" in where:
+        return options
+    arguments, rest = {}, {}
+    for name, value in options.items():
+        if name.startswith("arguments."):
+            arguments[name] = value
+        elif name not in ("type", "url"):
+            rest[name] = value
+    return {**rest, "backend": _store(arguments)}
+
+
+def _store(arguments: Mapping[str, Any]) -> Any:
+    wanted = _frozen(arguments)
+    if wanted not in _stores:
+        flat = {f"cache.{name}": value for name, value in arguments.items()}
+        made = Registry()
+        made.configure_from_config({"cache.regions": [UNNAMED], **flat})
+        _stores.setdefault(wanted, made[UNNAMED].backend)
+    return _stores[wanted]
 
 
 def _frozen(value: Any) -> Hashable:
