@@ -12,6 +12,8 @@ from wsgiref.validate import validator
 import beaker_shop
 import pytest
 import webtest
+from hypothesis import given
+from hypothesis import strategies as st
 from standins import UnservedQueue
 from waiting import wait_until
 
@@ -26,6 +28,7 @@ from holdover.wsgi.beaker import (
     parse_cache_config_options,
     region_invalidate,
 )
+from holdover.wsgi.beaker.naming import Address, joined
 
 _sizes = itertools.count(1000)  # stores of memory are told apart by their arguments
 
@@ -426,6 +429,25 @@ class TestDecorators:
         """What is missing is named."""
         with pytest.raises(beaker.BeakerException, match=told):
             ask()
+
+
+calls = st.tuples(
+    st.lists(st.text(alphabet="a%;=|#3BD"), max_size=3),
+    st.dictionaries(st.text("a;=", min_size=1), st.text("a%;=3"), max_size=2),
+)
+
+
+class TestKeys:
+    @given(calls, calls)
+    def test_no_two_calls_have_one_text(self, one, other):
+        """Whatever signs are in the arguments, and however they are parted."""
+        assert (joined(*one) == joined(*other)) == (one == other)
+
+    @given(*[st.tuples(st.text("a|#%7C"), st.text("a|#%7C") | st.integers())] * 2)
+    def test_no_two_places_have_one_key(self, one, other):
+        """Nor do two keys, of one namespace or of two."""
+        keys = [Address(name).of(key) for name, key in (one, other)]
+        assert (keys[0] == keys[1]) == (one == other)
 
 
 class TestQueues:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from functools import cache as once
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from holdover import Delivery, Region, Registry, errors
 from holdover.wsgi.beaker.caches import Cache
@@ -30,8 +31,15 @@ __all__ = [
     "region_invalidate",
 ]
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_SPANS = ("expire", "expiretime", "starttime")
+F = TypeVar("F", bound=Callable[..., Any])
+_SPANS = frozenset({"expire", "expiretime", "starttime"})
+
+
+class Decorator(Protocol):
+    """What decorates: the result has the function's own type."""
+
+    def __call__(self, function: F, /) -> F:
+        """Give what takes the function's place."""
 
 
 class CacheManager:
@@ -66,6 +74,7 @@ class CacheManager:
     def __init__(self, **kwargs: Any) -> None:
         regions = kwargs.pop("cache_regions", None) or {}
         self.kwargs = kwargs
+        self._unnamed: Region | None = None  # made for the first who wants it
         self._take(configured(regions), regions)
 
     @classmethod
@@ -92,7 +101,18 @@ class CacheManager:
         Raises:
             ConfigurationError: An option is unknown or wrong.
         """
-        return Cache(name, **laid_over(self.kwargs, kwargs))
+        options = laid_over(self.kwargs, kwargs)
+        if not kwargs.keys() <= _SPANS:
+            return Cache(name, **options)
+        if self._unnamed is None:
+            self._unnamed = unnamed_region(_place_in(options))
+        return Cache.of_region(
+            name,
+            self._unnamed,
+            options,
+            expire=_expire_in(options),
+            starttime=options.get("starttime"),
+        )
 
     def get_cache_region(self, name: str, region: str) -> Cache:
         """Give a namespace of a region.
@@ -126,14 +146,12 @@ class CacheManager:
             ConfigurationError: An option is unknown or wrong.
         """
         options = laid_over(self.kwargs, kwargs)
-        spans = {name: options.pop(name, None) for name in _SPANS}
-        expire = spans["expire"] if spans["expiretime"] is None else spans["expiretime"]
+        place, expire = _place_in(options), _expire_in(options)
+        find = once(lambda: unnamed_region(place))
 
-        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            made = Decorated(
-                function, args, lambda: unnamed_region(options), UNNAMED, expire
-            )
-            return made.wrapper()
+        def decorate(function: F, /) -> F:
+            made = Decorated(function, args, find, UNNAMED, expire)
+            return cast("F", made.wrapper())
 
         return decorate
 
@@ -183,7 +201,7 @@ def region_invalidate(namespace: Any, region: str | None, *args: object) -> Deli
 
     Args:
         namespace: The function, or the text that is its ``_arg_namespace``.
-        region: The region's name; None for a function's own.
+        region: The region's name, which a function knows by itself.
         *args: The decorator's texts and the call's arguments, by their places.
 
     Returns:
@@ -205,10 +223,10 @@ def _decorator(
     if not isinstance(region, str):  # as in ``@cache_region`` without its arguments
         raise errors.InvalidArgument(f"a region's name is a text, got {region!r:.80}")
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: F, /) -> F:
         cached = Decorated(function, parts, find, region).wrapper()
         vars(cached)["_arg_region"] = region
-        return cached
+        return cast("F", cached)
 
     return decorate
 
@@ -230,6 +248,16 @@ def _invalidated(
     if found is None:
         raise unknown_region(region, cache_regions)
     return Cache.of_region(namespace, found, {}).remove_value(joined(args))
+
+
+def _place_in(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is a cache's own, and no part of where its values are."""
+    return {name: value for name, value in options.items() if name not in _SPANS}
+
+
+def _expire_in(options: Mapping[str, Any]) -> Any:
+    given = options.get("expiretime")
+    return options.get("expire") if given is None else given
 
 
 def _cache_of(function: object) -> Cache:

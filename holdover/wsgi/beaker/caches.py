@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Self
 
 from holdover import NO_VALUE, Delivery, Lifetime, Region, errors
-from holdover.wsgi.beaker.naming import checked_namespace, entry_key, tag_of
+from holdover.wsgi.beaker.naming import Address, checked_namespace, tag_of
 from holdover.wsgi.beaker.regions import unnamed_region
 from holdover.wsgi.beaker.util import laid_over
 
@@ -63,17 +64,25 @@ class Cache:
 
     @classmethod
     def of_region(
-        cls, namespace: str, region: Region, options: Mapping[str, Any]
+        cls,
+        namespace: str,
+        region: Region,
+        options: Mapping[str, Any],
+        *,
+        expire: Any = None,
+        starttime: float | None = None,
     ) -> Self:
         """Give a namespace of a region that there is already.
 
         Args:
             namespace: Its name.
-            region: The region, whose own lifetime holds.
+            region: The region.
             options: Beaker's options of the region.
+            expire: Seconds for which values are fresh; None means as the region says.
+            starttime: See `Cache`.
         """
         made = cls.__new__(cls)
-        made._take(namespace, region, options, None, None)  # noqa: SLF001 - its own
+        made._take(namespace, region, options, expire, starttime)  # noqa: SLF001 - its own
         return made
 
     def _take(
@@ -88,8 +97,9 @@ class Cache:
         self.region = region
         self.expiretime = expire
         self.starttime = starttime
-        self.nsargs = {k: v for k, v in options.items() if k not in _OWN}
+        self.nsargs = options
         self._tags = (tag_of(namespace),)
+        self._address = Address(namespace).of
         self._lifetime = self._lifetime_of(expire)
 
     # -- reading ---------------------------------------------------------------
@@ -202,9 +212,6 @@ class Cache:
 
     # -- small steps -----------------------------------------------------------
 
-    def _address(self, key: object) -> str:
-        return entry_key(self.namespace_name, key)
-
     def _fresh(self, address: str, starttime: float | None) -> Any:
         if starttime is not None and self._is_older(address, starttime):
             return NO_VALUE
@@ -231,7 +238,7 @@ class Cache:
         """Give what is stored with an entry; None leaves it to the region."""
         if expire is None or is_over_at_once(expire):
             return None
-        return self.region.lifetime.expiring_in(expire)
+        return _expiring(self.region.lifetime, expire)
 
     def _elsewhere(self, kw: Mapping[str, Any]) -> tuple[Cache, dict[str, Any]]:
         """Give the cache of this namespace that a call names, and the rest of it."""
@@ -242,8 +249,14 @@ class Cache:
         )
         rest = {name: kw[name] for name in _OWN if name in kw}
         own = {name: value for name, value in kw.items() if name not in _OWN}
-        options = laid_over(self.nsargs, own)
+        shared = {k: v for k, v in self.nsargs.items() if k not in _OWN}
+        options = laid_over(shared, own)
         return type(self)(self.namespace_name, **options), rest
+
+
+@lru_cache(maxsize=256)
+def _expiring(lifetime: Lifetime, expire: Any) -> Lifetime:
+    return lifetime.expiring_in(expire)
 
 
 def is_over_at_once(expire: Any) -> bool:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from holdover import Delivery, Region, errors
 from holdover.wsgi.beaker.caches import Cache, is_over_at_once
 from holdover.wsgi.beaker.naming import (
+    Address,
     Arguments,
-    entry_key,
     joined,
     namespace_of,
     tag_of,
@@ -50,6 +50,7 @@ class Decorated:
         self._find = find
         self._expire = expire
         self._arguments = Arguments(function)
+        self._address = Address(self.namespace)
         self._bound: tuple[Region | None, Answer] = (None, self._refuse)
         if self._can_travel:
             self.bind_if_found()
@@ -148,7 +149,7 @@ class Decorated:
 
     def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         text = self._arguments.key(self._parts, args, kwargs)
-        return entry_key(self.namespace, text)
+        return self._address.of(text)
 
 
 def decorated_of(function: object) -> Decorated | None:

@@ -15,6 +15,15 @@ from holdover.errors import InvalidArgument, UnkeyableArgument
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _DROPPED = ("self", "cls")
+_EXACT = frozenset({int, bool, float, type(None)})  # their texts need no looking at
+
+
+def _escaping(signs: str) -> dict[int, str]:
+    return str.maketrans({sign: f"%{ord(sign):02X}" for sign in f"%{signs}"})
+
+
+_PARTED = _escaping(";=")
+_NAMESPACE = _escaping("|#")
 
 
 def checked_namespace(namespace: object) -> str:
@@ -33,15 +42,25 @@ def tag_of(namespace: str) -> str:
     return f"namespace:{namespace}"
 
 
-def entry_key(namespace: str, key: object) -> str:
-    """Give the key, in its region, of *key* in a namespace.
+class Address:
+    """Gives the keys, in its region, of what is in a namespace.
 
-    Raises:
-        UnkeyableArgument: It is no text, and has none that lasts.
+    Args:
+        namespace: Its name.
     """
-    if isinstance(key, str):
-        return f"{_without(namespace, '|#')}|{key}"
-    return f"{_without(namespace, '|#')}#{_lasting(repr(key), key)}"
+
+    def __init__(self, namespace: str) -> None:
+        self._escaped = namespace.translate(_NAMESPACE)
+
+    def of(self, key: object) -> str:
+        """Give the key of *key*.
+
+        Raises:
+            UnkeyableArgument: It is no text, and has none that lasts.
+        """
+        if isinstance(key, str):
+            return f"{self._escaped}|{key}"
+        return f"{self._escaped}#{_lasting(repr(key), key)}"
 
 
 def joined(parts: Iterable[object], named: Mapping[str, object] | None = None) -> str:
@@ -57,17 +76,13 @@ def joined(parts: Iterable[object], named: Mapping[str, object] | None = None) -
     Raises:
         UnkeyableArgument: The text of one of them is another one in each process.
     """
-    texts = [_without(text_of(part), ";=") for part in parts]
-    texts += [
-        f"{_without(name, ';=')}={_without(text_of(value), ';=')}"
-        for name, value in sorted((named or {}).items())
-    ]
+    texts = [_text_of(part).translate(_PARTED) for part in parts]
+    if named:
+        texts += [
+            f"{name.translate(_PARTED)}={_text_of(value).translate(_PARTED)}"
+            for name, value in sorted(named.items())
+        ]
     return "".join(f"{text};" for text in texts)
-
-
-def text_of(value: object) -> str:
-    """Give the text that stands for an argument."""
-    return str(value) if isinstance(value, str) else _lasting(f"{value!s}", value)
 
 
 def namespace_of(function: Callable[..., Any]) -> str:
@@ -106,6 +121,8 @@ class Arguments:
         self, parts: Sequence[object], args: Sequence[Any], named: Mapping[str, Any]
     ) -> str:
         """Do as `key` with the arguments that a method's caller writes."""
+        if not named:
+            return joined([*parts, *args])
         placed, rest = list(args), dict(named)
         for name in self._names[len(placed) :]:
             if name not in rest:
@@ -121,6 +138,12 @@ def _parameters(function: Callable[..., Any]) -> Iterable[inspect.Parameter]:
         return ()
 
 
+def _text_of(value: object) -> str:
+    if isinstance(value, str) or type(value) in _EXACT:
+        return str(value)
+    return _lasting(f"{value!s}", value)
+
+
 def _lasting(text: str, value: object) -> str:
     """Refuse a text with an address in it, which others may have tomorrow.
 
@@ -133,13 +156,6 @@ def _lasting(text: str, value: object) -> str:
             f"no lasting key can be made from a {kind}, whose text is {text!r:.80}: "
             "pass what identifies it (an id, a name), or give its class a __str__"
         )
-    return text
-
-
-def _without(text: str, signs: str) -> str:
-    """Free *text* of the *signs* that part it from others."""
-    for sign in f"%{signs}":
-        text = text.replace(sign, f"%{ord(sign):02X}")
     return text
 
 
