@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from datetime import timedelta
+from functools import partial
 from wsgiref.validate import validator
 
 import beaker_shop
@@ -225,6 +226,7 @@ class TestCache:
             (lambda c: c.get("a", create=fail), "unknown argument 'create'"),
             (lambda c: c.put("a", 1, lifetime=5), "unknown argument 'lifetime'"),
             (lambda c: c.put("a", 1, expiretime="soon"), "must be seconds"),
+            (lambda c: c.put("a", 1, expiretime=[]), "must be seconds"),
             (lambda c: Cache(None), "a namespace is a text"),
             (lambda c: Cache("a", type="nope"), "'nope'.*ext:redis"),
             (lambda c: Cache("a", type="ext:mongodb"), "no backend for it"),
@@ -387,6 +389,12 @@ class TestDecorators:
 
         assert [ask(1), ask(1), ask(2)] == [1, 1, 2]
 
+    def test_what_could_be_read_only_once_is_refused(self, manager):
+        """A generator would be empty for the second caller."""
+        f = manager.cache()(lambda: (x for x in "ab"))
+        with pytest.raises(errors.LazyValue, match="generator"):
+            f()
+
     def test_an_address_is_no_part_of_a_key(self, manager):
         """An object without a text of its own is refused, and told how to get one."""
         f = manager.cache()(lambda x: 1)
@@ -423,6 +431,8 @@ class TestDecorators:
             (lambda: region_invalidate(fail, None, 1), "not cached by a decorator"),
             (lambda: cache_region(fail), "a region's name is a text"),
             (lambda: CacheManager().invalidate(fail), "not cached by a decorator"),
+            (lambda: cache_region("long")(partial(fail)), "wrap it in a function"),
+            (lambda: cache_region("long")(5), "only functions and methods"),
         ],
     )
     def test_mistakes_are_told(self, ask, told):

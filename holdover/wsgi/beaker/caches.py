@@ -238,7 +238,9 @@ class Cache:
         """Give what is stored with an entry; None leaves it to the region."""
         if expire is None or is_over_at_once(expire):
             return None
-        return _expiring(self.region.lifetime, expire)
+        if isinstance(expire, int | float | timedelta):
+            return _expiring(self.region.lifetime, expire)
+        return self.region.lifetime.expiring_in(expire)  # which says what is wrong
 
     def _elsewhere(self, kw: Mapping[str, Any]) -> tuple[Cache, dict[str, Any]]:
         """Give the cache of this namespace that a call names, and the rest of it."""
@@ -254,8 +256,8 @@ class Cache:
         return type(self)(self.namespace_name, **options), rest
 
 
-@lru_cache(maxsize=256)
-def _expiring(lifetime: Lifetime, expire: Any) -> Lifetime:
+@lru_cache(maxsize=256, typed=True)
+def _expiring(lifetime: Lifetime, expire: float | timedelta) -> Lifetime:
     return lifetime.expiring_in(expire)
 
 

@@ -86,8 +86,17 @@ def joined(parts: Iterable[object], named: Mapping[str, object] | None = None) -
 
 
 def namespace_of(function: Callable[..., Any]) -> str:
-    """Give the namespace of a decorated function: its module and its qualified name."""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    """Give the namespace of a decorated function: its module and its qualified name.
+
+    Raises:
+        InvalidArgument: It has no name, and would share its values with its like.
+    """
+    name = getattr(function, "__qualname__", None)
+    if not isinstance(name, str) or not callable(function):
+        raise InvalidArgument(
+            f"only functions and methods have the name that parts their values from "
+            f"others', got {function!r:.80}: wrap it in a function"
+        )
     module = getattr(function, "__module__", None) or "?"
     return f"{module}:{name}{_place_of(function) if '<lambda>' in name else ''}"
 
