@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from holdover import LeaseTerms, Lifetime, Region, Registry, errors, make_region
 from holdover.regions import plugins
 from holdover.regions.backends.memory import MemoryBackend
+from holdover.regions.beaker import WITHOUT_EFFECT
 from holdover.regions.blaming import blamed_on
 from holdover.regions.options import Written, setting_types
 from holdover.regions.texts import masked, read_text
@@ -25,7 +26,9 @@ SERVER = f"redis://me:{PASSWORD}@cache.example:6379/0"
 class Remote(MemoryBackend):
     """A backend with a URL, as those of servers are."""
 
-    known_arguments = MappingProxyType({"url": str, "db": int, "patience": float})
+    known_arguments = MappingProxyType(
+        {"url": str, "db": int, "patience": float, "client": str, "create_table": bool}
+    )
 
     def __init__(self, arguments):
         super().__init__(arguments)
@@ -44,10 +47,10 @@ class Remote(MemoryBackend):
 
 @pytest.fixture
 def remote(monkeypatch):
-    """Let three names stand for the backend of a server."""
-    for name in ("holdover.redis", "holdover.memcached", "holdover.sql"):
+    """Let some names stand for the backend of a server."""
+    for name in ("redis", "memcached", "sql"):
         monkeypatch.setitem(
-            plugins.BACKENDS, name, plugins.Plugin(f"{__name__}:Remote")
+            plugins.BACKENDS, f"holdover.{name}", plugins.Plugin(f"{__name__}:Remote")
         )
 
 
@@ -714,11 +717,22 @@ class TestBeaker:
         """Each of Beaker's own types has its counterpart."""
         hosts = {"type": "ext:memcached", "url": "one:11211;two"}
         database = {"type": "ext:database", "url": "sqlite:///x"}
+        in_table = {"url": "sqlite:///x", "create_table": True}
         for options, arguments in (
             (hosts, {"url": ["one:11211", "two"]}),
             ({"type": "ext:redis", "url": SERVER}, {"url": SERVER}),
             ({"type": "ext:redis", "url": "host:1"}, {"url": "redis://host:1"}),
-            (database, {"url": "sqlite:///x"}),
+            (database, in_table),
+            ({"type": "ext:database", "sa.url": "sqlite:///x"}, in_table),
+            (
+                {**database, "arguments.create_table": "no"},
+                {"url": "sqlite:///x", "create_table": False},
+            ),
+            (
+                {**hosts, "memcache_module": "pylibmc"},
+                {"url": ["one:11211", "two"], "client": "pylibmc"},
+            ),
+            ({**hosts, "memcache_module": "auto"}, {"url": ["one:11211", "two"]}),
         ):
             made = flat({"cache.regions": "a"} | {
                 f"cache.{name}": value for name, value in options.items()
@@ -733,6 +747,16 @@ class TestBeaker:
         assert isinstance(made["a"].backend, MemoryBackend)
         assert made["a"].expiration_time == 9
 
+    def test_what_is_always_so_is_read_over(self, tmp_path):
+        """Options that have nothing to do here do no harm."""
+        idle = dict.fromkeys(WITHOUT_EFFECT, "x")
+        files = {"type": "file", "data_dir": "/nowhere", "file_dir": str(tmp_path)}
+        made = flat({"cache.regions": "a"} | {
+            f"cache.{where}{name}": value
+            for where in ("", "a.") for name, value in (idle | files).items()
+        })  # fmt: skip
+        assert made["a"].backend._root == str(tmp_path)
+
     @pytest.mark.parametrize("off", ["false", False, "off"])
     def test_can_be_switched_off(self, off):
         """A region that is not enabled keeps nothing."""
@@ -746,10 +770,14 @@ class TestBeaker:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"lock_dir": "/x"}, ["'cache.lock_dir' is not supported", "leases"]),
-            ({"a.key_length": "9"}, ["'cache.a.key_length' is not supported"]),
-            ({"table_name": "x"}, ["'cache.table_name' is", "arguments.table"]),
-            ({"memcache_module": "pylibmc"}, ["arguments.client"]),
+            ({"schema_name": "x"}, ["'cache.schema_name' is", "arguments.table"]),
+            (
+                {"type": "ext:memcached", "url": "x", "memcache_module": "bmemcached"},
+                ["cache.memcache_module", "'bmemcached'", "SASL"],
+            ),
+            ({"a.timeout": "9"}, ["'cache.a.timeout' is not supported", "expire"]),
+            ({"type": "ext:google"}, ["'ext:google'", "App Engine"]),
+            ({"type": "ext:sqla"}, ["'cache.bind' is not given"]),
             ({"sa.pool_size": "9"}, ["'cache.sa.pool_size' is not supported"]),
             ({"type": "ext:mongodb"}, ["cache.type", "'ext:mongodb'", "ext:redis"]),
             ({"type": "file"}, ["'cache.data_dir' is not given"]),

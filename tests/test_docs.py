@@ -121,6 +121,16 @@ def test_the_example_in_beaker_s_spelling_is_read(tmp_path):
     assert spans == {"short": 60, "long": 3600}
 
 
+def test_the_code_for_beaker_s_users_runs():
+    """The page for them, from top to bottom, is one program that runs."""
+    page = types.ModuleType("beaker_page")
+    for block in blocks("beaker.rst"):
+        exec(block, vars(page))
+    assert page.search("tea") == "TEA"
+    answer = page.app({}, lambda status, headers: None)
+    assert answer == [b"A"]
+
+
 def test_every_scheme_is_in_the_table():
     """The table names the schemes that there are, and the backends behind them."""
     text = (ROOT / "docs" / "configuration.rst").read_text()

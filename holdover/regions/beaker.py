@@ -7,8 +7,7 @@ holds for all of them, what stands at ``cache.short.expire`` for one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.options import (
@@ -22,38 +21,71 @@ from holdover.regions.texts import listed, read_text, shown
 from holdover.regions.urls import is_url
 
 REGIONS = "regions"
-SUPPORTED = frozenset({"type", "expire", "data_dir", "url", "enabled"})
-UNSUPPORTED = {
-    "dbm_dir": "give data_dir",
+SUPPORTED = frozenset(
+    {
+        "type",
+        "expire",
+        "enabled",
+        "data_dir",
+        "dbm_dir",
+        "file_dir",
+        "url",
+        "urls",
+        "sa.url",
+        "bind",
+        "memcache_module",
+    }
+)
+WITHOUT_EFFECT = {
     "dbmmodule": "files are kept without dbm",
     "digest_filenames": "file names are always digests",
-    "file_dir": "give data_dir",
     "invalidate_corrupt": "an entry that cannot be read is always a miss",
     "key_length": "long keys are shortened where the backend needs it",
     "lock_dir": "leases need no lock files",
     "log_file": "listen to the region's events, or to the logger 'holdover'",
-    "memcache_module": "choose with arguments.client",
-    "protocol": "choose with codec",
-    "sa": "give url",
-    "sa_opts": "give url",
-    "schema_name": "name Holdover's own table with arguments.table",
-    "table_name": "name Holdover's own table with arguments.table",
+    "table": "Holdover keeps a table of its own",
+    "table_name": "Holdover keeps a table of its own; arguments.table names it",
 }
-_IN_FILES = ("dbm", "file")
+"""Options that are read over: what they are for is always so, or needed by nobody."""
+
+UNSUPPORTED = {
+    "protocol": "choose with codec",
+    "sa": "give url; or an engine that was made with them, as bind",
+    "sa_opts": "give url; or an engine that was made with them, as bind",
+    "schema_name": "name Holdover's own table with arguments.table",
+    "timeout": "give expire",
+}
+_OF_NO_BACKEND = {
+    "ext:google": "that service of App Engine is gone",
+    "ext:mongodb": "there is no backend for it; a plug-in may be one",
+}
+_FOLDERS = {"dbm": "dbm_dir", "file": "file_dir"}
+_PLACES = {"type", "data_dir", "dbm_dir", "file_dir", "url", "urls", "sa.url", "bind"}
+_CREATE_TABLE = f"{ARGUMENTS}create_table"
 _BACKENDS = {
     "memory": "holdover.memory",
     "dbm": "holdover.file",
     "file": "holdover.file",
     "ext:database": "holdover.sql",
+    "ext:sqla": "holdover.sql",
     "ext:memcached": "holdover.memcached",
     "ext:redis": "holdover.redis",
+    "ext:rediscluster": "holdover.redis_cluster",
 }
+_CLIENTS = {
+    "auto": None,
+    "memcache": None,
+    "cmemcache": None,
+    "pymemcache": "pymemcache",
+    "pylibmc": "pylibmc",
+}
+"""The clients that take the place of Beaker's for memcached; None: the usual one."""
 
 
 def is_beakers(names: Mapping[str, object]) -> bool:
     """Say whether flat names, without their prefix, are in Beaker's spelling."""
-    marks = {REGIONS, "type", "expire", "data_dir", "enabled", *UNSUPPORTED}
-    return not marks.isdisjoint(names)
+    told = {REGIONS, *SUPPORTED, *WITHOUT_EFFECT, *UNSUPPORTED} - {"url"}
+    return not told.isdisjoint(names)
 
 
 def region_names(given: Written | None, prefix: str) -> list[str]:
@@ -78,7 +110,7 @@ def check_supported(option: str, written: Written) -> None:
         ConfigurationError: It says what to do without.
     """
     reason = UNSUPPORTED.get(option.partition(".")[0])
-    if reason is not None:
+    if reason is not None and option not in SUPPORTED:
         raise ConfigurationError(
             f"Beaker's option {written.key!r} is not supported: {reason}; remove it"
         )
@@ -97,31 +129,35 @@ def translated(shared: Options, own: Options, where: str) -> dict[str, Written]:
         ConfigurationError: An option lacks another, or is given twice.
     """
     found = _merged(shared, own)
-    kind, expire = found.pop("type", None), found.pop("expire", None)
-    enabled, data_dir = found.pop("enabled", None), found.pop("data_dir", None)
+    expire, enabled = found.pop("expire", None), found.pop("enabled", None)
+    client = found.pop("memcache_module", None)
     if expire is not None:
         put_once(found, "expiration_time", expire)
     if enabled is not None and not _is_true(enabled):
         return _without_place(found) | {"backend": _null(enabled)}
-    if kind is None and not found.keys() & {"backend", "url"}:
-        kind = Written(f"{where}type", "memory", is_text=False)
-    if kind is None:
-        return found
-    url = found.pop("url", None)
+    if "type" not in found and found.keys() & {"backend", "url"}:
+        return {k: v for k, v in found.items() if k == "url" or k not in _PLACES}
+    kind = found.pop("type", Written(f"{where}type", "memory", is_text=False))
+    given = {name: found.pop(name) for name in _PLACES & found.keys()}
     put_once(found, "backend", Written(kind.key, _backend_for(kind), is_text=False))
-    return found | _place(kind, data_dir, url, where)
+    if kind.value == "ext:memcached" and client is not None:
+        found |= _client(client)
+    place = _place(kind, given, where)
+    if _CREATE_TABLE in found:
+        place.pop(_CREATE_TABLE, None)
+    return found | place
 
 
 def _merged(shared: Options, own: Options) -> dict[str, Written]:
     """Lay *own* over *shared*; who says where it is kept wants nothing of another."""
     kept = dict(shared)
     if own.keys() & {"backend", "type"}:
-        kept = _without_place(kept, but=() if "backend" in own else ("url", "data_dir"))
+        kept = _without_place(kept, but=() if "backend" in own else _PLACES - {"type"})
     return {**kept, **own}
 
 
-def _without_place(options: Options, but: tuple[str, ...] = ()) -> dict[str, Written]:
-    place = {"backend", "type", "url", "data_dir"} - set(but)
+def _without_place(options: Options, but: Collection[str] = ()) -> dict[str, Written]:
+    place = ({"backend"} | _PLACES) - set(but)
     return {
         name: held
         for name, held in options.items()
@@ -140,28 +176,68 @@ def _null(enabled: Written) -> Written:
 
 
 def _backend_for(kind: Written) -> str:
-    if kind.value not in _BACKENDS:
-        said = unknown("Beaker type", kind.value, _BACKENDS)
-        raise UnknownName(f"{kind.key}: {said}")
-    return _BACKENDS[kind.value]
+    if kind.value in _BACKENDS:
+        return _BACKENDS[kind.value]
+    said = unknown("Beaker type", kind.value, _BACKENDS)
+    reason = _OF_NO_BACKEND.get(str(kind.value))
+    raise UnknownName(f"{kind.key}: {said}" + (f" ({reason})" if reason else ""))
 
 
 def _place(
-    kind: Written, data_dir: Written | None, url: Written | None, where: str
+    kind: Written, given: Mapping[str, Written], where: str
 ) -> dict[str, Written]:
     """Say where entries of that type are kept, as Beaker does; what it ignores, too."""
     if kind.value == "memory":
         return {}
-    if kind.value in _IN_FILES:
-        place = _required(data_dir, f"{where}data_dir", kind)
-        return {f"{ARGUMENTS}path": place}
-    place = _required(url, f"{where}url", kind)
-    if kind.value == "ext:memcached":
-        return {f"{ARGUMENTS}url": Written(place.key, _hosts(place), is_text=False)}
-    if kind.value == "ext:redis":
-        whole = place.value if is_url(place.value) else f"redis://{place.value}"
-        return {"backend": Written(place.key, whole, is_text=False)}
-    return {f"{ARGUMENTS}url": Written(place.key, place.value, is_text=False)}
+    if kind.value in _FOLDERS:
+        folder = given.get(_FOLDERS[kind.value]) or given.get("data_dir")
+        return {f"{ARGUMENTS}path": _required(folder, f"{where}data_dir", kind)}
+    if kind.value == "ext:sqla":
+        engine = _required(given.get("bind"), f"{where}bind", kind)
+        return _in_table("engine", engine)
+    url = given.get("url") or given.get("sa.url") or given.get("urls")
+    return _at(_required(url, f"{where}url", kind), str(kind.value))
+
+
+def _at(url: Written, kind: str) -> dict[str, Written]:
+    """Say where the server is."""
+    if kind == "ext:memcached":
+        return {f"{ARGUMENTS}url": Written(url.key, _hosts(url), is_text=False)}
+    if kind == "ext:database":
+        return _in_table("url", url)
+    whole = url.value
+    if kind == "ext:rediscluster":
+        urls = [host.removeprefix("redis://") for host in _hosts(url)]
+        hosts = [host.partition("/")[0] for host in urls]  # a cluster has one database
+        whole = f"redis-cluster://{','.join(hosts)}"
+    elif not is_url(whole):
+        whole = f"redis://{whole}"
+    return {"backend": Written(url.key, whole, is_text=False)}
+
+
+def _in_table(name: str, place: Written) -> dict[str, Written]:
+    """Keep entries in a table, which Beaker makes where there is none."""
+    return {
+        f"{ARGUMENTS}{name}": Written(place.key, place.value, is_text=False),
+        _CREATE_TABLE: Written(place.key, value=True, is_text=False),
+    }
+
+
+def _client(given: Written) -> dict[str, Written]:
+    """Choose the client for memcached.
+
+    Raises:
+        ConfigurationError: There is none that could take its place.
+    """
+    if given.value not in _CLIENTS:
+        raise ConfigurationError(
+            f"{given.key} must be one of {', '.join(_CLIENTS)}, got {given.value!r}: "
+            "no other client is known, and none that logs in by SASL"
+        )
+    client = _CLIENTS[given.value]
+    if client is None:
+        return {}
+    return {f"{ARGUMENTS}client": Written(given.key, client, is_text=False)}
 
 
 def _required(given: Written | None, key: str, kind: Written) -> Written:
@@ -170,9 +246,9 @@ def _required(given: Written | None, key: str, kind: Written) -> Written:
     return given
 
 
-def _hosts(url: Written) -> Any:
+def _hosts(url: Written) -> list[str]:
     if not isinstance(url.value, str):
-        return url.value
+        return list(url.value)
     hosts = [host for host in re.split(r"[;,\s]+", url.value) if host]
     if not hosts:
         raise ConfigurationError(

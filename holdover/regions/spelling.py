@@ -120,6 +120,8 @@ def _read_beaker(found: Mapping[str, Written], prefix: str) -> Layers:
     for rest, written in given.items():
         region = next((one for one in names if rest.startswith(f"{one}.")), "")
         option = rest[len(region) + 1 :] if region else rest
+        if option in beaker.WITHOUT_EFFECT:
+            continue
         beaker.check_supported(option, written)
         if option not in beaker.SUPPORTED and not is_known(option):
             near = region or _nearest(rest.split(".")[0], names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from holdover import Registry, errors, registry
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 ENVIRON_KEY = "holdover.cache"
+BEAKER_KEY = "beaker.cache"
 
 
 class CacheMiddleware:
@@ -41,6 +43,9 @@ class CacheMiddleware:
             own; or None for `holdover.registry`, the one of applications that need
             only one.
         environ_key: Where in the environ the registry is put.
+        beaker: Whether to put a `holdover.wsgi.beaker.CacheManager` of the same regions
+            into ``environ["beaker.cache"]``. Flat keys are then read as Beaker does,
+            for which no region need be named.
 
     Raises:
         ConfigurationError: An argument is wrong; the message names the region and the
@@ -53,6 +58,7 @@ class CacheMiddleware:
         config: Registry | Mapping[str, Any] | None = None,
         *,
         environ_key: str = ENVIRON_KEY,
+        beaker: bool = False,
     ) -> None:
         if not callable(app):
             raise errors.ConfigurationError(
@@ -63,14 +69,18 @@ class CacheMiddleware:
                 f"environ_key is a text, got {environ_key!r}"
             )
         self._app = app
-        self._registry = _registry_of(config)
-        self._environ_key = environ_key
+        self._placed: dict[str, Any]
+        if beaker:
+            manager = _manager_of(config)
+            self._placed = {BEAKER_KEY: manager, environ_key: manager.registry}
+        else:
+            self._placed = {environ_key: _registry_of(config)}
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer a request as the application does, which finds its regions."""
-        environ[self._environ_key] = self._registry
+        environ.update(self._placed)
         return self._app(environ, start_response)
 
 
@@ -86,13 +96,25 @@ def _registry_of(config: object) -> Registry:
             f"arguments of their configure(), got {config!r}"
         )
     made = Registry()
-    if any(_is_flat(key, held) for key, held in config.items()):
+    if _is_flat(config):
         made.configure_from_config(config)
     else:
         made.configure(config)
     return made
 
 
-def _is_flat(key: object, held: object) -> bool:
-    flat = str(key).startswith(("cache.", "beaker.cache."))
-    return flat and not isinstance(held, Mapping)
+def _manager_of(config: Any) -> Any:
+    """Make a manager for Beaker's users, for whom alone its modules are loaded."""
+    manager = import_module("holdover.wsgi.beaker.cache").CacheManager
+    if not (isinstance(config, Mapping) and _is_flat(config)):
+        return manager.over(_registry_of(config))
+    util = import_module("holdover.wsgi.beaker.util")
+    return manager(**util.parse_cache_config_options(config))
+
+
+def _is_flat(config: Mapping[Any, Any]) -> bool:
+    return any(
+        str(key).startswith(("cache.", "beaker.cache."))
+        and not isinstance(held, Mapping)
+        for key, held in config.items()
+    )

@@ -1,0 +1,59 @@
+"""What Beaker's users import from ``beaker.middleware``, but for sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdover.wsgi import cache as plain
+from holdover.wsgi.beaker.cache import CacheManager
+from holdover.wsgi.beaker.util import (
+    coerce_cache_params,
+    parse_cache_config_options,
+)
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+__all__ = [
+    "CacheManager",
+    "CacheMiddleware",
+    "coerce_cache_params",
+    "parse_cache_config_options",
+]
+
+
+class CacheMiddleware(plain.CacheMiddleware):
+    """Puts a `CacheManager` into every request's environ, as Beaker's does.
+
+    Its regions are in ``environ["holdover.cache"]``, too.
+
+    Args:
+        app: The application.
+        config: Options by key, of which those with "cache." or "beaker.cache." are
+            read.
+        environ_key: Where in the environ the manager is put.
+        **kwargs: Options in place of those in *config*, with or without "cache.".
+
+    Attributes:
+        app: The application.
+        cache: The manager.
+
+    Raises:
+        ConfigurationError: An option is unknown or wrong.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Mapping[str, Any] | None = None,
+        environ_key: str = plain.BEAKER_KEY,
+        **kwargs: Any,
+    ) -> None:
+        options = parse_cache_config_options(config or {})
+        options |= parse_cache_config_options(kwargs, include_defaults=False)
+        options |= {k: v for k, v in kwargs.items() if "cache." not in k}
+        self.cache = CacheManager(**options)
+        super().__init__(app, self.cache.registry)
+        self.app = app
+        self._placed[environ_key] = self.cache
