@@ -615,3 +615,45 @@ def test_a_warning_names_the_line_that_is_old(letters, tmp_path):
         warnings.simplefilter("always")
         letters.put("a", 1, type="file", data_dir=str(tmp_path / "other"))
     assert [one.filename for one in caught] == [__file__]
+
+
+class TestSessions:
+    def visits(self, environ, start_response):
+        """Count the visits of a browser, in Beaker's words."""
+        session = environ["beaker.session"]
+        session["visits"] = session.get("visits", 0) + 1
+        session.save()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(session["visits"]).encode()]
+
+    def test_an_application_finds_them(self, tmp_path):
+        """The middleware takes Beaker's options, and keeps the rules of WSGI."""
+        config = {
+            "session.type": "file",
+            "session.data_dir": str(tmp_path / "sessions"),
+            "beaker.session.timeout": "600",
+            "cache.type": "memory",
+        }
+        app = beaker.SessionMiddleware(validator(self.visits), config, key="mine")
+        assert app.sessions.options.idle_timeout == 600
+        assert app.sessions.options.cookie_name == "mine"
+        client = webtest.TestApp(validator(app), extra_environ={"HTTPS": "on"})
+        client.extra_environ["wsgi.url_scheme"] = "https"
+        assert [client.get("/").text for _ in range(3)] == ["1", "2", "3"]
+
+    def test_under_another_key(self):
+        """Both keys lead to the same session."""
+        seen = {}
+
+        def site(environ, start_response):
+            seen.update(environ)
+            return self.visits(environ, start_response)
+
+        app = beaker.SessionMiddleware(site, None, "my.session")
+        webtest.TestApp(app).get("/")
+        assert seen["my.session"] is seen["beaker.session"]
+
+    def test_what_is_unsafe_is_told(self):
+        """The error names Beaker's option, and says why."""
+        with pytest.raises(errors.ConfigurationError, match="can run code"):
+            beaker.SessionMiddleware(self.visits, data_serializer="pickle")

@@ -1,4 +1,4 @@
-"""Beaker's calls for its object cache, over Holdover's regions.
+"""Beaker's calls, over Holdover's regions.
 
 An application moves by changing its imports: ``from beaker.cache import cache_region``
 becomes ``from holdover.wsgi.beaker.cache import cache_region``, and so on for
@@ -17,7 +17,7 @@ from holdover.wsgi.beaker.cache import (
     region_invalidate,
 )
 from holdover.wsgi.beaker.exceptions import BeakerException
-from holdover.wsgi.beaker.middleware import CacheMiddleware
+from holdover.wsgi.beaker.middleware import CacheMiddleware, SessionMiddleware
 from holdover.wsgi.beaker.util import (
     coerce_cache_params,
     func_namespace,
@@ -29,6 +29,7 @@ __all__ = [
     "Cache",
     "CacheManager",
     "CacheMiddleware",
+    "SessionMiddleware",
     "cache_region",
     "cache_regions",
     "coerce_cache_params",

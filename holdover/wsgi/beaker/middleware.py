@@ -1,4 +1,4 @@
-"""What Beaker's users import from ``beaker.middleware``, but for sessions."""
+"""What Beaker's users import from ``beaker.middleware``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from holdover.wsgi.beaker.util import (
     coerce_cache_params,
     parse_cache_config_options,
 )
+from holdover.wsgi.session_options import PREFIXES
+from holdover.wsgi.sessions import ENVIRON_KEY
+from holdover.wsgi.sessions import SessionMiddleware as PlainSessionMiddleware
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheManager",
     "CacheMiddleware",
+    "SessionMiddleware",
     "coerce_cache_params",
     "parse_cache_config_options",
 ]
@@ -57,3 +61,43 @@ class CacheMiddleware(plain.CacheMiddleware):
         super().__init__(app, self.cache.registry)
         self.app = app
         self._placed[environ_key] = self.cache
+
+
+class SessionMiddleware(PlainSessionMiddleware):
+    """Puts a session into every request's environ, as Beaker's does.
+
+    It is in ``environ["holdover.session"]``, too.
+
+    Args:
+        app: The application.
+        config: Options by key, of which those with "session." or "beaker.session." are
+            read; see `holdover.wsgi.SessionOptions`.
+        environ_key: Where in the environ the session is put.
+        **kwargs: Options in place of those in *config*, with or without "session.".
+
+    Raises:
+        ConfigurationError: An option is unknown, wrong, or unsafe.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Mapping[str, Any] | None = None,
+        environ_key: str = "beaker.session",
+        **kwargs: Any,
+    ) -> None:
+        given = {_bare(k): v for k, v in (config or {}).items() if _is_flat(k)}
+        given |= {_bare(key): value for key, value in kwargs.items()}
+        flat = {f"session.{name}": value for name, value in given.items()}
+        key = ENVIRON_KEY if environ_key == "beaker.session" else environ_key
+        super().__init__(app, {**flat, "session.beaker": True}, environ_key=key)
+
+
+def _is_flat(key: object) -> bool:
+    return isinstance(key, str) and key.startswith(PREFIXES)
+
+
+def _bare(key: str) -> str:
+    """Give an option's name without the prefix that it may have."""
+    start = next((one for one in PREFIXES if key.startswith(one)), "")
+    return key.removeprefix(start)
