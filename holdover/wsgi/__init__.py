@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
     from holdover.wsgi.session import Session
+    from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
+        BeakerPickleWarning,
         InsecureSessionWarning,
         SessionError,
         SessionTooLarge,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BeakerPickleWarning",
+    "BeakerSessions",
     "CacheMiddleware",
     "InsecureSessionWarning",
     "Session",
@@ -43,6 +47,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BeakerPickleWarning": "holdover.wsgi.session_errors",
+    "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
     "Session": "holdover.wsgi.session",

@@ -67,6 +67,7 @@ class Sessions:
             auto=options.auto,
             raises_unavailable=options.on_unavailable is not None,
             now=options.now,
+            old=options.old_sessions(),
         )
 
     def open(self, cookies: Mapping[str, str] | str = "") -> Session:
@@ -79,9 +80,11 @@ class Sessions:
             return Session(self._terms, cookies)
         if "HTTP_COOKIE" in cookies or "wsgi.version" in cookies:
             return Session(self._terms, cookies.get("HTTP_COOKIE", ""))
-        name = self._terms.cookie.name
-        header = f"{name}={cookies[name]}" if name in cookies else ""
-        return Session(self._terms, header)
+        names = [self._terms.cookie.name]
+        if self._terms.old is not None:
+            names.append(self._terms.old.cookie_name)
+        sent = [f"{name}={cookies[name]}" for name in names if name in cookies]
+        return Session(self._terms, "; ".join(sent))
 
     def of_user(self, user: str) -> list[UserSession]:
         """Give a user's sessions, the newest first; see `Session.bind`.
