@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         SessionTooLate,
         SessionUnavailable,
     )
+    from holdover.wsgi.session_flask import FlaskSessions
     from holdover.wsgi.session_options import SessionOptions
+    from holdover.wsgi.session_pyramid import PyramidSessions
     from holdover.wsgi.session_users import UserSession
     from holdover.wsgi.sessions import (
         SessionMiddleware,
@@ -33,7 +35,9 @@ __all__ = [
     "BeakerPickleWarning",
     "BeakerSessions",
     "CacheMiddleware",
+    "FlaskSessions",
     "InsecureSessionWarning",
+    "PyramidSessions",
     "Session",
     "SessionError",
     "SessionMiddleware",
@@ -50,7 +54,9 @@ _HOMES = {
     "BeakerPickleWarning": "holdover.wsgi.session_errors",
     "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
+    "FlaskSessions": "holdover.wsgi.session_flask",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "PyramidSessions": "holdover.wsgi.session_pyramid",
     "Session": "holdover.wsgi.session",
     "SessionError": "holdover.wsgi.session_errors",
     "SessionMiddleware": "holdover.wsgi.sessions",
