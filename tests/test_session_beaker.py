@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from beaker.ext.sqla import SqlaNamespaceManager, make_cache_table
 from beaker_tools import (
     COOKIE,
     KEYS,
@@ -39,10 +41,16 @@ from holdover.wsgi import (
     Sessions,
     SessionUnavailable,
 )
+from holdover.wsgi.session_beaker_files import BeakerFiles
 from holdover.wsgi.session_pickles import NotPlain, Unknown, read_plain
 
 FIELDS = {"name": "ann", "n": 5, "roles": ["reader", {"of": None}], "naïve": "çé"}
 FILE = {"type": "file", "data_dir": "/x"}
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 TYPES = ("file", "dbm", "ext:database", "ext:redis", "ext:memcached", "cookie")
 
 
@@ -125,9 +133,6 @@ class TestTakenOver:
 
     def test_from_sqlalchemy_s_table(self, places, tmp_path):
         """Beaker's type ext:sqla has fewer columns, and is read alike."""
-        import sqlalchemy
-        from beaker.ext.sqla import SqlaNamespaceManager, make_cache_table
-
         options = places("ext:sqla")
         engine = sqlalchemy.create_engine(options["url"])
         SqlaNamespaceManager._init_dependencies()
@@ -138,6 +143,17 @@ class TestTakenOver:
         browser = browser_with(cookie, {**options, "table_name": "kept"})
         assert taken_by(browser)[0] == FIELDS
         engine.dispose()
+
+    @pytest.mark.parametrize("server", ["postgres", "mariadb"])
+    def test_from_a_database_server(self, server, places, request):
+        """Which gives what is stored in its own types."""
+        url = request.getfixturevalue(server).url
+        for scheme in ("postgresql", "mysql", "mariadb"):
+            url = url.replace(f"{scheme}://", f"{DRIVERS[scheme]}://")
+        options = {**places("ext:database"), "url": url}
+        cookie = left_by_beaker(options, FIELDS)
+        assert taken_by(browser_with(cookie, options))[0] == FIELDS
+        assert found_by_beaker(options, cookie) == {}
 
     @pytest.mark.parametrize("client", ["memcache", "bmemcached"])
     def test_from_whichever_memcached_has_it(self, client, places):
@@ -232,6 +248,39 @@ class TestOnce:
             found = list(pool.map(lambda _: sessions.open(cookie).id, range(8)))
         assert len(set(found)) == 1
         assert dict(sessions.open(cookie)) == FIELDS
+
+    @pytest.mark.parametrize("is_before", [True, False])
+    def test_a_faster_request_is_followed(self, is_before, places, monkeypatch):
+        """Whether it came before the old record was read, or after."""
+        options = places("file")
+        cookie = left_by_beaker(options, FIELDS)
+        fast, slow = (
+            Sessions({"migrate": options, "store": store})
+            for store in [make_region("s").configure("memory://", codec="json")] * 2
+        )
+        read, faster = BeakerFiles.read, []
+
+        def read_slowly(self, session_id):
+            found = None if is_before else read(self, session_id)
+            monkeypatch.undo()
+            faster.append(fast.open(cookie).id)
+            return read(self, session_id) if is_before else found
+
+        monkeypatch.setattr(BeakerFiles, "read", read_slowly)
+        assert [slow.open(cookie).id] == faster
+        assert dict(slow.open(cookie)) == FIELDS
+
+    def test_a_process_that_dies_half_way_loses_nothing(self, places, monkeypatch):
+        """What it had noted is followed, and what it had left is removed."""
+        options = places("file")
+        cookie = left_by_beaker(options, FIELDS)
+        sessions = Sessions({"migrate": options})
+        with monkeypatch.context() as patched:
+            patched.setattr(BeakerFiles, "remove", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                dict(sessions.open(cookie))
+        assert dict(sessions.open(cookie)) == FIELDS
+        assert found_by_beaker(options, cookie) == {}
 
     def test_what_was_ended_stays_so(self, places):
         """Neither logout, nor a new id, leaves a way back."""
@@ -498,7 +547,7 @@ class TestHostile:
     SESSIONS = Sessions({"migrate": IN_COOKIES, **FOREVER})
     VALUE = signed(as_json({**TIMES, "name": "ann"}), "k")
 
-    @settings(max_examples=2000, deadline=None)
+    @settings(max_examples=1000, deadline=None)
     @given(st.integers(0, 10_000), st.integers(1, 255))
     def test_a_changed_cookie_is_none(self, at, by):
         """Whichever character it is, whatever it becomes."""
@@ -543,7 +592,7 @@ class TestPickles:
             with pytest.raises(NotPlain, match="a pickle that does"):
                 read_plain(data)
 
-    @settings(max_examples=2000, deadline=None)
+    @settings(max_examples=1000, deadline=None)
     @given(st.binary(max_size=60))
     def test_anything_is_an_error_or_a_value(self, data):
         """Nothing else can come of it."""
@@ -613,6 +662,31 @@ class TestInTrouble:
             assert not sessions.open(cookie).is_available
             setattr(region, step, kept)
         assert dict(sessions.open(cookie)) == FIELDS
+
+    @pytest.mark.parametrize("kind", ["file", "dbm", "ext:database"])
+    def test_no_message_shows_an_id(self, kind, places, monkeypatch, caplog):
+        """Neither an error nor the log: who knows it is let in by Beaker."""
+        options = places(kind)
+        cookie = left_by_beaker(options, FIELDS)
+        session_id = cookie.partition("=")[2]
+        self.break_store(options, session_id)
+        session = Sessions({"migrate": options}).open(cookie)
+        with pytest.raises(SessionUnavailable) as caught:
+            session.save()
+        assert session_id not in f"{caught.value!r} {session!r} {caplog.text}"
+
+    def break_store(self, options, session_id):
+        """Have the next use of a store fail."""
+        if options["type"] == "ext:database":
+            engine = sqlalchemy.create_engine(options["url"])
+            with engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE beaker_cache RENAME TO gone")
+            engine.dispose()
+            return
+        for path in Path(options["data_dir"]).rglob(f"{session_id}*"):
+            folder = path.parent
+        folder.rename(folder.with_name("gone"))
+        folder.symlink_to(folder)  # a link to itself leads to an error
 
     def test_what_cannot_be_removed_is_spent_all_the_same(
         self, places, monkeypatch, caplog
@@ -704,6 +778,11 @@ def test_wrong_options(options, message):
         options.setdefault("data_serializer", "json")
     with pytest.raises(errors.ConfigurationError, match=message):
         Sessions({"migrate": options})
+
+
+def interrupted(*args, **kwargs):
+    """Stand for the end of a process."""
+    raise KeyboardInterrupt
 
 
 def denied(*args, **kwargs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dbm
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class BeakerFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SessionUnavailable(f"Beaker's file: {error}") from error
+            raise _unavailable(error) from error
         return of_container(read_plain(data))
 
     def remove(self, session_id: str) -> None:
@@ -74,14 +74,14 @@ class BeakerDbms:
             with closing(dbm.open(os.fspath(path), "r")) as found:
                 data = found.get(NAME.encode())
         except OSError as error:  # also while Beaker writes it
-            raise SessionUnavailable(f"Beaker's dbm: {error}") from error
+            raise _unavailable(error) from error
         except Exception as error:  # dbm's modules raise what they run into
-            raise ValueError(f"a broken dbm: {error!r}") from error
+            raise ValueError(f"a broken dbm: {type(error).__name__}") from error
         return None if data is None else read_plain(data)
 
     def remove(self, session_id: str) -> None:
         """See `BeakerFiles.remove`."""
-        _unlink(list(_files_of(self._path(session_id))))
+        _unlink(_files_of(self._path(session_id)))
 
     def _path(self, session_id: str) -> Path:
         return _spread(self._folder, session_id) / f"{session_id}.dbm"
@@ -99,8 +99,16 @@ def _spread(folder: Path, session_id: str) -> Path:
 def _files_of(path: Path) -> Iterator[Path]:
     for suffix in _DBM_SUFFIXES:
         found = path.with_name(f"{path.name}{suffix}")
-        if found.is_file() and not found.is_symlink():
+        if _is_file(found):
             yield found
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether there is a plain file; ``is_file()`` denies it after errors, too."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _size_of(path: Path) -> int:
@@ -121,10 +129,17 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def _unlink(paths: list[Path]) -> None:
+def _unavailable(error: OSError) -> SessionUnavailable:
+    """Tell what has happened, but not to which file: its name is the session's id."""
+    return SessionUnavailable(
+        f"Beaker's file: {error.strerror or type(error).__name__}"
+    )
+
+
+def _unlink(paths: Iterable[Path]) -> None:
     try:
         for path in paths:
             with suppress(FileNotFoundError):
                 path.unlink()
     except OSError as error:
-        raise SessionUnavailable(f"Beaker's file: {error}") from error
+        raise _unavailable(error) from error

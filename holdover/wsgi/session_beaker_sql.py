@@ -56,7 +56,12 @@ class BeakerDatabase:
         try:
             read = make_url(url)
             bounds = _BOUNDS.get(read.get_driver_name(), {})
-            self._engine = create_engine(read, poolclass=NullPool, connect_args=bounds)
+            self._engine = create_engine(
+                read,
+                poolclass=NullPool,
+                connect_args=bounds,
+                hide_parameters=True,  # errors are logged, and one of them is the id
+            )
         except ModuleNotFoundError as error:
             raise errors.MissingDependency(
                 f"Beaker's database needs {error.name!r}"
