@@ -42,8 +42,18 @@ class Browser:
         made = session.respond(list(headers))
         for name, value in made:
             if name == "Set-Cookie":
-                self.cookie = "" if "Max-Age=0" in value else pair_of(value)
+                self._keep(value)
         return made
+
+    def _keep(self, set_cookie):
+        """Take a cookie, or forget one."""
+        name, _, value = pair_of(set_cookie).partition("=")
+        pairs = [one.partition("=") for one in self.cookie.split("; ") if one]
+        jar = {one: held for one, _, held in pairs}
+        jar[name] = value
+        if "Max-Age=0" in set_cookie:
+            jar.pop(name, None)
+        self.cookie = "; ".join(f"{one}={held}" for one, held in jar.items())
 
     def put(self, **fields):
         """Store fields in one request; give its session."""

@@ -16,7 +16,7 @@ from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
-from holdover.wsgi import SessionOptions
+from holdover.wsgi import BeakerSessions, SessionOptions
 
 ROOT = Path(__file__).parent.parent
 
@@ -181,12 +181,14 @@ def test_the_policies_code_runs():
     assert names["told"].reachable
 
 
-def test_the_sessions_code_runs(redis_server, capsys):
+def test_the_sessions_code_runs(redis_server, capsys, monkeypatch):
     """The page on sessions, from top to bottom, is one program that runs."""
     text = (ROOT / "docs" / "sessions.rst").read_text()
     blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
     program = re.sub(r"^    ", "", "\n".join(blocks), flags=re.MULTILINE)
-    names = {"__name__": "sessions_page"}
+    page = types.ModuleType("sessions_page")  # which Pyramid looks for
+    monkeypatch.setitem(sys.modules, page.__name__, page)
+    names = vars(page)
     exec(program.replace("redis://localhost/0", redis_server.url), names)
     assert "Set-Cookie: __Host-session=" in capsys.readouterr().out
     got = []
@@ -201,6 +203,16 @@ def test_every_option_of_sessions_is_in_the_table():
     table = text.partition("Option  ")[2].partition("A bound of")[0]
     named = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
     assert {*named, "now"} == {one.name for one in fields(SessionOptions)}
+
+
+def test_every_option_of_a_migration_is_in_its_table():
+    """The page names what there is."""
+    text = (ROOT / "docs" / "sessions.rst").read_text()
+    _, _, rest = text.partition("Sessions that Beaker has left\n")
+    table = rest.partition("Option  ")[2].partition("\n- ")[0]
+    firsts = "\n".join(line[:37] for line in table.splitlines())
+    named = re.findall(r"``(\w+)``", firsts)
+    assert sorted(named) == sorted(one.name for one in fields(BeakerSessions))
 
 
 def test_the_warming_code_runs():

@@ -8,44 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from serving import ENVIRONMENT, EXAMPLES, served, visit
 from waiting import wait_until
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
 VISITORS = 5
-DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-@contextlib.contextmanager
-def served(program, *arguments):
-    """Start a server on a free port; give the address that it prints."""
-    process = subprocess.Popen(
-        [sys.executable, str(program), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-    try:
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\w*", line):
-                yield found.group()
-                return
-        raise AssertionError(process.stderr.read())
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-
-
-def visit(address):
-    """Give what a page says."""
-    with DIRECTLY.open(address, timeout=10) as response:
-        return response.read().decode()
 
 
 def test_quickstart_serves_while_it_refreshes():

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
     from holdover.wsgi.session import Session
+    from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
+        BeakerPickleWarning,
         InsecureSessionWarning,
         SessionError,
         SessionTooLarge,
         SessionTooLate,
         SessionUnavailable,
     )
+    from holdover.wsgi.session_flask import FlaskSessions
     from holdover.wsgi.session_options import SessionOptions
+    from holdover.wsgi.session_pyramid import PyramidSessions
     from holdover.wsgi.session_users import UserSession
     from holdover.wsgi.sessions import (
         SessionMiddleware,
@@ -28,8 +32,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BeakerPickleWarning",
+    "BeakerSessions",
     "CacheMiddleware",
+    "FlaskSessions",
     "InsecureSessionWarning",
+    "PyramidSessions",
     "Session",
     "SessionError",
     "SessionMiddleware",
@@ -43,8 +51,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BeakerPickleWarning": "holdover.wsgi.session_errors",
+    "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
+    "FlaskSessions": "holdover.wsgi.session_flask",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "PyramidSessions": "holdover.wsgi.session_pyramid",
     "Session": "holdover.wsgi.session",
     "SessionError": "holdover.wsgi.session_errors",
     "SessionMiddleware": "holdover.wsgi.sessions",

@@ -82,6 +82,9 @@ class Session(ReadableSession):
         self._removed = cookie is not None or kept is not None
         if kept is not None or failure is not None:
             self._terms.store.remove(cookie or "", kept)
+        if failure is not None and self._old is not None:
+            self._is_moved = True  # to nowhere: its cookie goes all the same
+            raise failure
 
     def invalidate(self) -> None:
         """Do as `delete`: end it, and go on with a new one that has another id."""
@@ -177,6 +180,8 @@ class Session(ReadableSession):
         made = made_private(headers)
         if (cookie := self.set_cookie) is not None:
             made.append(("Set-Cookie", cookie))
+        if (removed := self._old_removed()) is not None:
+            made.append(("Set-Cookie", removed))
         return made
 
     def finish(self) -> None:
@@ -203,6 +208,13 @@ class Session(ReadableSession):
         self._keep(self._terms.store.create(new_id(), record))
 
     # -- small steps -----------------------------------------------------------
+
+    def _old_removed(self) -> str | None:
+        """Give the header that takes the old cookie away, unless ours has its name."""
+        old = self._terms.old
+        if not self._is_moved or old is None:
+            return None
+        return None if old.cookie_name == self._terms.cookie.name else old.removed
 
     def _replace(self, user: str | None) -> bool:
         fields, terms = self._writable(), self._terms

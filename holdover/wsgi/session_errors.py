@@ -23,3 +23,7 @@ class SessionTooLate(SessionError, RuntimeError):
 
 class InsecureSessionWarning(UserWarning):
     """Session cookies are sent over plain HTTP: for development, never elsewhere."""
+
+
+class BeakerPickleWarning(UserWarning):
+    """Sessions that Beaker has pickled are taken over: not for longer than need be."""

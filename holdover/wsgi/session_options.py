@@ -14,12 +14,14 @@ from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds, seconds_or_none
 from holdover.regions.texts import is_readable, read_text
 from holdover.wsgi.session_beaker import Names, translated
+from holdover.wsgi.session_beaker_import import BeakerSessions, read_import
 from holdover.wsgi.session_cookie import (
     LONGEST,
     CookieTerms,
     SameSite,
     default_name,
 )
+from holdover.wsgi.session_moving import OldSessions
 from holdover.wsgi.session_record import Timeouts
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 COOKIE = "cookie"
 PREFIXES = ("session.", "beaker.session.")
+_MIGRATE = "migrate."
 _TOUCHES = 20  # in an idle timeout
 
 
@@ -60,6 +63,8 @@ class SessionOptions:
         secure: False sends cookies over plain HTTP: for development.
         samesite: "Lax", "Strict" or "None".
         beaker: Whether ``environ["beaker.session"]`` is the session, too.
+        migrate: Sessions of Beaker's that are taken over: a `BeakerSessions`, or a
+            mapping of Beaker's options.
         now: Tells the time of day; for tests.
     """
 
@@ -82,6 +87,7 @@ class SessionOptions:
     secure: bool = True
     samesite: SameSite = "Lax"
     beaker: bool = False
+    migrate: BeakerSessions | Mapping[str, Any] | None = None
     now: Callable[[], float] = time.time
 
     def timeouts(self) -> Timeouts:
@@ -132,6 +138,15 @@ class SessionOptions:
         name = f"sessions-{self.app_id}" if self.app_id else "sessions"
         return make_region(name).configure(self.store, codec=self.codec)
 
+    def old_sessions(self) -> OldSessions | None:
+        """Check what is to be taken over, and give what finds it.
+
+        Raises:
+            ConfigurationError: One of Beaker's options is wrong.
+        """
+        given = read_import(self.migrate)
+        return None if given is None else given.moving()
+
     def secrets(self) -> list[str | bytes]:
         """Give the secrets, newest first."""
         given = self.secret
@@ -179,16 +194,22 @@ def read_options(config: Mapping[str, Any]) -> SessionOptions:
 def _flat(config: Mapping[str, Any]) -> Names:
     """Give what stands under one of the prefixes, without it."""
     found: Names = {}
+    old: dict[str, Any] = {}  # Beaker's own options, of what it has left
     for key, value in config.items():
         for prefix in PREFIXES:
             if not str(key).startswith(prefix):
                 continue
             name = key.removeprefix(prefix)
+            if name.startswith(_MIGRATE):
+                old[name.removeprefix(_MIGRATE)] = value
+                break
             if name in found:
                 raise errors.ConfigurationError(
                     f"{name} is given twice: as {found[name][0]} and as {key}"
                 )
             found[name] = (key, value)
+    if old:
+        found["migrate"] = ("migrate", old)
     return found
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from holdover import errors
 from holdover.wsgi.session_cookie import CookieTerms
-from holdover.wsgi.session_errors import SessionTooLate, SessionUnavailable
+from holdover.wsgi.session_errors import (
+    SessionTooLarge,
+    SessionTooLate,
+    SessionUnavailable,
+)
 from holdover.wsgi.session_fields import TrackedFields
+from holdover.wsgi.session_moving import OldSession, OldSessions
 from holdover.wsgi.session_record import Kept, Timeouts
 from holdover.wsgi.session_store import SessionStore, new_id
+
+log = logging.getLogger("holdover")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,7 @@ class SessionTerms:
         raises_unavailable: Whether the first use of a session that cannot be read
             raises, rather than to give an empty one.
         now: Tells the time of day.
+        old: Another library's sessions, to be taken over.
     """
 
     store: SessionStore
@@ -34,6 +43,7 @@ class SessionTerms:
     auto: bool
     raises_unavailable: bool
     now: Callable[[], float]
+    old: OldSessions | None = None
 
 
 class ReadableSession(MutableMapping[str, Any]):
@@ -48,6 +58,8 @@ class ReadableSession(MutableMapping[str, Any]):
     _are_headers_out = False
     _new_id = ""
     _sent: str | None = None  # by the browser, in its cookie
+    _old: OldSession | None = None  # another library's, that it sent a cookie of,
+    _is_moved = False  # and that was taken over
 
     def __init__(self, terms: SessionTerms, cookies: str) -> None:
         self._terms = terms
@@ -179,20 +191,35 @@ class ReadableSession(MutableMapping[str, Any]):
         cookie = self._sent if kept is None else kept.cookie
         self._begin_anew()
         self._failure = None
-        if cookie is not None and (kept is not None or not self._removed):
+        if kept is not None or not self._removed:
             self._begin_anew(self._found(cookie))
         return cast("TrackedFields", self._fields)
 
-    def _found(self, cookie: str) -> Kept | None:
+    def _found(self, cookie: str | None) -> Kept | None:
         terms = self._terms
         try:
-            return terms.store.find(cookie, terms.now())
+            kept = None if cookie is None else terms.store.find(cookie, terms.now())
+            return self._taken_over() if kept is None else kept
         except SessionUnavailable as failure:
             self._failure = failure
             if terms.raises_unavailable:
                 self._fields = None  # so that it is not empty for who asks again
                 raise
             return None
+
+    def _taken_over(self) -> Kept | None:
+        terms = self._terms
+        if terms.old is None:
+            return None
+        now = terms.now()
+        self._old = old = terms.old.found_in(self._cookies, now)
+        try:
+            kept = None if old is None else terms.store.take_over(old, now)
+        except SessionTooLarge as error:
+            log.warning("a session is not taken over: %s", error)
+            kept = None
+        self._is_moved = kept is not None
+        return kept
 
     def _begin_anew(self, kept: Kept | None = None) -> None:
         """Go on with what the store has; with a new session if that is nothing."""

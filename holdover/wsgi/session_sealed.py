@@ -21,6 +21,7 @@ from holdover import errors
 from holdover.regions.codecs import JsonCodec
 from holdover.wsgi.session_cookie import LARGEST
 from holdover.wsgi.session_errors import SessionTooLarge
+from holdover.wsgi.session_moving import OldSession
 from holdover.wsgi.session_record import (
     Changes,
     Kept,
@@ -30,7 +31,7 @@ from holdover.wsgi.session_record import (
     from_data,
     merged,
 )
-from holdover.wsgi.session_store import begun_anew
+from holdover.wsgi.session_store import begun_anew, new_id
 from holdover.wsgi.session_users import UserIndex
 
 IsRevoked = Callable[[str, str | None, float], bool]
@@ -124,6 +125,15 @@ class SealedStore:
 
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """See `SessionStore.remove`: it is up to the browser, and to *is_revoked*."""
+
+    def take_over(self, old: OldSession, now: float) -> Kept | None:
+        """See `SessionStore.take_over`; a copy of the old cookie stays good."""
+        record = old.read()
+        if record is None or self._timeouts.have_ended(record, now):
+            return None
+        made = self.create(new_id(), record)
+        old.remove()
+        return made
 
     def _sealed(self, session_id: str, record: Record) -> str:
         plain = self._codec.dumps([session_id, as_data(record)])

@@ -11,6 +11,7 @@ from typing import Protocol
 from holdover import Held, Lifetime, Region, errors
 from holdover.wsgi.session_asking import asked
 from holdover.wsgi.session_errors import SessionUnavailable
+from holdover.wsgi.session_moving import Moves, OldSession
 from holdover.wsgi.session_record import (
     Changes,
     Kept,
@@ -84,6 +85,13 @@ class SessionStore(Protocol):
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """Remove a session at once; *kept* is what is known of it."""
 
+    def take_over(self, old: OldSession, now: float) -> Kept | None:
+        """Move another library's session here, under a new id.
+
+        Returns:
+            None if there is none, or if it was taken over before.
+        """
+
 
 class RegionStore:
     """Sessions as records in a region.
@@ -106,6 +114,7 @@ class RegionStore:
         self._is_checked = region.is_configured and check_region(region)
         self._users = UserIndex(region, timeouts)
         self.users: UserIndex | None = self._users
+        self._moves = Moves(region, self._lifetime)
 
     def find(self, cookie: str, now: float) -> Kept | None:
         """See `SessionStore.find`."""
@@ -177,6 +186,33 @@ class RegionStore:
         if user is not None:
             with suppress(SessionUnavailable):  # whoever lists them looks again
                 self._users.forget(user, kept.key)
+
+    def take_over(self, old: OldSession, now: float) -> Kept | None:
+        """See `SessionStore.take_over`."""
+        if not self._is_checked:
+            self._is_checked = check_region(self._region)
+        moved = self._moves.find(old.token)
+        if moved is None:
+            made = self._moved_here(old, now)
+            if made is not None:
+                return made
+            moved = self._moves.find(old.token)  # another request may have been faster
+        if moved is None or not moved.leads(now):
+            return None
+        old.remove()  # whoever noted the move may have been killed before
+        return self.find(moved.session_id, now)
+
+    def _moved_here(self, old: OldSession, now: float) -> Kept | None:
+        record = old.read()
+        if record is None or self._timeouts.have_ended(record, now):
+            return None
+        # Stored before it is noted: a note never leads to what is not there yet.
+        made = self.create(new_id(), record)
+        if not self._moves.note(old.token, made.id, now):
+            self.remove(made.cookie, made)
+            return None
+        old.remove()
+        return made
 
     def _held(self, key: str, now: float) -> tuple[Record, Held] | None:
         held = asked(self._region.hold, key)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdover import errors
 from holdover.wsgi.session import Session
@@ -17,6 +18,7 @@ from holdover.wsgi.session_users import UserIndex, UserSession
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+S = TypeVar("S", bound=Session)
 ENVIRON_KEY = "holdover.session"
 _WHOLE = (list, tuple)  # bodies that nobody goes on making
 
@@ -67,6 +69,7 @@ class Sessions:
             auto=options.auto,
             raises_unavailable=options.on_unavailable is not None,
             now=options.now,
+            old=options.old_sessions(),
         )
 
     def open(self, cookies: Mapping[str, str] | str = "") -> Session:
@@ -75,13 +78,24 @@ class Sessions:
         Args:
             cookies: The request's cookies by name, its Cookie header, or its environ.
         """
+        return self.open_as(Session, cookies)
+
+    def open_as(self, kind: type[S], cookies: Mapping[str, str] | str = "") -> S:
+        """Do as `open`, but give a session of a class of one's own.
+
+        Args:
+            kind: A subclass of `Session` that is made as that is.
+            cookies: See `open`.
+        """
         if isinstance(cookies, str):
-            return Session(self._terms, cookies)
+            return kind(self._terms, cookies)
         if "HTTP_COOKIE" in cookies or "wsgi.version" in cookies:
-            return Session(self._terms, cookies.get("HTTP_COOKIE", ""))
-        name = self._terms.cookie.name
-        header = f"{name}={cookies[name]}" if name in cookies else ""
-        return Session(self._terms, header)
+            return kind(self._terms, cookies.get("HTTP_COOKIE", ""))
+        names = [self._terms.cookie.name]
+        if self._terms.old is not None:
+            names.append(self._terms.old.cookie_name)
+        sent = [f"{name}={cookies[name]}" for name in names if name in cookies]
+        return kind(self._terms, "; ".join(sent))
 
     def of_user(self, user: str) -> list[UserSession]:
         """Give a user's sessions, the newest first; see `Session.bind`.
@@ -197,10 +211,10 @@ class SessionMiddleware:
             if self._instead is None or started:
                 raise
             return self._instead(environ, start_response)
-        return _finished(body, session, environ)
+        return finished(body, session, environ)
 
 
-def _finished(
+def finished(
     body: Iterable[bytes], session: Session, environ: WSGIEnvironment
 ) -> Iterable[bytes]:
     """Have the session finished when the body is."""
@@ -244,6 +258,21 @@ def service_unavailable(
         ],
     )
     return [b"Sessions are not available right now. Try again in a moment.\n"]
+
+
+def saving_sessions(config: Sessions | SessionOptions | Mapping[str, Any]) -> Sessions:
+    """Give the sessions of a framework that does not call ``save()``.
+
+    Raises:
+        ConfigurationError: An option is wrong, or they were made without ``auto``.
+    """
+    if not isinstance(config, Sessions):
+        return Sessions(replace(_options(config), auto=True))
+    if not config.options.auto:
+        raise errors.ConfigurationError(
+            "sessions that nobody saves need auto=True, got Sessions without it"
+        )
+    return config
 
 
 def _options(config: object) -> SessionOptions:

@@ -35,7 +35,14 @@ from holdover import (
     allow_imports,
 )
 from holdover import make_region as make
-from holdover.wsgi import Session, SessionOptions, Sessions, UserSession
+from holdover.wsgi import (
+    BeakerSessions,
+    PyramidSessions,
+    Session,
+    SessionOptions,
+    Sessions,
+    UserSession,
+)
 
 region = make("typed")
 
@@ -300,6 +307,8 @@ sessions.end_all("ann", session)  # type: ignore[call-arg]  # pyright: ignore[re
 session[5] = 1  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 SessionOptions(store="cookie", secret=["new", "old"], samesite="Strict")
 SessionOptions(samesite="lax")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+SessionOptions(migrate=BeakerSessions(type="file", data_dir="/var/lib/shop"))
+assert_type(PyramidSessions({"store": "memory://"}).sessions, Sessions)
 
 held = region.hold("key")
 if held is not None:

@@ -1,0 +1,118 @@
+"""Programs that serve pages, and what asks for them."""
+
+import contextlib
+import http.cookiejar
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from servers import free_port
+from waiting import wait_until
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+NO_PROXY = urllib.request.ProxyHandler({})
+DIRECTLY = urllib.request.build_opener(NO_PROXY)
+
+
+@contextlib.contextmanager
+def served(program, *arguments):
+    """Start a server on a free port; give the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, str(program), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/\w*", line):
+                yield found.group()
+                return
+        raise AssertionError(process.stderr.read())
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+class WSGIServer:
+    """Serves the plain example about sessions, by a WSGI server.
+
+    Args:
+        name: "waitress" or "gunicorn".
+        store: Where sessions are kept.
+        options: The server's own.
+    """
+
+    def __init__(self, name, store, *options):
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}/"
+        listen = {"waitress": "--listen", "gunicorn": "--bind"}[name]
+        self._command = [
+            sys.executable, "-m", name, f"{listen}=127.0.0.1:{self.port}", *options,
+            "plain_app:application",
+        ]  # fmt: skip
+        self._environment = {**ENVIRONMENT, "SESSION_STORE": store}
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+    def start(self):
+        """Start it, and wait until it answers."""
+        self.process = subprocess.Popen(
+            self._command,
+            cwd=EXAMPLES / "sessions",
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self._answers, "an answer of the server")
+
+    def workers(self):
+        """Give the pids of its child processes."""
+        pid = self.process.pid
+        return [
+            int(one)
+            for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+
+    def _answers(self):
+        assert self.process.poll() is None
+        with contextlib.suppress(OSError):
+            return visit(self.address)
+        return None
+
+
+def visit(address):
+    """Give what a page says."""
+    with DIRECTLY.open(address, timeout=10) as response:
+        return response.read().decode()
+
+
+class Visitor:
+    """Asks for pages, and keeps cookies."""
+
+    def __init__(self):
+        self.jar = http.cookiejar.CookieJar()
+        cookies = urllib.request.HTTPCookieProcessor(self.jar)
+        self._opener = urllib.request.build_opener(NO_PROXY, cookies)
+
+    def ask(self, address, method="GET"):
+        """Give what a page says."""
+        request = urllib.request.Request(address, method=method)
+        with self._opener.open(request, timeout=10) as response:
+            return response.read().decode()
+
+    @property
+    def cookies(self):
+        """The cookies' values."""
+        return [one.value for one in self.jar]
