@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import resource
+import signal
 
 import pytest
 import redis
@@ -21,6 +22,11 @@ from holdover import make_region
 from holdover.testing import FakeClock
 
 _numbers = itertools.count()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As for whatever a shell starts in the background; what tests start would ignore
+    # Ctrl-C, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
