@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,14 +128,21 @@ def test_beat_and_workers(tmp_path, redis_server):
     lines.append([bins / "holdover", "-A", "clockwork_celery", "run"])
     log = (tmp_path / "log").open("wb")
     running = [
-        subprocess.Popen(line, env=environ, cwd=tmp_path, stdout=log, stderr=log)
+        subprocess.Popen(
+            line,
+            env=environ,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # a worker's beat is a process of its own
+        )
         for line in lines
     ]
     try:
         wait_until(lambda: ticks(tmp_path) >= 30, "30 ticks", patience=60.0)
     finally:
         for process in running:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         log.close()
     slots = [
