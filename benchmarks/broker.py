@@ -11,38 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from fleet_workers import application
 from rabbit_server import RabbitServer
 from servers import RedisServer
 
 LIMIT = 0.05  # seconds that a stale hit may take longer than a hit
-
-
-@contextmanager
-def application(
-    broker: str, folder: str
-) -> Iterator[tuple[ModuleType, RedisServer | RabbitServer]]:
-    """The application of the tests, and its broker."""
-    with RedisServer(folder) if broker == "redis" else RabbitServer() as server:
-        os.environ.update(
-            FLEET_FOLDER=folder,
-            FLEET_BROKER=server.url,
-            FLEET_CACHE=f"file://{folder}/cache",
-        )
-        for name in ("fleet", "fleet_notes"):
-            sys.modules.pop(name, None)
-        yield import_module("fleet"), server
 
 
 def timed(
@@ -62,7 +43,11 @@ def timed(
 def measure(broker: str, state: str, calls: int) -> list[dict[str, object]]:
     # The last refreshes may be under way at the end.
     temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    with temporary as folder, application(broker, folder) as (app, server):
+    with (
+        temporary as folder,
+        RedisServer(folder) if broker == "redis" else RabbitServer() as server,
+        application(Path(folder), server) as app,
+    ):
         articles = range(calls)
         for article in articles:
             app.price.set("old", article)

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import statistics
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +38,7 @@ from floors import (
     redis_floor,
     sqlite_floor,
 )
+from interleaved import Timed, measure
 from redis_clusters import Cluster
 from redis_sentinels import SERVICE, SentinelGroup
 from servers import MemcachedServer, RedisServer
@@ -53,19 +51,11 @@ NEAR = {"near_ttl": 3600.0}
 
 
 @dataclass
-class Subject:
+class Subject(Timed):
     name: str
     backend: str
     call: Call
     times: list[float] = field(default_factory=list)
-
-    @property
-    def best(self) -> float:
-        return min(self.times)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times)
 
 
 def decorated(region) -> Call:
@@ -160,28 +150,6 @@ def subjects(folder: Path, url: str, server: str) -> list[Subject]:
     ]
 
 
-def time_one(subject: Subject) -> None:
-    """Time as many calls as fit into a slice, and note the microseconds of one."""
-    call, count = subject.call, 0
-    started = now = time.perf_counter()
-    while now - started < SLICE:
-        for _ in range(20):
-            call()
-        count += 20
-        now = time.perf_counter()
-    subject.times.append((now - started) / count * 1e6)
-
-
-def measure(measured: list[Subject], rounds: int) -> None:
-    for subject in measured:
-        assert subject.call() == VALUE, subject
-        time_one(subject)  # warms up
-        subject.times.clear()
-    for _ in range(rounds):
-        for subject in random.sample(measured, len(measured)):
-            time_one(subject)
-
-
 def table(measured: list[Subject]) -> list[dict[str, object]]:
     by_name = {(one.backend, one.name): one for one in measured}
     rows: list[dict[str, object]] = []
@@ -222,7 +190,9 @@ def main() -> int:
         measured += databases(Path(folder), postgres)
         measured += mariadb(maria)
         measured += families(cluster, group)
-        measure(measured, options.rounds)
+        for subject in measured:
+            assert subject.call() == VALUE, subject
+        measure(measured, options.rounds, SLICE)
     rows = table(measured)
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "rows": rows}))

@@ -17,14 +17,13 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from fleet_workers import rq_worker, runs, worker
+from fleet_workers import application, rq_worker, runs, worker
 from rabbit_server import RabbitServer
 from servers import RedisServer
 
@@ -39,16 +38,12 @@ def measure(queue: str, kills: int) -> dict[str, Any]:
     with temporary as folder, ExitStack() as stack:
         cache = stack.enter_context(RedisServer(folder))
         broker = stack.enter_context(RabbitServer()) if queue == "rabbitmq" else cache
-        os.environ.update(
-            FLEET_FOLDER=folder, FLEET_BROKER=broker.url, FLEET_CACHE=cache.url
+        place = Path(folder)
+        module = "rq_fleet" if queue == "rq" else "fleet"
+        app = stack.enter_context(application(place, broker, cache.url, module=module))
+        stack.enter_context(
+            rq_worker(place, "Worker") if queue == "rq" else worker(place, "prefork")
         )
-        if queue == "rq":
-            stack.enter_context(rq_worker(Path(folder), "Worker"))
-        else:
-            stack.enter_context(worker(Path(folder), "prefork"))
-        for name in ("fleet", "rq_fleet", "fleet_notes"):
-            sys.modules.pop(name, None)
-        app = import_module("rq_fleet" if queue == "rq" else "fleet")
         spans = [killed(app, article) for article in range(kills)]
     return {
         "queue": queue,

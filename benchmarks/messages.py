@@ -11,18 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from fleet_workers import worker
+from fleet_workers import application, worker
 from rabbit_server import RabbitServer
 from servers import RedisServer
 
@@ -59,12 +57,7 @@ def measure(broker: str, hits: int) -> dict[str, object]:
         server = cache
         if broker == "rabbitmq":
             server = stack.enter_context(RabbitServer())
-        os.environ.update(
-            FLEET_FOLDER=folder, FLEET_BROKER=server.url, FLEET_CACHE=cache.url
-        )
-        for name in ("fleet", "fleet_notes"):
-            sys.modules.pop(name, None)
-        app = import_module("fleet")
+        app = stack.enter_context(application(Path(folder), server, cache.url))
         for name in ("one", "other"):
             stack.enter_context(worker(Path(folder), "prefork", name=name))
         for key in KEYS:

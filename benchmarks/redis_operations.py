@@ -20,11 +20,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import random
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +33,7 @@ from counting_relay import CountingRelay
 from redis_subjects import KEYS, LARGE, VALUE, Call, over, subjects
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from interleaved import Timed, measure
 from servers import RedisServer
 
 SLICE = 0.02  # seconds per subject and round
@@ -48,7 +46,7 @@ ONE_TRIP = ("hit", "hit, 100 KB", "stale hit", "100 hits")
 
 
 @dataclass
-class Case:
+class Case(Timed):
     operation: str
     subject: str
     call: Call
@@ -56,12 +54,8 @@ class Case:
     counts: dict[str, object] = field(default_factory=dict)
 
     @property
-    def best(self) -> float:
-        return min(self.times)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times)
+    def at_once(self) -> int:
+        return 1 if self.operation.startswith("100 ") else 20
 
 
 def cases(url: str) -> list[Case]:
@@ -83,29 +77,6 @@ def check(case: Case) -> None:
         assert given == [VALUE] * KEYS, case
     elif case.operation not in ("set", "delete", "100 sets"):
         assert given == VALUE, case
-
-
-def time_one(case: Case) -> None:
-    """Time as many calls as fit into a slice, and note the microseconds of one."""
-    call, count = case.call, 0
-    at_once = 1 if case.operation.startswith("100 ") else 20
-    started = now = time.perf_counter()
-    while now - started < SLICE:
-        for _ in range(at_once):
-            call()
-        count += at_once
-        now = time.perf_counter()
-    case.times.append((now - started) / count * 1e6)
-
-
-def measure(measured: list[Case], rounds: int) -> None:
-    for case in measured:
-        check(case)
-        time_one(case)  # warms up
-        case.times.clear()
-    for _ in range(rounds):
-        for case in random.sample(measured, len(measured)):
-            time_one(case)
 
 
 def count(case: Case, relay: CountingRelay, server: redis.Redis) -> dict[str, object]:
@@ -157,7 +128,9 @@ def servers() -> Iterator[tuple[RedisServer, CountingRelay]]:
 def measured_rows(rounds: int) -> list[dict[str, object]]:
     with servers() as (server, relay):
         timed, counted = cases(server.url), cases(relay.url)
-        measure(timed, rounds)
+        for case in timed:
+            check(case)
+        measure(timed, rounds, SLICE)
         asking = redis.Redis.from_url(server.url)
         for case in counted:
             case.counts = count(case, relay, asking)

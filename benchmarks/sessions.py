@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +24,7 @@ from beaker.middleware import SessionMiddleware as BeakerMiddleware
 from holdover.wsgi import SessionMiddleware
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from interleaved import Timed, measure
 from servers import RedisServer
 
 SLICE = 0.01  # seconds per subject and round
@@ -37,20 +35,13 @@ VALUE = {"name": "abcdefgh", "roles": ["reader", "writer"], "visits": 12}
 
 
 @dataclass
-class Subject:
+class Subject(Timed):
     library: str
     store: str
     case: str
     call: Callable[[], object]
     times: list[float] = field(default_factory=list)
-
-    @property
-    def best(self) -> float:
-        return min(self.times)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.times)
+    at_once: int = 10
 
 
 def answer(start_response) -> list[bytes]:
@@ -176,27 +167,6 @@ def bare() -> Callable[[], object]:
     return requests_to(application("untouched", ""), environ_of())
 
 
-def time_one(one: Subject) -> None:
-    """Time as many requests as fit into a slice, and note the microseconds of one."""
-    call, count = one.call, 0
-    started = now = time.perf_counter()
-    while now - started < SLICE:
-        for _ in range(10):
-            call()
-        count += 10
-        now = time.perf_counter()
-    one.times.append((now - started) / count * 1e6)
-
-
-def measure(measured: list[Subject], rounds: int) -> None:
-    for one in measured:
-        time_one(one)  # warms up
-        one.times.clear()
-    for _ in range(rounds):
-        for one in random.sample(measured, len(measured)):
-            time_one(one)
-
-
 def table(measured: list[Subject]) -> list[dict[str, object]]:
     by_name = {(one.library, one.store, one.case): one for one in measured}
     base = by_name["none", "", "bare"]
@@ -242,7 +212,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
         measured = subjects(Path(folder), server.url)
-        measure(measured, options.rounds)
+        measure(measured, options.rounds, SLICE)
     rows = table(measured)
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "rows": rows}))

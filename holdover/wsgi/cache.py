@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from holdover import Registry, errors, registry
+from holdover.wsgi.checking import check_middleware
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -60,14 +61,7 @@ class CacheMiddleware:
         environ_key: str = ENVIRON_KEY,
         beaker: bool = False,
     ) -> None:
-        if not callable(app):
-            raise errors.ConfigurationError(
-                f"app must be a WSGI application, got {app!r}"
-            )
-        if not environ_key or not isinstance(environ_key, str):
-            raise errors.ConfigurationError(
-                f"environ_key is a text, got {environ_key!r}"
-            )
+        check_middleware(app, environ_key)
         self._app = app
         self._placed: dict[str, Any]
         if beaker:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdover import errors
+from holdover.wsgi.checking import check_middleware
 from holdover.wsgi.session import Session
 from holdover.wsgi.session_errors import InsecureSessionWarning, SessionUnavailable
 from holdover.wsgi.session_options import COOKIE, SessionOptions, read_options
@@ -175,14 +176,7 @@ class SessionMiddleware:
         *,
         environ_key: str = ENVIRON_KEY,
     ) -> None:
-        if not callable(app):
-            raise errors.ConfigurationError(
-                f"app must be a WSGI application, got {app!r}"
-            )
-        if not environ_key or not isinstance(environ_key, str):
-            raise errors.ConfigurationError(
-                f"environ_key is a text, got {environ_key!r}"
-            )
+        check_middleware(app, environ_key)
         self._app = app
         self.sessions = config if isinstance(config, Sessions) else Sessions(config)
         self._environ_key = environ_key
