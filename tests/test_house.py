@@ -185,6 +185,7 @@ PACKAGES = {"regions", "regions.backends", "regions.refresh"}  # their __init__:
 FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.forks",
     "regions.background",
+    "regions.latch",
     "regions.plugins",
     "regions.seats",
     "regions.slots",

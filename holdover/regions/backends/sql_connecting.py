@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
+from holdover.regions.backends.sql_opening import opened_within
 from holdover.regions.backends.sql_seats import Wire
-from holdover.regions.errors import BackendError
 
 _LOOK_EVERY = 1.0  # seconds between two looks at SQLite's file by those who only read
 
@@ -55,7 +54,7 @@ class Connector:
             BackendError: It took too long.
             Exception: Whatever the driver raised.
         """
-        return _within(self._connect_timeout, self.open)
+        return opened_within(self._connect_timeout, self.open)
 
     def open(self) -> Wire:
         """Open a connection, however long it takes."""
@@ -87,35 +86,3 @@ class Connector:
             return False
         self._is_prepared = False  # the next may be a new database
         return True
-
-
-class _Errand(threading.Thread):
-    """Opens a connection while somebody waits for it, or no longer."""
-
-    def __init__(self, make: Callable[[], Wire]) -> None:
-        super().__init__(name="holdover-connecting", daemon=True)
-        self._make = make
-        self.wire: Wire | None = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.wire = self._make()
-        except BaseException as error:  # noqa: BLE001 - the one who waits raises it
-            self.error = error
-
-
-def _within(seconds: float, make: Callable[[], Wire]) -> Wire:
-    """Make a connection; drivers count their patience in whole seconds, or not at all.
-
-    Raises:
-        BackendError: It took too long; once made, it is closed.
-    """
-    errand = _Errand(make)
-    errand.start()
-    errand.join(seconds)
-    if errand.error is not None:
-        raise errand.error
-    if errand.wire is None:
-        raise BackendError(f"no connection to the database within {seconds:g} s")
-    return errand.wire

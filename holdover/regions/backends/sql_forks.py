@@ -1,9 +1,14 @@
-"""Forks of processes that use SQLite: only while none of its statements runs.
+"""Forks of processes that use databases: only while nobody is at what they would break.
 
-SQLite keeps account of its locks in the process, and guards that with a mutex. What
-another thread holds at the moment of a fork, nobody ever gives back in the child: it
-would wait for ever, or take a ghost for a writer. The child's closing what it inherited
-would cost the parent its locks. So statements end first, and idle connections close.
+What another thread holds at the moment of a fork, nobody ever gives back in the child.
+
+SQLite keeps account of its locks in the process, and guards that with a mutex: the
+child would wait for ever, or take a ghost for a writer. The child's closing what it
+inherited would cost the parent its locks. So statements end first, and idle connections
+close.
+
+Drivers of servers prepare TLS, whose library has locks of its own: with one of them
+held, the child's own first connection would hang. So connections are made first.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdover.regions.backends.sql_seats import Use, Wire
+from holdover.regions.forks import renew_after_fork
 
 _POLL = 0.0005  # seconds between two looks whether the last statement has ended
 _LONGEST = 10.0  # seconds that a fork waits for another thread's
@@ -32,31 +38,32 @@ class Holdable(Protocol):
         """Be as before `hold`."""
 
 
-class ForkPause:
-    """Makes the forks of this process wait for the statements of one link.
+class Pause:
+    """Makes the forks of this process wait until connections are made.
 
     Args:
-        link: Runs them.
         most: Seconds that a fork waits at most.
     """
 
-    def __init__(self, link: Holdable, most: float) -> None:
-        self._link = weakref.ref(link)
+    def __init__(self, most: float) -> None:
         self._most = most
+        self.after_fork()
+        renew_after_fork(self)
+        _pauses.add(self)
+
+    def after_fork(self) -> None:
+        """Begin anew: what was under way was the parent's, and the fork is over."""
         self._over = threading.Event()
         self._over.set()
         self._uses: weakref.WeakSet[Use] = weakref.WeakSet()
-        _pauses.add(self)
 
     def opening(self, make: Callable[[], Wire]) -> Wire:
         """Open a connection, once no fork is under way."""
         opening = self._begun()
         try:
-            wire = make()
-            self._uses.add(wire.use)
+            return make()
         finally:
             opening.is_over = True
-        return wire
 
     def _begun(self) -> Use:
         """Note a use, when no fork is under way."""
@@ -71,12 +78,8 @@ class ForkPause:
                 return use  # a fork that does not end
 
     def begin(self) -> None:
-        """Hold up new statements, and wait for those under way."""
-        link = self._link()
-        if link is None:
-            return
+        """Hold up new uses, and wait for those under way."""
         self._over.clear()
-        link.hold(self._over, 2 * self._most)
         deadline = time.monotonic() + self._most
         while not all(use.is_over for use in list(self._uses)):
             if time.monotonic() > deadline:
@@ -84,14 +87,49 @@ class ForkPause:
             time.sleep(_POLL)
 
     def end(self) -> None:
+        """Let uses begin again."""
+        self._over.set()
+
+
+class LocalPause(Pause):
+    """Makes the forks of this process wait for the statements of one link, too.
+
+    Args:
+        link: Runs them.
+        most: Seconds that a fork waits at most.
+    """
+
+    def __init__(self, link: Holdable, most: float) -> None:
+        super().__init__(most)
+        self._link = weakref.ref(link)
+
+    def opening(self, make: Callable[[], Wire]) -> Wire:
+        """Open a connection, once no fork is under way; forks wait for its end."""
+
+        def made() -> Wire:
+            wire = make()
+            self._uses.add(wire.use)
+            return wire
+
+        return super().opening(made)
+
+    def begin(self) -> None:
+        """Hold up new statements, and wait for those under way."""
+        self._over.clear()
+        link = self._link()
+        if link is not None:
+            link.hold(self._over, 2 * self._most)
+        super().begin()
+
+    def end(self) -> None:
         """Let statements begin again."""
         link = self._link()
         if link is not None:
             link.go_on()
-        self._over.set()
+        super().end()
 
 
-_pauses: weakref.WeakSet[ForkPause] = weakref.WeakSet()
+_pauses: weakref.WeakSet[Pause] = weakref.WeakSet()
 _forking = threading.Lock()  # held from before a fork until after it
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.sql_connecting import Connector
-from holdover.regions.backends.sql_forks import ForkPause
+from holdover.regions.backends.sql_forks import LocalPause
 from holdover.regions.backends.sql_seats import (
     HeldSeats,
     OwnSeats,
@@ -62,7 +62,7 @@ class Link:
         self._dialect = engine.dialect
         self._timeout = timeout
         self._seats: Seats = OwnSeats() if most is None else SharedSeats(most, timeout)
-        self._pause = ForkPause(self, timeout) if self.is_local else None
+        self._pause = LocalPause(self, timeout) if self.is_local else None
         renew_after_fork(self)
 
     @property
@@ -73,8 +73,6 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections."""
         self._seats = self._seats.for_child()
-        if self.is_local:
-            self._pause = ForkPause(self, self._timeout)
         self._connector.after_fork()
 
     def prepare(self) -> None:
