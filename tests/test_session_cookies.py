@@ -88,7 +88,7 @@ class TestAttributes:
             ({"cookie_name": "__HOST-a", "cookie_domain": "a.b"}, "'__HOST-a'.*drop"),
             ({"cookie_name": "__Secure-a", "secure": False}, "secure=True"),
             ({"samesite": "None", "secure": False}, "samesite='None'"),
-            ({"samesite": "lax"}, "samesite.*'lax'"),
+            ({"samesite": "loose"}, "samesite.*'loose'"),
             ({"cookie_name": "a b"}, "cookie_name.*'a b'"),
             ({"cookie_name": ""}, "cookie_name"),
             ({"cookie_name": "a\r\nb"}, "cookie_name"),
@@ -241,7 +241,7 @@ class TestSealed:
         """It is JSON, as the stored ones are: tuples do not turn into lists."""
         session = browser.request()
         session["pair"] = (1, 2)
-        with pytest.raises(UncacheableValue, match="json"):
+        with pytest.raises(UncacheableValue, match=r"session\['pair'\] has a tuple"):
             session.save()
 
     def test_saving_after_the_headers_is_an_error(self, browser):

@@ -3,14 +3,16 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
 
 import pytest
-from session_tools import Browser, in_cookies, pair_of, value_of
+from session_tools import Browser, attributes_of, in_cookies, pair_of, value_of
 from waiting import at_once
 
 from holdover import make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UncacheableValue
-from holdover.wsgi import Sessions, SessionTooLarge
+from holdover.wsgi import Sessions, SessionTooLarge, SessionTooLate
 
 
 @pytest.fixture
@@ -479,13 +481,89 @@ class TestAsking:
         assert dict(sessions.open({"wsgi.version": (1, 0)})) == {}
 
 
+class TestWhereItsCookieGoes:
+    @pytest.mark.parametrize("kept", ["region", "cookie"])
+    def test_may_be_said_for_one_response(self, kept, memory, clock):
+        """The browser is told of it at once, and again when the session ends."""
+        make = memory if kept == "region" else partial(in_cookies, clock)
+        sessions = make(cookie_name="sid")
+        browser = Browser(sessions)
+        browser.put(user="ann")
+        session = browser.request()
+        assert (session.path, session.domain) == ("/", None)
+        session.path, session.domain = "/shop", "example.org"
+        assert session["user"] == "ann"
+        sent = attributes_of(dict(browser.answer(session))["Set-Cookie"])
+        assert sent[:2] == ["Domain=example.org", "Path=/shop"]
+        assert (browser.request().path, browser.fields()) == ("/", {"user": "ann"})
+
+        session = browser.request()
+        session.domain = "example.org"
+        session.delete()
+        assert session.set_cookie.startswith("sid=; Max-Age=0; Domain=example.org;")
+
+    def test_what_is_assigned_anew_without_change_costs_nothing(self, memory):
+        """A session that is not used stays as it is; its cookie is not sent again."""
+        browser = Browser(memory(cookie_name="sid"))
+        browser.put(user="ann")
+        session = browser.request()
+        session.path, session.domain = "/", None
+        assert session["user"] == "ann"
+        assert session.set_cookie is None
+        session = browser.request()
+        session.path = "/shop"
+        assert not session.accessed()
+        assert browser.answer(session) == []
+
+    def test_what_browsers_would_drop_is_refused(self, memory):
+        """By its name, a ``__Host-`` cookie has no other path, and no domain."""
+        session = memory().open()
+        with pytest.raises(ConfigurationError, match="no cookie_domain"):
+            session.domain = "example.org"
+        with pytest.raises(ConfigurationError, match="cookie_path"):
+            session.path = "/shop; Domain=example.com"
+
+    def test_is_said_before_the_headers(self, memory):
+        """What cannot reach the browser is not taken for done."""
+        session = memory(cookie_name="sid").open()
+        session["user"] = "ann"
+        session.respond([])
+        with pytest.raises(SessionTooLate):
+            session.path = "/shop"
+
+
 class TestMistakes:
     @pytest.mark.parametrize("value", [object(), (1, 2), {1: 2}, {"a": {1, 2}}])
     def test_values_that_would_come_back_otherwise_are_refused(self, memory, value):
         """Only plain data are kept: nothing is ever pickled."""
         session = memory().open()
         session["value"] = value
-        with pytest.raises(UncacheableValue, match="json"):
+        with pytest.raises(UncacheableValue, match=r"session\['value'\] has a "):
+            session.save()
+
+    @pytest.mark.parametrize(
+        ("value", "told"),
+        [
+            (["a", {"b": [Decimal(1)]}], r"a decimal\.Decimal in it"),
+            ({"a": {1: "b"}}, "a int as a key in it"),
+            (b"a", "a bytes in it"),
+            ([b"a", (1,)], "a tuple in it"),
+        ],
+    )
+    @pytest.mark.parametrize("verb", ["save", "bind"])
+    def test_what_cannot_be_kept_is_named(self, memory, value, told, verb):
+        """Whoever moves finds the field, and what is wrong with it."""
+        session = memory().open()
+        session.update(name="ann", cart=value)
+        with pytest.raises(UncacheableValue, match=rf"session\['cart'\] has {told}"):
+            getattr(session, verb)(*(["ann"] if verb == "bind" else []))
+
+    def test_what_contains_itself_is_refused(self, memory):
+        """To look for what is wrong with it comes to an end."""
+        session = memory().open()
+        session["cart"] = cart = []
+        cart.append(cart)
+        with pytest.raises(UncacheableValue):
             session.save()
 
     @pytest.mark.parametrize("name", [5, None, b"name"])

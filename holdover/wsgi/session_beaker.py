@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from holdover import Registry, errors
 from holdover.regions.texts import read_text, shown
+from holdover.wsgi.session_cookie import SameSite
 from holdover.wsgi.session_errors import BeakerSecretWarning
 
 Names = dict[str, tuple[str, Any]]  # by option: the key as it was written, the value
@@ -123,7 +124,8 @@ def _site(key: str, value: Any) -> Any:
             f"{key} must be Lax, Strict or None, as a text, got {value!r}: not all "
             "browsers protect a cookie that says nothing; leave it out for Lax"
         )
-    return value.title() if isinstance(value, str) else value
+    named = value.title() if isinstance(value, str) else value
+    return named if named in get_args(SameSite) else value
 
 
 def _codec(key: str, value: Any) -> Any:

@@ -63,6 +63,8 @@ class SessionOptions:
         secure: False sends cookies over plain HTTP: for development.
         samesite: "Lax", "Strict" or "None".
         beaker: Whether ``environ["beaker.session"]`` is the session, too.
+        webtest_varname: Under which name WebTest's responses have the session; for
+            tests.
         migrate: Sessions of Beaker's that are taken over: a `BeakerSessions`, or a
             mapping of Beaker's options.
         now: Tells the time of day; for tests.
@@ -87,6 +89,7 @@ class SessionOptions:
     secure: bool = True
     samesite: SameSite = "Lax"
     beaker: bool = False
+    webtest_varname: str | None = None
     migrate: BeakerSessions | Mapping[str, Any] | None = None
     now: Callable[[], float] = time.time
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.wsgi import cache as plain
 from holdover.wsgi.beaker.cache import CacheManager
+from holdover.wsgi.beaker.session import Session, SessionObject
 from holdover.wsgi.beaker.util import (
     coerce_cache_params,
     parse_cache_config_options,
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheManager",
     "CacheMiddleware",
+    "Session",
     "SessionMiddleware",
+    "SessionObject",
     "coerce_cache_params",
     "parse_cache_config_options",
 ]
