@@ -3,6 +3,7 @@
 import beaker.session
 import pytest
 from session_tools import pair_of
+from sqlalchemy import create_engine
 
 from holdover.errors import ConfigurationError, InvalidArgument
 from holdover.wsgi import SessionUnavailable
@@ -113,6 +114,16 @@ class TestSession:
         with pytest.raises(SessionUnavailable):
             session.delete()
         assert request["cookie_out"].startswith("sid=; Max-Age=0")
+
+    def test_is_kept_in_a_database(self, tmp_path):
+        """By the engine that the application has."""
+        engine = create_engine(f"sqlite:///{tmp_path}/a")
+        options = {"type": "ext:sqla", "bind": engine, "table": None}
+        session = ours.Session({}, **options)
+        session["user"] = "ann"
+        session.save()
+        assert dict(ours.Session({}, id=session.id, **options)) == {"user": "ann"}
+        engine.dispose()
 
 
 class TestOthers:

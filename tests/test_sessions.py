@@ -538,16 +538,16 @@ class TestMistakes:
         """Only plain data are kept: nothing is ever pickled."""
         session = memory().open()
         session["value"] = value
-        with pytest.raises(UncacheableValue, match=r"session\['value'\] has a "):
+        with pytest.raises(UncacheableValue, match=r"session\['value'\] has "):
             session.save()
 
     @pytest.mark.parametrize(
         ("value", "told"),
         [
-            (["a", {"b": [Decimal(1)]}], r"a decimal\.Decimal in it"),
-            ({"a": {1: "b"}}, "a int as a key in it"),
-            (b"a", "a bytes in it"),
-            ([b"a", (1,)], "a tuple in it"),
+            (["a", {"b": [Decimal(1)]}], r"something of type decimal\.Decimal in it"),
+            ({"a": {1: "b"}}, "a key of type int in it"),
+            (b"a", "something of type bytes in it"),
+            ([b"a", (1,)], "something of type tuple in it"),
         ],
     )
     @pytest.mark.parametrize("verb", ["save", "bind"])

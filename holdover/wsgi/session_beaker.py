@@ -33,6 +33,7 @@ WITHOUT_EFFECT = {
     "encrypt_nonce_bits": "cookies are sealed by AES-256-GCM, with 96 bits",
     "lock_dir": "nothing is locked while a request runs",
     "log_file": "listen to the region's events, or to the logger 'holdover'",
+    "table": "Holdover keeps a table of its own",
     "table_name": "Holdover keeps a table of its own",
 }
 """Options that are read over: what they are for is always so, or needed by nobody."""

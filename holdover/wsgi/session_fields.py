@@ -9,7 +9,7 @@ from holdover import errors
 from holdover.wsgi.session_record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
-_BYTES = "a bytes"
+_BYTES = "something of type bytes"
 _MOST_PARTS = 10_000  # of a value, which may contain itself
 
 
@@ -123,14 +123,14 @@ def _misfit_in(value: Any) -> str:
         elif type(part) is dict:
             odd = [key for key in part if type(key) is not str]
             if odd:
-                return f"{_kind(odd[0])} as a key"
+                return f"a key of type {_kind(odd[0])}"
             parts += part.values()
         elif type(part) not in _ATOMS or type(part) is bytes:
-            return _kind(part)
+            return f"something of type {_kind(part)}"
     return ""
 
 
 def _kind(value: object) -> str:
     kind = type(value)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"a {home}{kind.__qualname__}"
+    return f"{home}{kind.__qualname__}"

@@ -118,6 +118,17 @@ class ReadableSession(MutableMapping[str, Any]):
         """Say whether there is a field of that name."""
         return name in self._read().values
 
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the newest field, as of a dictionary, and give its name and value.
+
+        Raises:
+            KeyError: There is none.
+            SessionUnavailable: The backend cannot be asked.
+        """
+        for name in reversed(self._read().values):
+            return name, self.pop(name)
+        raise KeyError("the session is empty")
+
     def has_key(self, name: object) -> bool:
         """Say whether there is a field of that name, in Beaker's words."""
         return name in self
