@@ -644,8 +644,8 @@ class TestInTrouble:
         down = self.elsewhere(options, free_port())
         sessions = Sessions({"migrate": down})
         assert not sessions.open(cookie).is_available
-        store = sessions._terms.old.store
-        store._store = Sessions({"migrate": options})._terms.old.store
+        store = sessions.terms.old.store
+        store._store = Sessions({"migrate": options}).terms.old.store
         assert not sessions.open(cookie).is_available
         store._rests_until = 0.0
         assert dict(sessions.open(cookie)) == FIELDS
