@@ -156,6 +156,7 @@ LAYERS = {
         "regions.freshness",
         "regions.envelope",
         "regions.keys",
+        "regions.numbers",
         "regions.codecs",
         "regions.texts",
         "regions.encoding",
@@ -208,12 +209,13 @@ MAY_NAME_ADAPTERS = {
 # `testing` is for outside authors of adapters, so it sees what they see.
 FOR_TESTING = FOR_ADAPTERS
 
-# Doors read texts and spans, and write plain data, as the house does; the rest of what
-# they need is public.
+# Doors read texts, numbers and spans, and write plain data, as the house does; the rest
+# of what they need is public.
 FOR_DOORS = {
     "regions.codecs",
     "regions.errors",
     "regions.lifetime",
+    "regions.numbers",
     "regions.texts",
 }
 
