@@ -482,11 +482,13 @@ class TestHostile:
             as_json({"_creation_time": True}),
             as_json(b'{"_creation_time": NaN}'),
             as_json({"_accessed_time": "now"}),
+            as_json(b'{"_accessed_time": 1' + b"0" * 400 + b"}"),
+            as_json({"_creation_time": -1}),
             as_json({"a": "\ud800"}),
             base64.b64encode(zlib.compress(b"{}")[:-1]).decode(),
             base64.b64encode(zlib.compress(b" " * (2 << 20) + b"{}")).decode(),
         ],
-        ids=range(13),
+        ids=range(15),
     )
     def test_what_is_no_session_in_json(self, written, places, caplog):
         """Rightly signed, it is none all the same."""

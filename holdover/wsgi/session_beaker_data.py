@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 from base64 import b64decode
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from holdover import errors
 from holdover.regions.codecs import is_plain
+from holdover.regions.numbers import is_instant
 from holdover.wsgi.session_inflating import LARGEST, inflated
 from holdover.wsgi.session_pickles import read_plain
 from holdover.wsgi.session_record import Record
@@ -148,7 +148,7 @@ def record_of(
 
 def _instant(data: Mapping[str, Any], name: str, now: float) -> float:
     found = data.get(name, now)
-    if type(found) not in {int, float} or not math.isfinite(found):
+    if not is_instant(found):
         raise NotKept(f"{name} is no instant")
     return min(float(found), now)
 
