@@ -99,6 +99,14 @@ class TestOurNames:
                 {"session.timeout": "5", "session.idle_timeout": "5"},
                 "idle_timeout is given twice",
             ),
+            (
+                {"session.migrate.type": "dbm", "beaker.session.migrate.type": "file"},
+                "migrate.type is given twice",
+            ),
+            (
+                {"session.migrate": None, "session.migrate.type": "file"},
+                r"migrate is given twice.*session\.migrate\.\*",
+            ),
             ({"secret": SECRET}, "has no effect"),
         ],
     )

@@ -657,3 +657,9 @@ class TestSessions:
         """The error names Beaker's option, and says why."""
         with pytest.raises(errors.ConfigurationError, match="can run code"):
             beaker.SessionMiddleware(self.visits, data_serializer="pickle")
+
+    def test_what_is_given_under_both_prefixes_is_told(self):
+        """As for the cache: nobody has to know which of the two counts."""
+        config = {"session.timeout": "5", "beaker.session.timeout": "600"}
+        with pytest.raises(errors.ConfigurationError, match="timeout is given twice"):
+            beaker.SessionMiddleware(self.visits, config)

@@ -10,8 +10,7 @@ from typing import Any
 
 from holdover import Registry, errors
 from holdover.regions.texts import read_text, shown
-
-Names = dict[str, tuple[str, Any]]  # by option: the key as it was written, the value
+from holdover.wsgi.flat_options import Names, put_once
 
 _RENAMED = {"key": "cookie_name", "timeout": "idle_timeout"}
 _PLACE = ("type", "url", "data_dir")
@@ -54,26 +53,18 @@ def translated(names: Names) -> Names:
         if name in _PLACE:
             place[name] = (key, value)
         elif name == "data_serializer":
-            _put(found, "codec", key, _codec(key, value))
+            put_once(found, "codec", key, _codec(key, value))
         elif name in _HAS_TO_BE:
             _check_is(name, key, value)
         elif name.partition(".")[0] in UNSUPPORTED:
             _refuse(key, UNSUPPORTED[name.partition(".")[0]])
         else:
-            _put(found, _RENAMED.get(name, name), key, value)
+            put_once(found, _RENAMED.get(name, name), key, value)
     if place:
         key, _ = next(iter(place.values()))
-        _put(found, "store", key, _store(place, found))
+        put_once(found, "store", key, _store(place, found))
     _check_secret(found)
     return found
-
-
-def _put(found: Names, name: str, key: str, value: Any) -> None:
-    if name in found:
-        raise errors.ConfigurationError(
-            f"{name} is given twice: as {found[name][0]} and as {key}"
-        )
-    found[name] = (key, value)
 
 
 def _refuse(key: str, reason: str) -> None:
