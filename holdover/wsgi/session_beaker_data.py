@@ -15,13 +15,13 @@ from typing import Any
 from holdover import errors
 from holdover.regions.codecs import is_plain
 from holdover.regions.numbers import is_instant
-from holdover.wsgi.session_inflating import LARGEST, inflated
+from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded, inflated
 from holdover.wsgi.session_pickles import read_plain
 from holdover.wsgi.session_record import Record
 
 _MAC = 40  # characters: HMAC-SHA1 in hexadecimal
 _IV, _TAG = 12, 16  # bytes (AES-GCM)
-_ROOM = LARGEST  # values in a session, and characters in its texts
+_ROOM = LARGEST_RECORD  # values in a session, and characters in its texts
 _MOST_BITS = 4096  # of a whole number: Python writes no longer ones as text
 _OWN = frozenset({"_accessed_time", "_creation_time", "_domain", "_id", "_path"})
 
@@ -67,11 +67,9 @@ class BeakerData:
             ValueError: It is none of Beaker's, or cannot be read as it was configured.
         """
         raw = written.encode("ascii") if isinstance(written, str) else written
-        if not isinstance(raw, bytes) or len(raw) > 2 * LARGEST:
+        if not isinstance(raw, bytes) or len(raw) > 2 * LARGEST_RECORD:
             raise NotKept("no text that Beaker writes")
-        opened = self._opened(raw)
-        if len(opened) > LARGEST:
-            raise NotKept("too long")
+        opened = bounded(self._opened(raw))
         if self._pickled:
             data = read_plain(opened, objects=True)
         else:

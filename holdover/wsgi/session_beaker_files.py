@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST
 from holdover.wsgi.session_pickles import read_plain
 
 NAME = "session"  # of the only entry that Beaker makes for one
@@ -113,7 +113,7 @@ def _is_file(path: Path) -> bool:
 
 def _size_of(path: Path) -> int:
     size = sum(one.stat().st_size for one in _files_of(path))
-    if size > LARGEST:
+    if size > LARGEST_RECORD:
         raise ValueError("too large")
     return size
 
@@ -123,10 +123,7 @@ def _content(path: Path) -> bytes:
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("no file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError("a file that is too large")
-    return data
+        return bounded(file.read(LARGEST_RECORD + 1))
 
 
 def _unavailable(error: OSError) -> SessionUnavailable:

@@ -11,8 +11,8 @@ from pymemcache.exceptions import MemcacheError
 
 from holdover import errors
 from holdover.wsgi.session_beaker_files import NAME
+from holdover.wsgi.session_bounds import bounded, inflated
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST, inflated
 
 _PATIENCE = 1.0  # seconds for an answer
 
@@ -75,8 +75,7 @@ class BeakerMemcached:
 
 def _text(data: bytes) -> bytes:
     """Undo what bmemcached does to longer texts; the flags that say so are its own."""
-    if len(data) > LARGEST:
-        raise ValueError("a record that is too large")
+    bounded(data)
     return data if data.isascii() else inflated(data)
 
 

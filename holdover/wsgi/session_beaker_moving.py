@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from holdover.wsgi.session_beaker_data import BeakerData, proved, record_of
-from holdover.wsgi.session_cookie import LARGEST, CookieTerms
+from holdover.wsgi.session_cookie import LARGEST_COOKIE, CookieTerms
 from holdover.wsgi.session_errors import SessionUnavailable
 from holdover.wsgi.session_record import Record
 
@@ -64,7 +64,7 @@ class BeakerMoving:
     def found_in(self, header: str, now: float) -> BeakerSession | None:
         """See `OldSessions.found_in`. What is not signed is not looked at."""
         value = self.cookie.found_in(header)
-        if value is None or len(value) > LARGEST:
+        if value is None or len(value) > LARGEST_COOKIE:
             return None
         value = value.strip('"')
         if self.signed_by is not None:

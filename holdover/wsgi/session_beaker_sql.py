@@ -23,8 +23,8 @@ from sqlalchemy.pool import NullPool
 
 from holdover import errors
 from holdover.wsgi.session_beaker_files import of_container
+from holdover.wsgi.session_bounds import bounded
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST
 from holdover.wsgi.session_pickles import read_plain
 
 _PATIENCE = 2  # seconds for an answer
@@ -84,9 +84,7 @@ class BeakerDatabase:
         data = self._asked(lambda connection: connection.scalar(found))
         if data is None:
             return None
-        if len(data) > LARGEST:
-            raise ValueError("a record that is too large")
-        return of_container(read_plain(bytes(data)))
+        return of_container(read_plain(bytes(bounded(data))))
 
     def remove(self, session_id: str) -> None:
         """See `BeakerFiles.remove`."""

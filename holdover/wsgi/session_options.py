@@ -22,7 +22,7 @@ from holdover.wsgi.flat_options import (
 from holdover.wsgi.session_beaker import translated
 from holdover.wsgi.session_beaker_import import BeakerSessions, read_import
 from holdover.wsgi.session_cookie import (
-    LONGEST,
+    LONGEST_COOKIE,
     CookieTerms,
     SameSite,
     default_name,
@@ -164,7 +164,7 @@ def _expires(given: object) -> float | datetime | None:
     if given is True:
         return None
     if given is False:
-        return float(LONGEST)
+        return float(LONGEST_COOKIE)
     if isinstance(given, datetime):
         return given
     return seconds(given, "cookie_expires")
