@@ -221,17 +221,13 @@ class Cache:
         made_at = self.region.inspect(address).created_at
         return made_at is not None and made_at < starttime
 
-    def _expire(self, kw: Mapping[str, Any]) -> Any:
-        given = kw.get("expiretime")
-        return kw.get("expire") if given is None else given
-
     def _keeps(self, kw: Mapping[str, Any]) -> bool:
         """Say whether a value that is made by this call is to be kept at all."""
-        expire = self._expire(kw)
+        expire = expire_in(kw)
         return not is_over_at_once(self.expiretime if expire is None else expire)
 
     def _lifetime_for(self, kw: Mapping[str, Any]) -> Lifetime | None:
-        expire = self._expire(kw)
+        expire = expire_in(kw)
         return self._lifetime if expire is None else self._lifetime_of(expire)
 
     def _lifetime_of(self, expire: Any) -> Lifetime | None:
@@ -259,6 +255,12 @@ class Cache:
 @lru_cache(maxsize=256, typed=True)
 def _expiring(lifetime: Lifetime, expire: float | timedelta) -> Lifetime:
     return lifetime.expiring_in(expire)
+
+
+def expire_in(options: Mapping[str, Any]) -> Any:
+    """Give the lifetime that options or arguments name by either of Beaker's words."""
+    given = options.get("expiretime")
+    return options.get("expire") if given is None else given
 
 
 def is_over_at_once(expire: Any) -> bool:
