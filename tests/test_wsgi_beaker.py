@@ -408,7 +408,9 @@ class TestDecorators:
         def f():
             return counter()
 
-        with pytest.raises(beaker.BeakerException, match=r"'late', which .*f is cached in, is not"):
+        with pytest.raises(
+            beaker.BeakerException, match=r"'late', which .*f is cached in, is not"
+        ):
             f()
         cache_regions["late"] = {**options, "expire": 60}
         assert [f(), f()] == [1, 1]
