@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import holdover
+from holdover import wsgi
 
 ROOT = Path(holdover.__file__).parent
 LONGEST_FUNCTION = 40  # lines, without its docstring
@@ -374,6 +375,38 @@ def test_no_import_circle():
     assert [circle for name in sorted(reached) for circle in circles(name, ())] == []
 
 
+# What decides about sessions and knows neither store nor request.
+SESSION_WORDS = {
+    "wsgi.session_cookie",
+    "wsgi.session_errors",
+    "wsgi.session_fields",
+    "wsgi.session_headers",
+    "wsgi.session_record",
+}
+# Where Beaker keeps sessions: each knows its own library, and no other place.
+BEAKER_PLACES = {
+    f"wsgi.session_beaker_{place}" for place in ("files", "memcached", "redis", "sql")
+}
+
+
+def test_what_decides_about_sessions_asks_nobody():
+    """Every decision can be tested without a store, a clock or a request."""
+    assert SESSION_WORDS <= NAMES
+    assert [
+        (source, target) for source, target in ARROWS
+        if source in SESSION_WORDS and door(target) and target not in SESSION_WORDS
+    ] == []  # fmt: skip
+
+
+def test_places_of_beaker_s_do_not_know_each_other():
+    """Nobody needs a library for a place that he does not use."""
+    assert BEAKER_PLACES <= NAMES
+    assert [
+        (source, target) for source, target in ARROWS
+        if source in BEAKER_PLACES and target in BEAKER_PLACES
+    ] == []  # fmt: skip
+
+
 def test_the_core_knows_no_framework():
     """Django and WebOb live behind their doors; the core does not know them."""
     strangers = {"django", "webob", "click", "rich", "flask", "waitress"}
@@ -462,6 +495,14 @@ def test_public_names(name):
     assert name in dir(holdover)
     if name != "__version__":
         assert inspect.getdoc(namespace[name])
+
+
+@pytest.mark.parametrize("name", wsgi.__all__)
+def test_public_names_of_the_wsgi_door(name):
+    """So can each of the door's, which are loaded one by one."""
+    assert name in dir(wsgi)
+    assert inspect.getdoc(getattr(wsgi, name))
+    assert getattr(wsgi, name).__module__ == wsgi._HOMES[name]
 
 
 def test_public_methods_are_documented():

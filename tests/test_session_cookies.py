@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session_tools import SECRET, Browser, attributes_of, in_cookies, pair_of, value_of
+from standins import broken
 
-from holdover.errors import ConfigurationError, UncacheableValue
+from holdover.errors import BackendError, ConfigurationError, UncacheableValue
+from holdover.regions.codecs import JsonCodec
 from holdover.testing import FakeClock
 from holdover.wsgi import (
     InsecureSessionWarning,
@@ -208,6 +210,16 @@ class TestSealed:
         value = value_of(Browser(one).put(a=1).set_cookie)
         assert dict(one.open({"ab": value})) == {"a": 1}
         assert dict(two.open({"a": value})) == {}
+
+    def test_is_proved_before_it_is_read(self, browser, monkeypatch):
+        """ASVS 5.0, 9.1.1: what somebody else has written never reaches a parser."""
+        browser.put(a=1)
+        name, _, value = browser.cookie.partition("=")
+        monkeypatch.setattr(JsonCodec, "loads", broken)
+        flipped = value[:-9] + ("A" if value[-9] != "A" else "B") + value[-8:]
+        assert browser.sessions.open({name: flipped}).is_new
+        with pytest.raises(BackendError):
+            dict(browser.sessions.open({name: value}))
 
     def test_is_checked_for_its_size(self, browser):
         """RFC 6265bis: name and value have 4096 bytes; nothing is cut off."""

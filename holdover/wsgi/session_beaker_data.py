@@ -19,6 +19,7 @@ from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded, inflated
 from holdover.wsgi.session_pickles import read_plain
 from holdover.wsgi.session_record import Record
 
+NAME = "session"  # of the only entry that Beaker makes for one
 _MAC = 40  # characters: HMAC-SHA1 in hexadecimal
 _IV, _TAG = 12, 16  # bytes (AES-GCM)
 _ROOM = LARGEST_RECORD  # values in a session, and characters in its texts
@@ -37,6 +38,11 @@ def proved(value: str, secret: str) -> str | None:
         return None
     wanted = hmac.new(secret.encode(), text.encode(), hashlib.sha1).hexdigest()
     return text if hmac.compare_digest(mac, wanted) else None
+
+
+def of_container(data: Any) -> Any:
+    """Give what Beaker keeps of a session among all that it could keep with it."""
+    return data.get(NAME) if isinstance(data, dict) else None
 
 
 class BeakerData:

@@ -99,7 +99,7 @@ class SessionOptions:
         """Check and give when sessions end.
 
         Raises:
-            InvalidLifetime: A span is none.
+            ConfigurationError: A span is none, or sessions in use would end.
         """
         idle = seconds_or_none(self.idle_timeout, "idle_timeout")
         absolute = seconds_or_none(self.absolute_timeout, "absolute_timeout")
