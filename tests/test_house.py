@@ -116,6 +116,7 @@ LAYERS = {
         "regions.patience",
         "regions.errands",
         "regions.crowds",
+        "regions.warnings",
         "regions.latch",
         "regions.seats",
         "regions.slots",
@@ -210,14 +211,15 @@ MAY_NAME_ADAPTERS = {
 # `testing` is for outside authors of adapters, so it sees what they see.
 FOR_TESTING = FOR_ADAPTERS
 
-# Doors read texts, numbers and spans, and write plain data, as the house does; the rest
-# of what they need is public.
+# Doors read texts, numbers and spans, write plain data, and warn as the house does; the
+# rest of what they need is public.
 FOR_DOORS = {
     "regions.codecs",
     "regions.errors",
     "regions.lifetime",
     "regions.numbers",
     "regions.texts",
+    "regions.warnings",
 }
 
 # Public names are `holdover`, `holdover.errors` and `holdover.events`, `testing` too.

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +14,15 @@ from holdover.errors import BackendError, ConfigurationError, UncacheableValue
 from holdover.regions.codecs import JsonCodec
 from holdover.testing import FakeClock
 from holdover.wsgi import (
+    BeakerPickleWarning,
+    FlaskSessions,
     InsecureSessionWarning,
+    PyramidSessions,
     SessionMiddleware,
     Sessions,
     SessionTooLarge,
     SessionTooLate,
+    beaker,
 )
 
 HOST = ["Path=/", "HttpOnly", "Secure", "SameSite=Lax"]
@@ -381,8 +386,26 @@ class TestForgedCookies:
             check_forged(GENUINE[:-1] + last)
 
 
-def test_the_middleware_tells_of_insecurity_where_it_was_made():
-    """The warning points at the application's line, once."""
-    with pytest.warns(InsecureSessionWarning) as warned:
-        SessionMiddleware(lambda environ, start_response: [], {"secure": False})
+PLAIN = {"session.secure": False}
+PICKLED = {"session.migrate": {"type": "file", "data_dir": "/x", "allow_pickle": True}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Sessions,
+        FlaskSessions,
+        PyramidSessions,
+        partial(SessionMiddleware, print),
+        partial(beaker.SessionMiddleware, print),
+    ],
+)
+@pytest.mark.parametrize(
+    ("options", "category"),
+    [(PLAIN, InsecureSessionWarning), (PICKLED, BeakerPickleWarning)],
+)
+def test_a_warning_points_at_the_line_that_made_them(make, options, category):
+    """However many rooms of ours it has passed; and it comes once."""
+    with pytest.warns(category) as warned:
+        make(options)
     assert [one.filename for one in warned] == [__file__]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 from holdover import errors
 from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds_or_none
+from holdover.regions.warnings import warn_caller
 from holdover.wsgi.flat_options import SESSION, bare, read_as, types_of
 from holdover.wsgi.session_beaker_data import BeakerData
 from holdover.wsgi.session_beaker_files import BeakerDbms, BeakerFiles
@@ -158,12 +158,11 @@ class BeakerSessions:
                 "If they are, allow_pickle=True reads the plain data that is in them, "
                 "and runs nothing"
             )
-        warnings.warn(
+        warn_caller(
             "sessions that Beaker has pickled are read: whoever could write where "
             "Beaker kept them chooses what is in them; remove migrate as soon as they "
             "have ended",
             BeakerPickleWarning,
-            stacklevel=5,
         )
 
     def _store(self) -> BeakerStore:

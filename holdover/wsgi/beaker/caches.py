@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Self
 
 from holdover import NO_VALUE, Delivery, Lifetime, Region, errors
+from holdover.regions.warnings import warn_caller
 from holdover.wsgi.beaker.naming import Address, checked_namespace, tag_of
 from holdover.wsgi.beaker.regions import unnamed_region
 from holdover.wsgi.beaker.util import laid_over
@@ -240,10 +240,9 @@ class Cache:
 
     def _elsewhere(self, kw: Mapping[str, Any]) -> tuple[Cache, dict[str, Any]]:
         """Give the cache of this namespace that a call names, and the rest of it."""
-        warnings.warn(
+        warn_caller(
             "name the type of a cache where it is made, get_cache(name, type=...)",
             DeprecationWarning,
-            stacklevel=3,
         )
         rest = {name: kw[name] for name in _OWN if name in kw}
         own = {name: value for name, value in kw.items() if name not in _OWN}
