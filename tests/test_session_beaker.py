@@ -193,9 +193,9 @@ class TestTakenOver:
         assert taken_by(browser)[0] == FIELDS
         assert browser.sessions.options.auto
 
-    def test_from_beaker_s_own_mapping(self, places):
+    def test_from_beaker_s_own_mapping(self, places, tmp_path):
         """With Beaker's prefix, as it was."""
-        options = places("file", lock_dir="anywhere", httponly=True)
+        options = places("file", lock_dir=str(tmp_path / "locks"), httponly=True)
         cookie = left_by_beaker(options, FIELDS)
         assert taken_by(browser_with(cookie, prefixed(options)))[0] == FIELDS
 
@@ -482,11 +482,13 @@ class TestHostile:
             as_json({"_creation_time": True}),
             as_json(b'{"_creation_time": NaN}'),
             as_json({"_accessed_time": "now"}),
+            as_json(b'{"_accessed_time": 1' + b"0" * 400 + b"}"),
+            as_json({"_creation_time": -1}),
             as_json({"a": "\ud800"}),
             base64.b64encode(zlib.compress(b"{}")[:-1]).decode(),
             base64.b64encode(zlib.compress(b" " * (2 << 20) + b"{}")).decode(),
         ],
-        ids=range(13),
+        ids=range(15),
     )
     def test_what_is_no_session_in_json(self, written, places, caplog):
         """Rightly signed, it is none all the same."""

@@ -2,10 +2,12 @@
 
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from session_tools import SECRET, Browser
 
+import holdover
 from holdover.errors import ConfigurationError
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
@@ -14,11 +16,14 @@ from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.sql import SqlBackend
 from holdover.wsgi import (
     BeakerSecretWarning,
+    BeakerSessions,
     InsecureSessionWarning,
     SessionOptions,
     Sessions,
 )
 from holdover.wsgi.session_beaker import UNSUPPORTED, WITHOUT_EFFECT
+
+DOCS = Path(holdover.__file__).parents[1] / "docs"
 
 
 def options_of(config):
@@ -104,6 +109,14 @@ class TestOurNames:
                 {"session.timeout": "5", "session.idle_timeout": "5"},
                 "idle_timeout is given twice",
             ),
+            (
+                {"session.migrate.type": "dbm", "beaker.session.migrate.type": "file"},
+                "migrate.type is given twice",
+            ),
+            (
+                {"session.migrate": None, "session.migrate.type": "file"},
+                r"migrate is given twice.*session\.migrate\.\*",
+            ),
             ({"secret": SECRET}, "has no effect"),
         ],
     )
@@ -113,12 +126,13 @@ class TestOurNames:
             Sessions(config)
         assert SECRET not in str(raised.value)
 
-    def test_every_option_is_explained(self):
-        """The docstring has a line for each."""
-        text = SessionOptions.__doc__
-        assert [
-            one.name for one in fields(SessionOptions) if f"{one.name}:" not in text
-        ] == []
+    @pytest.mark.parametrize("kind", [SessionOptions, BeakerSessions])
+    def test_every_option_is_explained(self, kind):
+        """The docstring has a line for each, and the page of sessions has a row."""
+        names = [one.name for one in fields(kind) if one.name != "now"]
+        page = (DOCS / "sessions.rst").read_text()
+        assert [name for name in names if f"{name}:" not in kind.__doc__] == []
+        assert [name for name in names if f"``{name}``" not in page] == []
 
 
 class TestBeakers:

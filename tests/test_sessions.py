@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from session_tools import Browser, attributes_of, in_cookies, pair_of, value_of
+from session_tools import Browser, attributes_of, in_cookies, value_of
 from waiting import at_once
 
 from holdover import make_region
@@ -408,6 +408,27 @@ class TestAsking:
         assert dict(session) == {"cart": [1]}
         assert not session.dirty()
 
+    @pytest.mark.parametrize("auto", [True, False])
+    def test_persist_saves_what_has_changed(self, memory, auto):
+        """At once, as is done before the headers go out with ``auto``."""
+        browser = Browser(memory(auto=auto))
+        session = browser.request()
+        session["page"] = 1
+        session.persist()
+        assert not session.dirty()
+        browser.answer(session)
+        assert browser.fields() == {"page": 1}
+
+    def test_persist_notes_the_use_of_what_has_not(self, memory, clock):
+        """A session that was only read is not ended for want of use."""
+        browser = Browser(memory(idle_timeout=1000.0))
+        browser.put(page=1)
+        clock.advance(900)
+        session = browser.request()
+        assert session["page"] == 1
+        session.persist()
+        assert browser.request().last_accessed == clock.wall()
+
     def test_load_reads_what_others_have_saved(self, memory):
         """What was saved meanwhile is there."""
         browser = Browser(memory())
@@ -609,7 +630,11 @@ class TestMistakes:
     def test_only_a_users_own_session_can_be_spared(self, memory):
         """Before anything is ended."""
         sessions = memory()
+        browser = Browser(sessions)
+        session = browser.request()
+        session.bind("ann")
+        browser.answer(session)
         session = Browser(sessions).put(user="ann")
         with pytest.raises(InvalidArgument, match="no session of 'ann'"):
             sessions.end_all("ann", except_=session)
-        assert pair_of(session.set_cookie)
+        assert browser.request().user == "ann"

@@ -131,6 +131,23 @@ def unmatched():
     return set(re.findall(r"``([\w.:*]+)``", table))
 
 
+def reasons():
+    """Give the reasons of that page; where both columns are written, one begins."""
+    _, _, after = page().partition("\nWhat is not there\n")
+    _, rule, _, _, table, *_ = re.split(r"^(=+  =+)\n", after, flags=re.MULTILINE)
+    column = rule.index(" =") + 1
+    rows = [(line[:column].strip(), line[column:]) for line in table.splitlines()]
+    return {reason for names, reason in rows if names and reason}
+
+
+def test_each_reason_is_that_it_is_beaker_s_inside():
+    """What else is not there is there for security, as the page says below."""
+    found = reasons()
+    assert len(found) > 8
+    assert [one for one in found if not one.startswith("internal: ")] == []
+    assert "Security rules, besides: no" in page()
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_name_is_there_or_on_the_page(name):
     """Whatever a module of Beaker's has, ours has, or the page gives the reason."""

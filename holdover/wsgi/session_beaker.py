@@ -5,16 +5,15 @@ What would make sessions unsafe is refused with its reason.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from holdover import Registry, errors
 from holdover.regions.texts import read_text, shown
+from holdover.regions.warnings import warn_caller
+from holdover.wsgi.flat_options import Names, put_once
 from holdover.wsgi.session_cookie import SameSite
 from holdover.wsgi.session_errors import BeakerSecretWarning
-
-Names = dict[str, tuple[str, Any]]  # by option: the key as it was written, the value
 
 _RENAMED = {"key": "cookie_name", "timeout": "idle_timeout"}
 _PLACE = frozenset({
@@ -44,7 +43,6 @@ UNSUPPORTED = {
     "session_class": "sessions are all of one class",
 }
 _SAFE = ("json", "msgpack")
-_TO_THE_CALLER = 7  # frames, from here to who made the middleware
 _SHORTEST_KEYS = 32  # bytes, as of any secret
 
 
@@ -62,7 +60,7 @@ def translated(names: Names) -> Names:
             keys[name] = (key, value)
         elif name in _READERS:
             renamed, read = _READERS[name]
-            _put(found, renamed, key, read(key, value))
+            put_once(found, renamed, key, read(key, value))
         elif name == "save_accessed_time":
             _check_accessed(key, value, names)
         elif name in _HAS_TO_BE:
@@ -70,21 +68,13 @@ def translated(names: Names) -> Names:
         elif name in UNSUPPORTED:
             _check_none(name, key, value)
         elif name not in WITHOUT_EFFECT:
-            _put(found, _RENAMED.get(name, name), key, value)
+            put_once(found, _RENAMED.get(name, name), key, value)
     if place:
         key, _ = next(iter(place.values()))
-        _put(found, "store", key, _store(place, found))
+        put_once(found, "store", key, _store(place, found))
     _take_keys(found, keys)
     _check_secret(found, is_beakers=bool(place) or "beaker" in found)
     return found
-
-
-def _put(found: Names, name: str, key: str, value: Any) -> None:
-    if name in found:
-        raise errors.ConfigurationError(
-            f"{name} is given twice: as {found[name][0]} and as {key}"
-        )
-    found[name] = (key, value)
 
 
 def _check_none(name: str, key: str, value: Any) -> None:
@@ -204,9 +194,8 @@ def _check_secret(found: Names, *, is_beakers: bool) -> None:
         )
     del found["secret"]
     if value:
-        warnings.warn(
+        warn_caller(
             f"{key} has no effect: ids need no signature, since they cannot be guessed "
             "and unknown ones are not adopted. To change it ends no session",
             BeakerSecretWarning,
-            stacklevel=_TO_THE_CALLER,
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdover import errors
+from holdover.regions.warnings import warn_caller
 from holdover.wsgi.checking import check_middleware
 from holdover.wsgi.session import Session
 from holdover.wsgi.session_errors import InsecureSessionWarning, SessionUnavailable
@@ -54,11 +54,10 @@ class Sessions:
         self.options = options = _options(config)
         cookie, timeouts = options.cookie(), options.timeouts()
         if not options.secure:
-            warnings.warn(
+            warn_caller(
                 "secure=False: session cookies are sent over plain HTTP, where whoever "
                 "is on the way can take them; for development only",
                 InsecureSessionWarning,
-                stacklevel=3,
             )
         store: SessionStore
         if options.store == COOKIE:

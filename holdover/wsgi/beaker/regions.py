@@ -112,11 +112,14 @@ def unnamed_region(options: Mapping[str, Any]) -> Region:
     return region
 
 
-def unknown_region(name: object, known: Iterable[str]) -> errors.ConfigurationError:
-    """Say that there is no region of that name."""
+def unknown_region(
+    name: object, known: Iterable[str], wanted_by: str = ""
+) -> errors.ConfigurationError:
+    """Say that there is no region of that name, and which function wanted it."""
     names = ", ".join(sorted(set(known))) or "none"
+    who = f", which {wanted_by} is cached in," if wanted_by else ""
     return errors.ConfigurationError(
-        f"the cache region {name!r} is not configured; known are: {names}"
+        f"the cache region {name!r}{who} is not configured; known are: {names}"
     )
 
 
