@@ -45,6 +45,36 @@ def memory(clock):
     return make
 
 
+def logged_in(browser, user):
+    """Have a user log in."""
+    session = browser.request()
+    assert session.bind(user)
+    browser.answer(session)
+
+
+def leave(session):
+    """Log out."""
+    session.delete()
+
+
+def end_all(session):
+    """Log out everywhere."""
+    session._terms.store.users.end_all(session.user)
+
+
+def meanwhile(monkeypatch, browser, do):
+    """Have something happen once, just before a rotation stores the new record."""
+    store = browser.sessions._terms.store
+    create = store.create
+
+    def late(*args):
+        monkeypatch.setattr(store, "create", create)
+        do()
+        return create(*args)
+
+    monkeypatch.setattr(store, "create", late)
+
+
 class TestEveryStore:
     def test_it_keeps_what_it_is_told(self, browser):
         """What one request saves, the next one finds; a nested value too."""
@@ -135,6 +165,66 @@ class TestEveryStore:
         assert session.id != old_id
         assert dict(browser.sessions.open(old)) == {}
         assert browser.fields() == {"name": "ann"}
+
+    @pytest.mark.parametrize("ending", [leave, end_all], ids=["logout", "end_all"])
+    def test_a_rotation_under_way_does_not_resurrect_it(
+        self, browser, ending, monkeypatch
+    ):
+        """It has ended, wherever in the rotation of a slower request that was."""
+        logged_in(browser, "ann")
+        slow, other = browser.request(), browser.request()
+        slow["basket"] = [1]
+        meanwhile(monkeypatch, browser, lambda: ending(other))
+        assert not slow.regenerate_id()
+        assert (dict(slow), slow.user, slow.set_cookie) == ({}, None, None)
+        assert browser.sessions.of_user("ann") == []
+
+    def test_what_is_saved_while_it_gets_another_id_moves_along(
+        self, browser, monkeypatch
+    ):
+        """What another request was told to be saved is not lost."""
+        logged_in(browser, "ann")
+        session, other = browser.request(), browser.request()
+        session["one"], other["two"] = 1, 2
+        saved = []
+        meanwhile(monkeypatch, browser, lambda: saved.append(other.save()))
+        assert session.regenerate_id()
+        browser.answer(session)
+        assert saved == [True]
+        assert browser.fields() == {"one": 1, "two": 2}
+        assert len(browser.sessions.of_user("ann")) == 1
+
+    def test_of_two_rotations_at_once_one_leads_on(self, browser, monkeypatch):
+        """A session never becomes two, of which a logout would end but one."""
+        logged_in(browser, "ann")
+        slow, other = browser.request(), browser.request()
+        slow["basket"] = [1]
+        meanwhile(monkeypatch, browser, other.regenerate_id)
+        assert not slow.regenerate_id()
+        browser.answer(other)
+        browser.answer(slow)
+        assert browser.request().user == "ann"
+        assert len(browser.sessions.of_user("ann")) == 1
+
+    def test_what_had_ended_is_not_spared(self, browser):
+        """After a logout, an `end_all` but for that session leaves none."""
+        logged_in(browser, "ann")
+        mine, leaving = browser.request(), browser.request()
+        assert (mine.user, leaving.user) == ("ann", "ann")
+        leave(leaving)
+        browser.sessions.end_all("ann", except_=mine)
+        assert (dict(mine), mine.user, mine.set_cookie) == ({}, None, None)
+        assert browser.sessions.of_user("ann") == []
+
+    def test_what_others_have_saved_is_spared_with_it(self, browser):
+        """`end_all` keeps of the excepted session what is stored by then."""
+        logged_in(browser, "ann")
+        mine, other = browser.request(), browser.request()
+        mine["one"], other["two"] = 1, 2
+        assert other.save()
+        browser.sessions.end_all("ann", except_=mine)
+        browser.answer(mine)
+        assert browser.fields() == {"one": 1, "two": 2}
 
     def test_it_ends_when_it_is_idle(self, browser, clock):
         """Use prolongs a session, and the lack of it ends it."""

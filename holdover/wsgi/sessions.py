@@ -125,8 +125,10 @@ class Sessions:
             return
         if except_.user != user:
             raise errors.InvalidArgument(f"except_ is no session of {user!r}")
+        record = except_.withdraw()
         users.end_all(user)
-        except_.survive()
+        if record is not None:
+            except_.restore(record)
 
     @property
     def _users(self) -> UserIndex:
