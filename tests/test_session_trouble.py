@@ -314,6 +314,9 @@ def test_a_secret_is_not_shown():
     """Neither by the options nor by the sessions."""
     sessions = Sessions({"store": "cookie", "secret": SECRET})
     assert SECRET not in repr(sessions.options)
+    old = {"type": "file", "data_dir": "old", "secret": SECRET}
+    old["data_serializer"] = "json"
+    assert SECRET not in repr(Sessions({"migrate": old}).options)
     assert "hidden" not in repr(
         Sessions({"store": "redis://me:hidden@127.0.0.1:1/0"}).options
     )
