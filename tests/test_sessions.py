@@ -449,6 +449,21 @@ class TestDeletion:
         assert dict(session) == {}
 
 
+@pytest.mark.parametrize(
+    ("option", "bound"), [("idle_timeout", 100.0), ("absolute_timeout", 1000.0)]
+)
+def test_one_of_a_clock_that_was_ahead_ends(option, bound):
+    """What was stored on a clock years ahead does not last for years."""
+    now = [1e9]
+    timeouts = {"idle_timeout": None, "absolute_timeout": None, option: bound}
+    browser = Browser(Sessions({"now": lambda: now[0], **timeouts}))
+    browser.put(name="ann")
+    now[0] -= bound - 1
+    assert browser.fields() == {"name": "ann"}
+    now[0] -= 1
+    assert browser.fields() == {}
+
+
 class TestAsking:
     def test_an_unused_one_asks_nobody(self, memory):
         """Whoever does not use it pays for no look-up, and no header is changed."""
@@ -516,6 +531,20 @@ class TestAsking:
         assert found.save()
         assert sessions.open().get_by_id(known)["user"] == "bob"
         assert sessions.open().get_by_id("A" * 43) is None
+
+    def test_one_that_is_too_deep_is_refused(self, memory):
+        """Also if it has grown in place: an error of ours, and no endless descent."""
+        browser = Browser(memory())
+        browser.put(tree=[])
+        session = browser.request()
+        leaf = session["tree"]
+        for _ in range(100_000):
+            leaf.append([])
+            leaf = leaf[0]
+        assert session.dirty()
+        with pytest.raises(UncacheableValue):
+            session.save()
+        assert browser.fields() == {"tree": []}
 
     def test_an_object_that_was_handed_out_stays_the_sessions(self, memory):
         """After a save, changes in place count as before."""

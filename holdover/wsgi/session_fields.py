@@ -43,7 +43,7 @@ class TrackedFields:
             and name not in self._put
             and name not in self._handed
         ):
-            self._handed[name] = repr(value)
+            self._handed[name] = _look(value)
         return value
 
     def put(self, name: str, value: Any) -> None:
@@ -68,7 +68,7 @@ class TrackedFields:
         values = self.values
         put = {name: values[name] for name in self._put}
         for name, seen in self._handed.items():
-            if name not in put and repr(values[name]) != seen:
+            if name not in put and _look(values[name]) != seen:
                 put[name] = values[name]
         return Changes(put, frozenset(self._removed))
 
@@ -83,8 +83,16 @@ class TrackedFields:
             held = self.values.get(name)
             if name not in values or type(held) in _ATOMS:
                 continue
-            text = repr(held)
-            if values[name] is held or repr(values[name]) == text:
+            text = _look(held)
+            if values[name] is held or _look(values[name]) == text:
                 values[name], handed[name] = held, text
         self.values, self._handed = values, handed
         self._put, self._removed = set(), set()
+
+
+def _look(value: Any) -> str:
+    """Give the text of a value; none of one that is too deep, and no codec takes."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return ""
