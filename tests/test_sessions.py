@@ -11,6 +11,7 @@ from waiting import at_once
 from holdover import make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UncacheableValue
 from holdover.wsgi import Sessions, SessionTooLarge
+from holdover.wsgi.session_moving import Move
 
 
 @pytest.fixture
@@ -331,6 +332,12 @@ class TestIds:
         digest = hashlib.sha256(session.id.encode()).hexdigest()
         assert sessions.options.region().hold(digest) is not None
 
+    def test_are_in_no_text_of_what_is_known(self, memory):
+        """Reports of errors that show variables let nobody in."""
+        session = Browser(memory()).put(user="ann")
+        assert session.id not in f"{session!r} {session._kept!r}"
+        assert session.id not in repr(Move(session.id, 1.0))
+
 
 class TestRotation:
     def test_binding_a_user_gives_another_id(self, memory):
@@ -531,6 +538,13 @@ class TestAsking:
         assert found.save()
         assert sessions.open().get_by_id(known)["user"] == "bob"
         assert sessions.open().get_by_id("A" * 43) is None
+
+    def test_what_cannot_be_kept_is_named(self, memory):
+        """By the name of its field, which is what somebody can look for."""
+        session = memory().open()
+        session.update(name="ann", seen=(1, 2))
+        with pytest.raises(UncacheableValue, match=r"the session's \['seen'\]: json"):
+            session.save()
 
     def test_one_that_is_too_deep_is_refused(self, memory):
         """Also if it has grown in place: an error of ours, and no endless descent."""

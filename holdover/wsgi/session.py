@@ -48,10 +48,13 @@ class Session(ReadableSession):
         store = self._terms.store
         if self._kept is None or store.needs_cookie:
             self._require_headers()
-        if self._kept is not None:
-            return self._keep(store.update(self._kept, fields.changes(), now))
-        record = Record(dict(fields.values), now, now)
-        return self._keep(store.create(self.id, record))
+        try:
+            if self._kept is not None:
+                return self._keep(store.update(self._kept, fields.changes(), now))
+            record = Record(dict(fields.values), now, now)
+            return self._keep(store.create(self.id, record))
+        except errors.UncacheableValue as error:
+            raise fields.blamed(error) from error
 
     def persist(self) -> None:
         """Do now what is done before the headers go out: save changes, note the use.

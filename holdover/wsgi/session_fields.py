@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdover.errors import UncacheableValue
+from holdover.regions.codecs import is_plain
 from holdover.wsgi.session_record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -71,6 +73,13 @@ class TrackedFields:
             if name not in put and _look(values[name]) != seen:
                 put[name] = values[name]
         return Changes(put, frozenset(self._removed))
+
+    def blamed(self, error: UncacheableValue) -> UncacheableValue:
+        """Name the fields that JSON could not keep, in an *error* that names none."""
+        names = [
+            name for name, held in self.values.items() if not is_plain({name: held})
+        ]
+        return UncacheableValue(f"look at the session's {names}: {error}")
 
     def saved_as(self, values: dict[str, Any]) -> None:
         """Begin anew with what was saved: *values*, to which others may have added.
