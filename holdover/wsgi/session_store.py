@@ -184,9 +184,14 @@ class RegionStore:
             # Nobody knows the new id yet. It leads on only if the old record is still
             # what was copied: a save would be lost, and a logout undone.
             made = self.create(session_id, begun_anew(record, user, now))
-            if self._gave_up(kept, *found):
+            has_moved = False
+            try:
+                has_moved = self._gave_up(kept, *found)
+            finally:
+                if not has_moved:
+                    self.remove(made.cookie, made)
+            if has_moved:
                 return made
-            self.remove(made.cookie, made)
         raise SessionUnavailable(_KEPT_CHANGING)
 
     def withdraw(self, kept: Kept, changes: Changes, now: float) -> Record | None:
