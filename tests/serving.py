@@ -40,23 +40,26 @@ def served(program, *arguments):
 
 
 class WSGIServer:
-    """Serves the plain example about sessions, by a WSGI server.
+    """Serves an application by a WSGI server.
 
     Args:
         name: "waitress" or "gunicorn".
-        store: Where sessions are kept.
+        application: What stands behind its name: "module:name".
+        folder: Where the module is.
+        variables: More environment variables, by name.
         options: The server's own.
     """
 
-    def __init__(self, name, store, *options):
+    def __init__(self, name, application, folder, variables, *options):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         listen = {"waitress": "--listen", "gunicorn": "--bind"}[name]
         self._command = [
             sys.executable, "-m", name, f"{listen}=127.0.0.1:{self.port}", *options,
-            "plain_app:application",
+            application,
         ]  # fmt: skip
-        self._environment = {**ENVIRONMENT, "SESSION_STORE": store}
+        self._folder = folder
+        self._environment = {**ENVIRONMENT, **variables}
 
     def __enter__(self):
         self.start()
@@ -70,7 +73,7 @@ class WSGIServer:
         """Start it, and wait until it answers."""
         self.process = subprocess.Popen(
             self._command,
-            cwd=EXAMPLES / "sessions",
+            cwd=self._folder,
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -90,6 +93,18 @@ class WSGIServer:
         with contextlib.suppress(OSError):
             return visit(self.address)
         return None
+
+
+def sessions_served(name, store, *options):
+    """Give a server of the plain example about sessions.
+
+    Args:
+        name: See `WSGIServer`.
+        store: Where sessions are kept.
+        options: See `WSGIServer`.
+    """
+    folder, variables = EXAMPLES / "sessions", {"SESSION_STORE": store}
+    return WSGIServer(name, "plain_app:application", folder, variables, *options)
 
 
 def visit(address):

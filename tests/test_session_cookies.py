@@ -1,7 +1,7 @@
 """Session cookies: what browsers are told, and what sealed ones keep to themselves."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 
 import pytest
@@ -25,6 +25,8 @@ from holdover.wsgi import (
     beaker,
 )
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))  # in UTC, year 0
 HOST = ["Path=/", "HttpOnly", "Secure", "SameSite=Lax"]
 
 
@@ -102,7 +104,14 @@ class TestAttributes:
             ({"cookie_path": "shop"}, "begin with '/'"),
             ({"cookie_path": "/; Secure"}, "cookie_path"),
             ({"cookie_domain": "a\r\nSet-Cookie: b"}, "cookie_domain"),
+            ({"cookie_name": "a" * 1025}, "cookie_name has 1025 characters"),
+            ({"cookie_path": "/" + "a" * 1024}, "cookie_path has 1025 characters"),
+            ({"cookie_domain": "a" * 1025}, "cookie_domain has 1025 characters"),
+            ({"cookie_domain": "shop.example, example"}, "cookie_domain"),
+            ({"cookie_domain": " "}, "cookie_domain"),
             ({"cookie_expires": "soon"}, "cookie_expires"),
+            ({"cookie_expires": LONG_AGO}, "cookie_expires.*to come"),
+            ({"cookie_expires": BEFORE_ALL}, "cookie_expires.*to come"),
         ],
     )
     def test_that_browsers_would_drop_are_refused(self, options, told):

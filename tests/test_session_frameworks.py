@@ -160,6 +160,28 @@ class TestFlask:
         assert get(browser, "/stream").text == "a"
         assert get(browser).text == "3"
 
+    def test_what_a_body_has_changed_before_it_failed_is_not_saved(self):
+        """Half of a change is none."""
+        app = flask_app()
+
+        @app.get("/stream")
+        def stream():
+            flask.session["pages"] = ["a"]
+
+            @flask.stream_with_context
+            def body():
+                yield "a"
+                flask.session["pages"] = ["a", "b"]
+                raise ZeroDivisionError
+
+            return body()
+
+        browser = browser_of(app)
+        assert get(browser).text == "1"
+        with pytest.raises(ZeroDivisionError):
+            get(browser, "/stream")
+        assert get(browser).text == "2"
+
     def test_a_store_that_is_down_lets_nobody_in(self):
         """What would change the session raises what an error handler can catch."""
         region = make_region("sessions").configure("memory://", codec="json")

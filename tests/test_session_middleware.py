@@ -1,5 +1,6 @@
 """An application finds its session in the environ; responses say what they must."""
 
+import gc
 import io
 import logging
 import subprocess
@@ -268,6 +269,51 @@ class TestLate:
         assert "Set-Cookie" not in dict(headers)
         assert "last changes are lost" in caplog.text
 
+    def test_what_a_body_has_changed_before_it_failed_is_not_saved(self):
+        """Half of a change is none."""
+
+        def app(environ, start_response):
+            session = environ["holdover.session"]
+            session["first"] = session.get("first", 0) + 1
+            start_response("200 OK", [PLAIN])
+            yield b"one"
+            if session["first"] > 1:
+                session["half"] = "done"
+                raise ZeroDivisionError
+
+        made = SessionMiddleware(app, {"auto": True})
+        cookie = pair_of(dict(ask(made)[0])["Set-Cookie"])
+        body = made({**HTTPS, "HTTP_COOKIE": cookie}, lambda *_: None)
+        with pytest.raises(ZeroDivisionError):
+            list(body)
+        body.close()
+        assert dict(made.sessions.open(cookie)) == {"first": 2}
+
+    def test_a_body_is_closed_once(self):
+        """Also one that is its own iterator, and of which nobody wants the end."""
+
+        class Body:
+            closed = 0
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                return b"more"
+
+            def close(self):
+                self.closed += 1
+
+        given = Body()
+        made = SessionMiddleware(lambda *_: given)
+        body = made(dict(HTTPS), lambda *_: None)
+        parts = iter(body)
+        assert next(parts) == b"more"
+        body.close()
+        del parts
+        gc.collect()
+        assert given.closed == 1
+
     def test_saving_or_rotating_a_new_one_is_an_error(self):
         """Who asks for it is told at once."""
         sessions = Sessions()
@@ -338,6 +384,22 @@ class TestCaches:
         told = dict(headers)
         assert told["CDN-Cache-Control"] == "max-age=600, private"
         assert told["Cache-Control"] == "max-age=5, private"
+
+    @pytest.mark.parametrize(
+        ("said", "expected"),
+        [
+            ("Surrogate-Control=max-age=600", "no-store"),
+            ("edge-control=cache-maxage=60m", "no-store"),
+            ("X-Accel-Expires=600", "0"),
+        ],
+    )
+    def test_that_listen_to_fields_of_their_own_are_told_not_to_store(
+        self, said, expected
+    ):
+        """What outranks Cache-Control for them has no word for private."""
+        headers, _ = ask(SessionMiddleware(reading), QUERY_STRING=said)
+        name = said.partition("=")[0]
+        assert [held for found, held in headers if found == name] == [expected]
 
     def test_are_told_when_a_session_was_only_touched(self):
         """CVE-2026-35192: also when nothing but the note of its use was written."""

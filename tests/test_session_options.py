@@ -118,6 +118,14 @@ class TestOurNames:
                 r"migrate is given twice.*session\.migrate\.\*",
             ),
             ({"secret": SECRET}, "has no effect"),
+            ({"is_revoked": lambda *_: False}, "is_revoked has no effect"),
+            ({"is_revoked": 5}, "is_revoked must be something to be called, got a int"),
+            ({"on_unavailable": "503"}, "on_unavailable must be.*got a str"),
+            ({"now": None}, "now must be.*got a NoneType"),
+            ({"secure": None}, "secure must be True or False, got a NoneType"),
+            ({"auto": "false"}, "auto must be True or False, got a str"),
+            ({"app_id": None}, "app_id must be a text"),
+            ({"store": "cookie", "secret": {SECRET}}, "secret must be.*got a set"),
         ],
     )
     def test_mistakes_are_named(self, config, told):

@@ -11,7 +11,7 @@ import time
 import urllib.error
 
 import pytest
-from serving import EXAMPLES, Visitor, WSGIServer, served
+from serving import EXAMPLES, Visitor, served, sessions_served
 from waiting import wait_until
 
 SESSIONS = EXAMPLES / "sessions"
@@ -87,7 +87,7 @@ def test_an_example_needs_no_server(kind, tmp_path, request):
 )
 def test_a_server_s_processes_share_sessions(name, options, tmp_path):
     """Also those that were forked from one that had made the middleware."""
-    with WSGIServer(name, f"file://{tmp_path}/sessions", *options) as server:
+    with sessions_served(name, f"file://{tmp_path}/sessions", *options) as server:
         ann = Visitor()
         assert [ann.ask(server.address) for _ in range(10)] == [
             f"visit {n}\n" for n in range(1, 11)
@@ -145,7 +145,7 @@ class Counting(threading.Thread):
 def test_no_visit_is_lost_with_a_worker(name, options, store, tmp_path, own_redis):
     """Workers are killed under load; each acknowledged visit counts exactly once."""
     url = own_redis.url if store == "redis" else f"file://{tmp_path}/sessions"
-    with WSGIServer(name, url, *options) as server:
+    with sessions_served(name, url, *options) as server:
         over = threading.Event()
         visitors = [Counting(server.address, over) for _ in range(VISITORS)]
         for one in visitors:

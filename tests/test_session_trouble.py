@@ -102,6 +102,21 @@ class TestDown:
             session.save()
         assert session.dirty()
 
+    def test_a_rotation_in_the_trouble_leaves_no_second_session(
+        self, browser, own_redis, monkeypatch
+    ):
+        """What was stored under an id that nobody got is not listed for ever."""
+        region = browser.sessions.options.store
+        swap = region.backend.compare_and_set
+        session = browser.request()
+        assert session.user == "ann"
+        monkeypatch.setattr(region.backend, "compare_and_set", broken)
+        with pytest.raises(SessionUnavailable):
+            session.regenerate_id()
+        monkeypatch.setattr(region.backend, "compare_and_set", swap)
+        assert len(browser.sessions.of_user("ann")) == 1
+        assert browser.request().user == "ann"
+
     def test_a_new_session_in_the_trouble_is_an_error(self, own_redis):
         """A browser never gets the cookie of a session that is not stored."""
         sessions = sessions_on(own_redis)
@@ -314,6 +329,9 @@ def test_a_secret_is_not_shown():
     """Neither by the options nor by the sessions."""
     sessions = Sessions({"store": "cookie", "secret": SECRET})
     assert SECRET not in repr(sessions.options)
+    old = {"type": "file", "data_dir": "old", "secret": SECRET}
+    old["data_serializer"] = "json"
+    assert SECRET not in repr(Sessions({"migrate": old}).options)
     assert "hidden" not in repr(
         Sessions({"store": "redis://me:hidden@127.0.0.1:1/0"}).options
     )

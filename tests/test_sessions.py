@@ -13,6 +13,7 @@ from waiting import at_once
 from holdover import make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UncacheableValue
 from holdover.wsgi import Sessions, SessionTooLarge, SessionTooLate
+from holdover.wsgi.session_moving import Move
 
 
 @pytest.fixture
@@ -45,6 +46,36 @@ def memory(clock):
         return Sessions({"store": region, "now": clock.wall, **options})
 
     return make
+
+
+def logged_in(browser, user):
+    """Have a user log in."""
+    session = browser.request()
+    assert session.bind(user)
+    browser.answer(session)
+
+
+def leave(session):
+    """Log out."""
+    session.delete()
+
+
+def end_all(session):
+    """Log out everywhere."""
+    session._terms.store.users.end_all(session.user)
+
+
+def meanwhile(monkeypatch, browser, do):
+    """Have something happen once, just before a rotation stores the new record."""
+    store = browser.sessions.terms.store
+    create = store.create
+
+    def late(*args):
+        monkeypatch.setattr(store, "create", create)
+        do()
+        return create(*args)
+
+    monkeypatch.setattr(store, "create", late)
 
 
 class TestEveryStore:
@@ -137,6 +168,66 @@ class TestEveryStore:
         assert session.id != old_id
         assert dict(browser.sessions.open(old)) == {}
         assert browser.fields() == {"name": "ann"}
+
+    @pytest.mark.parametrize("ending", [leave, end_all], ids=["logout", "end_all"])
+    def test_a_rotation_under_way_does_not_resurrect_it(
+        self, browser, ending, monkeypatch
+    ):
+        """It has ended, wherever in the rotation of a slower request that was."""
+        logged_in(browser, "ann")
+        slow, other = browser.request(), browser.request()
+        slow["basket"] = [1]
+        meanwhile(monkeypatch, browser, lambda: ending(other))
+        assert not slow.regenerate_id()
+        assert (dict(slow), slow.user, slow.set_cookie) == ({}, None, None)
+        assert browser.sessions.of_user("ann") == []
+
+    def test_what_is_saved_while_it_gets_another_id_moves_along(
+        self, browser, monkeypatch
+    ):
+        """What another request was told to be saved is not lost."""
+        logged_in(browser, "ann")
+        session, other = browser.request(), browser.request()
+        session["one"], other["two"] = 1, 2
+        saved = []
+        meanwhile(monkeypatch, browser, lambda: saved.append(other.save()))
+        assert session.regenerate_id()
+        browser.answer(session)
+        assert saved == [True]
+        assert browser.fields() == {"one": 1, "two": 2}
+        assert len(browser.sessions.of_user("ann")) == 1
+
+    def test_of_two_rotations_at_once_one_leads_on(self, browser, monkeypatch):
+        """A session never becomes two, of which a logout would end but one."""
+        logged_in(browser, "ann")
+        slow, other = browser.request(), browser.request()
+        slow["basket"] = [1]
+        meanwhile(monkeypatch, browser, other.regenerate_id)
+        assert not slow.regenerate_id()
+        browser.answer(other)
+        browser.answer(slow)
+        assert browser.request().user == "ann"
+        assert len(browser.sessions.of_user("ann")) == 1
+
+    def test_what_had_ended_is_not_spared(self, browser):
+        """After a logout, an `end_all` but for that session leaves none."""
+        logged_in(browser, "ann")
+        mine, leaving = browser.request(), browser.request()
+        assert (mine.user, leaving.user) == ("ann", "ann")
+        leave(leaving)
+        browser.sessions.end_all("ann", except_=mine)
+        assert (dict(mine), mine.user, mine.set_cookie) == ({}, None, None)
+        assert browser.sessions.of_user("ann") == []
+
+    def test_what_others_have_saved_is_spared_with_it(self, browser):
+        """`end_all` keeps of the excepted session what is stored by then."""
+        logged_in(browser, "ann")
+        mine, other = browser.request(), browser.request()
+        mine["one"], other["two"] = 1, 2
+        assert other.save()
+        browser.sessions.end_all("ann", except_=mine)
+        browser.answer(mine)
+        assert browser.fields() == {"one": 1, "two": 2}
 
     def test_it_ends_when_it_is_idle(self, browser, clock):
         """Use prolongs a session, and the lack of it ends it."""
@@ -242,6 +333,12 @@ class TestIds:
         assert session.id.encode() not in kept
         digest = hashlib.sha256(session.id.encode()).hexdigest()
         assert sessions.options.region().hold(digest) is not None
+
+    def test_are_in_no_text_of_what_is_known(self, memory):
+        """Reports of errors that show variables let nobody in."""
+        session = Browser(memory()).put(user="ann")
+        assert session.id not in f"{session!r} {session._kept!r}"
+        assert session.id not in repr(Move(session.id, 1.0))
 
 
 class TestRotation:
@@ -361,6 +458,21 @@ class TestDeletion:
         assert dict(session) == {}
 
 
+@pytest.mark.parametrize(
+    ("option", "bound"), [("idle_timeout", 100.0), ("absolute_timeout", 1000.0)]
+)
+def test_one_of_a_clock_that_was_ahead_ends(option, bound):
+    """What was stored on a clock years ahead does not last for years."""
+    now = [1e9]
+    timeouts = {"idle_timeout": None, "absolute_timeout": None, option: bound}
+    browser = Browser(Sessions({"now": lambda: now[0], **timeouts}))
+    browser.put(name="ann")
+    now[0] -= bound - 1
+    assert browser.fields() == {"name": "ann"}
+    now[0] -= 1
+    assert browser.fields() == {}
+
+
 class TestAsking:
     def test_an_unused_one_asks_nobody(self, memory):
         """Whoever does not use it pays for no look-up, and no header is changed."""
@@ -449,6 +561,20 @@ class TestAsking:
         assert found.save()
         assert sessions.open().get_by_id(known)["user"] == "bob"
         assert sessions.open().get_by_id("A" * 43) is None
+
+    def test_one_that_is_too_deep_is_refused(self, memory):
+        """Also if it has grown in place: an error of ours, and no endless descent."""
+        browser = Browser(memory())
+        browser.put(tree=[])
+        session = browser.request()
+        leaf = session["tree"]
+        for _ in range(100_000):
+            leaf.append([])
+            leaf = leaf[0]
+        assert session.dirty()
+        with pytest.raises(UncacheableValue):
+            session.save()
+        assert browser.fields() == {"tree": []}
 
     def test_an_object_that_was_handed_out_stays_the_sessions(self, memory):
         """After a save, changes in place count as before."""

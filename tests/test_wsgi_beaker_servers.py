@@ -1,10 +1,14 @@
 """Every type of Beaker's is kept where it says, and created once by many processes."""
 
+import json
 import multiprocessing
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy
+from serving import WSGIServer, visit
+from waiting import wait_until
 
 from holdover import errors
 from holdover.wsgi.beaker import Cache, CacheManager
@@ -137,3 +141,41 @@ def test_a_value_from_elsewhere_is_never_unpickled(redis_server):
     assert "a" not in Cache("letters", **place, codec="json")
     with pytest.warns(errors.UnsignedPickleWarning):
         Cache("letters", **place)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("memory", ()),
+        ("file", ()),
+        ("ext:redis", ()),
+        ("ext:database", ("--worker-class=gthread", "--threads=4")),
+    ],
+)
+def test_gunicorn_s_processes_go_on_with_what_was_used_before(kind, more, request):
+    """With ``--preload``: values are there, and each process refreshes old ones."""
+    where = {} if kind == "memory" else place_for(kind, request)
+    config = {
+        "cache.type": kind,
+        "cache.regions": "short",
+        "cache.short.expire": "0.2",
+        "cache.short.stale_while_revalidate": "600",
+        "cache.short.runner": "thread",
+        "cache.unsigned_pickle": "true",
+        **{f"cache.{name}": value for name, value in where.items()},
+    }
+    folder, variables = Path(__file__).parent, {"CACHE": json.dumps(config)}
+    options = ("--workers=2", "--preload", "--graceful-timeout=1", *more)
+    server = WSGIServer(
+        "gunicorn", "cached_site:application", folder, variables, *options
+    )
+    with server:
+        makers = {}
+
+        def all_have_refreshed():
+            worker, kept, letters = visit(server.address).split()
+            assert letters.startswith(f"{server.process.pid}:")
+            makers.setdefault(worker, set()).add(kept.partition(":")[0])
+            return len(makers) == 2 and {*makers} <= set.union(*makers.values())
+
+        wait_until(all_have_refreshed, "a refresh by each process")

@@ -198,18 +198,24 @@ class Session(ReadableSession):
         except errors.HoldoverError as error:
             log.warning("a session's last changes are lost: %s", error)
 
-    def survive(self) -> None:
-        """Go on under a new id, when all of the user's sessions have been ended.
+    def withdraw(self) -> Record | None:
+        """Take it out of the store; None if it has ended meanwhile.
 
-        For `Sessions.end_all`.
+        For `Sessions.end_all`, which spares it: what ends all of a user's sessions
+        must not find it, and whoever logs out until then has ended it.
         """
         fields, kept = self._writable(), self._kept
         if kept is None:
-            return
+            return None
         self._require_headers()
-        record = kept.record._replace(
-            fields=dict(fields.values), accessed_at=self._terms.now()
-        )
+        terms = self._terms
+        record = terms.store.withdraw(kept, fields.changes(), terms.now())
+        if record is None:
+            self._begin_anew()
+        return record
+
+    def restore(self, record: Record) -> None:
+        """Go on under a new id with what was withdrawn."""
         self._keep(self._terms.store.create(new_id(), record))
 
     # -- small steps -----------------------------------------------------------

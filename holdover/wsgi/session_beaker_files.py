@@ -85,16 +85,23 @@ def _spread(folder: Path, session_id: str) -> Path:
 def _files_of(path: Path) -> Iterator[Path]:
     for suffix in _DBM_SUFFIXES:
         found = path.with_name(f"{path.name}{suffix}")
-        if _is_file(found):
+        if _is_there(found):
             yield found
 
 
-def _is_file(path: Path) -> bool:
-    """Say whether there is a plain file; ``is_file()`` denies it after errors, too."""
+def _is_there(path: Path) -> bool:
+    """Say whether there is a plain file; ``is_file()`` denies it after errors, too.
+
+    Raises:
+        ValueError: There is something else, on which dbm's modules could wait forever.
+    """
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        mode = path.lstat().st_mode
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(mode):
+        raise ValueError("no file")
+    return True
 
 
 def _size_of(path: Path) -> int:

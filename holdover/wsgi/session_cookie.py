@@ -17,6 +17,9 @@ LONGEST_COOKIE = 400 * 86_400  # seconds that a browser keeps one (ibidem, secti
 SameSite = Literal["Lax", "Strict", "None"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110's token
+_LONGEST_NAME = 1024  # characters; there has to be room for a session
+_LONGEST_ATTRIBUTE = 1024  # bytes; longer ones are read over (ibidem, section 5.6)
+_DOMAIN = re.compile(r"\.?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _ATTRIBUTE = re.compile(r"[ -:<-~]+")  # no control character, no ";"
 _SITES = ("Lax", "Strict", "None")
 
@@ -45,10 +48,10 @@ class CookieTerms:
     samesite: SameSite = "Lax"
 
     def __post_init__(self) -> None:
-        _check_text("cookie_name", self.name, _NAME)
-        _check_text("cookie_path", self.path, _ATTRIBUTE)
+        _check_text("cookie_name", self.name, _NAME, _LONGEST_NAME)
+        _check_text("cookie_path", self.path, _ATTRIBUTE, _LONGEST_ATTRIBUTE)
         if self.domain is not None:
-            _check_text("cookie_domain", self.domain, _ATTRIBUTE)
+            _check_text("cookie_domain", self.domain, _DOMAIN, _LONGEST_ATTRIBUTE)
         if not self.path.startswith("/"):
             raise errors.ConfigurationError(
                 f"cookie_path must begin with '/', got {self.path!r}"
@@ -126,8 +129,12 @@ def default_name(*, secure: bool, domain: str | None, path: str) -> str:
     return "__Host-session" if not domain and path == "/" else "__Secure-session"
 
 
-def _check_text(name: str, value: object, form: re.Pattern[str]) -> None:
+def _check_text(name: str, value: object, form: re.Pattern[str], longest: int) -> None:
     if not isinstance(value, str) or form.fullmatch(value) is None:
         raise errors.ConfigurationError(
             f"{name} cannot stand in a Set-Cookie header: {value!r}"
+        )
+    if len(value) > longest:
+        raise errors.ConfigurationError(
+            f"{name} has {len(value)} characters, and browsers take {longest} at most"
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdover import errors
+from holdover.regions.codecs import is_plain
 from holdover.wsgi.session_record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -47,7 +48,7 @@ class TrackedFields:
             and name not in self._put
             and name not in self._handed
         ):
-            self._handed[name] = repr(value)
+            self._handed[name] = _look(value)
         return value
 
     def put(self, name: str, value: Any) -> None:
@@ -72,7 +73,7 @@ class TrackedFields:
         values = self.values
         put = {name: values[name] for name in self._put}
         for name, seen in self._handed.items():
-            if name not in put and repr(values[name]) != seen:
+            if name not in put and _look(values[name]) != seen:
                 put[name] = values[name]
         return Changes(put, frozenset(self._removed))
 
@@ -87,8 +88,8 @@ class TrackedFields:
             held = self.values.get(name)
             if name not in values or type(held) in _ATOMS:
                 continue
-            text = repr(held)
-            if values[name] is held or repr(values[name]) == text:
+            text = _look(held)
+            if values[name] is held or _look(values[name]) == text:
                 values[name], handed[name] = held, text
         self.values, self._handed = values, handed
         self._put, self._removed = set(), set()
@@ -108,7 +109,8 @@ def by_field(
                 "numbers, texts, lists, and dictionaries by texts, and with "
                 'codec="msgpack" bytes'
             )
-    return errors.UncacheableValue(str(error))
+    odd = [name for name, held in values.items() if not is_plain({name: held})]
+    return errors.UncacheableValue(f"look at the session's {odd}: {error}")
 
 
 def _misfit_in(value: Any) -> str:
@@ -134,3 +136,11 @@ def _kind(value: object) -> str:
     kind = type(value)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{home}{kind.__qualname__}"
+
+
+def _look(value: Any) -> str:
+    """Give the text of a value; none of one that is too deep, and no codec takes."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return ""

@@ -12,7 +12,7 @@ from flask.wrappers import Request, Response
 from holdover import errors
 from holdover.wsgi.session import Session
 from holdover.wsgi.session_options import SessionOptions
-from holdover.wsgi.sessions import Sessions, saving_sessions
+from holdover.wsgi.sessions import Sessions, finished, saving_sessions
 
 
 class FlaskSession(Session):
@@ -88,4 +88,8 @@ class FlaskSessions(SessionInterface):
         headers = session.respond(list(response.headers))
         response.headers.clear()
         response.headers.extend(headers)
-        response.call_on_close(session.finish)
+        if response.is_streamed and not response.direct_passthrough:
+            body: Any = response.response
+            response.response = finished(body, session, {})
+        else:
+            response.call_on_close(session.finish)

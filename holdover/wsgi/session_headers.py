@@ -13,6 +13,13 @@ Headers = list[tuple[str, str]]
 
 _DIRECTIVE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _FOR_SHARED_CACHES = ("public", "s-maxage", "private")
+# What outranks Cache-Control for some caches, and how they are told not to store: in
+# the W3C's Edge Architecture, by Akamai and by nginx.
+_OUTRANKING = {
+    "surrogate-control": "no-store",
+    "edge-control": "no-store",
+    "x-accel-expires": "0",
+}
 
 
 def made_private(headers: Headers) -> Headers:
@@ -20,7 +27,8 @@ def made_private(headers: Headers) -> Headers:
 
     ``public`` and ``s-maxage`` are dropped, ``no-store`` and all else stays. What is
     addressed to some caches only (``CDN-Cache-Control``, RFC 9213) outranks
-    Cache-Control for these, and is treated alike.
+    Cache-Control for these, and is treated alike; ``Surrogate-Control`` and its like,
+    which have no word for private, forbid to store.
     """
     kept, varied = [], []
     controls: dict[str, list[str]] = {"cache-control": []}
@@ -31,7 +39,7 @@ def made_private(headers: Headers) -> Headers:
         elif lowered.endswith("cache-control"):
             controls.setdefault(lowered, []).append(value)
         else:
-            kept.append((name, value))
+            kept.append((name, _OUTRANKING.get(lowered, value)))
     kept.append(("Vary", varied_by_cookie(varied)))
     for lowered, values in controls.items():
         kept.append((lowered.title().replace("Cdn-", "CDN-"), private_floor(values)))

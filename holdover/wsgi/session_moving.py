@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdover import NO_VALUE, Lifetime, Region
@@ -64,7 +64,7 @@ class Move:
         at: When; seconds since 1970.
     """
 
-    session_id: str
+    session_id: str = field(repr=False)  # who knows it is let in
     at: float
 
     def leads(self, now: float) -> bool:

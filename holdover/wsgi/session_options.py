@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from holdover import Region, errors, make_region
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 COOKIE = "cookie"
 _MIGRATE = "migrate."
 _TOUCHES = 20  # in an idle timeout
+_TRUTHS = ("auto", "beaker", "secure")
+_CALLED = ("is_revoked", "now", "on_unavailable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +98,23 @@ class SessionOptions:
     samesite: SameSite = "Lax"
     beaker: bool = False
     webtest_varname: str | None = None
-    migrate: BeakerSessions | Mapping[str, Any] | None = None
+    migrate: BeakerSessions | Mapping[str, Any] | None = field(default=None, repr=False)
     now: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        for name in _TRUTHS:
+            is_truth = isinstance(getattr(self, name), bool)
+            self._check(name, "True or False", is_right=is_truth)
+        for name in _CALLED:
+            given = getattr(self, name)
+            is_callable = callable(given) or (given is None and name != "now")
+            self._check(name, "something to be called", is_right=is_callable)
+        self._check("app_id", "a text", is_right=isinstance(self.app_id, str))
+        if self.is_revoked is not None and self.store != COOKIE:
+            raise errors.ConfigurationError(
+                "is_revoked has no effect: what a region keeps is ended there, by "
+                "end_all(); remove it"
+            )
 
     def timeouts(self) -> Timeouts:
         """Check and give when sessions end.
@@ -122,6 +140,7 @@ class SessionOptions:
 
         Raises:
             ConfigurationError: Browsers would drop it.
+            InvalidLifetime: *cookie_expires* is nothing of the kind.
         """
         name = default_name(
             secure=self.secure, domain=self.cookie_domain, path=self.cookie_path
@@ -130,7 +149,7 @@ class SessionOptions:
             name=name if self.cookie_name is None else self.cookie_name,
             domain=self.cookie_domain,
             path=self.cookie_path,
-            expires=_expires(self.cookie_expires),
+            expires=_expires(self.cookie_expires, self.now()),
             secure=self.secure,
             samesite=self.samesite,
         )
@@ -156,21 +175,45 @@ class SessionOptions:
         return None if given is None else given.moving()
 
     def secrets(self) -> list[str | bytes]:
-        """Give the secrets, newest first."""
+        """Give the secrets, newest first.
+
+        Raises:
+            ConfigurationError: They are something else.
+        """
         given = self.secret
         if given is None:
             return []
-        return [given] if isinstance(given, str | bytes) else list(given)
+        if isinstance(given, str | bytes):
+            return [given]
+        is_list = isinstance(given, list | tuple)
+        self._check("secret", "a text, or a list of them", is_right=is_list)
+        return list(given)
+
+    def _check(self, name: str, wanted: str, *, is_right: bool) -> None:
+        if not is_right:
+            found = type(getattr(self, name)).__name__
+            raise errors.ConfigurationError(f"{name} must be {wanted}, got a {found}")
 
 
-def _expires(given: object) -> float | datetime | None:
+def _expires(given: object, now: float) -> float | datetime | None:
     if given is True:
         return None
     if given is False:
         return float(LONGEST_COOKIE)
     if isinstance(given, datetime):
-        return given
+        return _instant(given, now)
     return seconds(given, "cookie_expires")
+
+
+def _instant(given: datetime, now: float) -> datetime:
+    """Take an instant that can be told to browsers, and is still to come."""
+    with suppress(OverflowError, ValueError):  # one at the end of all calendars
+        until = given.astimezone(UTC)
+        if until.timestamp() > now:
+            return until
+    raise errors.ConfigurationError(
+        f"cookie_expires must be still to come, got {given}: browsers drop others"
+    )
 
 
 # -- from a mapping ------------------------------------------------------------

@@ -69,6 +69,10 @@ class Kept(NamedTuple):
     held: Held | None = None
     is_dated: bool = False
 
+    def __repr__(self) -> str:
+        """Tell nothing of it: tracebacks with variables go far, and ids let in."""
+        return "<Kept>"
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -85,10 +89,15 @@ class Timeouts:
     touch_every: float
 
     def have_ended(self, record: Record, now: float) -> bool:
-        """Say whether the session has ended at the instant *now*."""
-        if self.idle is not None and now - record.accessed_at >= self.idle:
+        """Say whether the session has ended at the instant *now*.
+
+        So has one from a future beyond its bounds, which a wrong clock has written: it
+        would outlast them.
+        """
+        if self.idle is not None and abs(now - record.accessed_at) >= self.idle:
             return True
-        return self.absolute is not None and now - record.created_at >= self.absolute
+        absolute = self.absolute
+        return absolute is not None and abs(now - record.created_at) >= absolute
 
     def want_touch(self, record: Record, now: float) -> bool:
         """Say whether it is time to note that the session is in use."""

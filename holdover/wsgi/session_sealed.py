@@ -123,6 +123,10 @@ class SealedStore:
         record = merged(kept.record, changes, now)
         return self.create(session_id, begun_anew(record, user, now))
 
+    def withdraw(self, kept: Kept, changes: Changes, now: float) -> Record | None:
+        """See `SessionStore.withdraw`; a copy of the cookie stays good."""
+        return merged(kept.record, changes, now)
+
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """See `SessionStore.remove`: it is up to the browser, and to *is_revoked*."""
 

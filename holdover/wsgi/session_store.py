@@ -27,6 +27,8 @@ SAFE_CODECS = ("json", "msgpack")
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES = 32  # 256 bits; ASVS 5.0, 7.2.3 asks for 128
 _TRIES = 1000  # against others who change the same session
+_KEPT_CHANGING = "the session kept changing"
+_NO_RECORD: list[object] = []
 _SLACK = 60.0  # seconds past its end for which a record is kept, as clocks differ
 
 
@@ -77,6 +79,13 @@ class SessionStore(Protocol):
             changes: What is to change with it.
             now: The instant.
             user: Who has just logged in, if anybody has; the session begins anew.
+
+        Returns:
+            None if the session has ended.
+        """
+
+    def withdraw(self, kept: Kept, changes: Changes, now: float) -> Record | None:
+        """Take a session out, in one step; give its record, with *changes*.
 
         Returns:
             None if the session has ended.
@@ -156,7 +165,7 @@ class RegionStore:
             if held is not None:
                 return kept._replace(record=record, held=held)
             found = None
-        raise SessionUnavailable("the session kept changing")
+        raise SessionUnavailable(_KEPT_CHANGING)
 
     def replace(
         self,
@@ -167,13 +176,33 @@ class RegionStore:
         user: str | None,
     ) -> Kept | None:
         """See `SessionStore.replace`."""
-        found = self._held(kept.key, now)
-        if found is None:
-            return None
-        record = merged(found[0], changes, now)
-        made = self.create(session_id, begun_anew(record, user, now))
-        self.remove(kept.cookie, kept._replace(record=record))
-        return made
+        for _ in range(_TRIES):
+            found = self._held(kept.key, now)
+            if found is None:
+                return None
+            record = merged(found[0], changes, now)
+            # Nobody knows the new id yet. It leads on only if the old record is still
+            # what was copied: a save would be lost, and a logout undone.
+            made = self.create(session_id, begun_anew(record, user, now))
+            has_moved = False
+            try:
+                has_moved = self._gave_up(kept, *found)
+            finally:
+                if not has_moved:
+                    self.remove(made.cookie, made)
+            if has_moved:
+                return made
+        raise SessionUnavailable(_KEPT_CHANGING)
+
+    def withdraw(self, kept: Kept, changes: Changes, now: float) -> Record | None:
+        """See `SessionStore.withdraw`."""
+        for _ in range(_TRIES):
+            found = self._held(kept.key, now)
+            if found is None:
+                return None
+            if self._gave_up(kept, *found):
+                return merged(found[0], changes, now)
+        raise SessionUnavailable(_KEPT_CHANGING)
 
     def remove(self, cookie: str, kept: Kept | None) -> None:
         """See `SessionStore.remove`."""
@@ -220,6 +249,16 @@ class RegionStore:
         if held is None or record is None or self._timeouts.have_ended(record, now):
             return None
         return record, held
+
+    def _gave_up(self, kept: Kept, record: Record, held: Held) -> bool:
+        """Remove a record if it is still what was read; False if it was not."""
+        if asked(held.replace, _NO_RECORD, lifetime=self._lifetime) is None:
+            return False
+        # The end of all of a user's sessions leaves records as they are, and unread.
+        has_ended = asked(self._region.hold, kept.key) is None
+        with suppress(SessionUnavailable):  # what stands there now leads nowhere
+            self.remove(kept.cookie, kept._replace(record=record))
+        return not has_ended
 
     def _listed(self, record: Record, key: str) -> tuple[str, ...]:
         """List a session with its user's others; give the tags that it is to carry."""

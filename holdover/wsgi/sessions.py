@@ -126,8 +126,10 @@ class Sessions:
             return
         if except_.user != user:
             raise errors.InvalidArgument(f"except_ is no session of {user!r}")
+        record = except_.withdraw()
         users.end_all(user)
-        except_.survive()
+        if record is not None:
+            except_.restore(record)
 
     @property
     def _users(self) -> UserIndex:
@@ -230,9 +232,16 @@ class _Body:
     def __init__(self, body: Iterable[bytes], finish: Callable[[], None]) -> None:
         self._body = body
         self._finish = finish
+        self._has_failed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        try:
+            # Not "yield from", which would close the body a second time.
+            for part in self._body:  # noqa: UP028
+                yield part
+        except Exception:
+            self._has_failed = True
+            raise
 
     def close(self) -> None:
         """Close what the application gave, whatever becomes of the session."""
@@ -240,7 +249,8 @@ class _Body:
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            self._finish()
+            if not self._has_failed:
+                self._finish()
 
 
 def service_unavailable(
