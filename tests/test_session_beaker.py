@@ -193,9 +193,9 @@ class TestTakenOver:
         assert taken_by(browser)[0] == FIELDS
         assert browser.sessions.options.auto
 
-    def test_from_beaker_s_own_mapping(self, places):
+    def test_from_beaker_s_own_mapping(self, places, tmp_path):
         """With Beaker's prefix, as it was."""
-        options = places("file", lock_dir="anywhere", httponly=True)
+        options = places("file", lock_dir=str(tmp_path / "locks"), httponly=True)
         cookie = left_by_beaker(options, FIELDS)
         assert taken_by(browser_with(cookie, prefixed(options)))[0] == FIELDS
 
