@@ -130,7 +130,11 @@ class TestOutput:
         assert {"at": None, "on": [1, "x"]} == telling._plain(
             {"at": float("inf"), "on": (1, "x")}
         )
-        assert "never" == telling.moment(float("inf"))
+
+    @pytest.mark.parametrize("at", [float("inf"), float("nan"), 1e12, 1e300, 10**400])
+    def test_no_instant(self, at):
+        """Nothing comes then, and what a store says may be anything."""
+        assert "never" == telling.moment(at)
 
 
 class TestApplication:

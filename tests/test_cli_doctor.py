@@ -439,8 +439,9 @@ class TestWorkers:
             "[" * 100_000,
             '{"pid": 1, "host": "h", "at": NaN}',
             f'{{"pid": 1, "host": "h", "at": {10**400}}}',
+            '{"pid": 1, "host": "h", "at": "5"}',
         ],
-        ids=["list", "deep", "nan", "huge"],
+        ids=["list", "deep", "nan", "huge", "text"],
     )
     def test_a_worker_of_another_release(self, cache, answer):
         """What it answers may be anything."""

@@ -17,6 +17,7 @@ from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.beaker import WITHOUT_EFFECT
 from holdover.regions.blaming import blamed_on
 from holdover.regions.options import Written, setting_types
+from holdover.regions.spelling import read_flat
 from holdover.regions.texts import masked, read_text
 
 PASSWORD = "hunter2"
@@ -27,7 +28,14 @@ class Remote(MemoryBackend):
     """A backend with a URL, as those of servers are."""
 
     known_arguments = MappingProxyType(
-        {"url": str, "db": int, "patience": float, "client": str, "create_table": bool}
+        {
+            "url": str,
+            "db": int,
+            "patience": float,
+            "client": str,
+            "create_table": bool,
+            "table": str,
+        }
     )
 
     def __init__(self, arguments):
@@ -729,6 +737,14 @@ class TestBeaker:
                 {"url": "sqlite:///x", "create_table": False},
             ),
             (
+                {**database, "schema_name": "shop"},
+                {**in_table, "table": "shop.holdover_cache"},
+            ),
+            (
+                {**database, "schema_name": "shop", "arguments.table": "mine"},
+                {**in_table, "table": "mine"},
+            ),
+            (
                 {**hosts, "memcache_module": "pylibmc"},
                 {"url": ["one:11211", "two"], "client": "pylibmc"},
             ),
@@ -740,6 +756,38 @@ class TestBeaker:
             assert made["a"].backend.arguments == arguments
         files = {"cache.type": "dbm", "cache.data_dir": str(tmp_path / "y")}
         assert flat({"cache.regions": "a", **files})["a"].is_configured
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"url": "sqlite:///x", "sa.pool_recycle": "77", "sa.echo": "false"},
+            {"sa.url": "sqlite:///x", "sa_opts": {"sa.pool_recycle": 77}},
+            {"sa_opts": {"sa.url": "sqlite:///x", "sa.pool_recycle": 77}},
+        ],
+    )
+    def test_what_the_engine_is_told(self, options, tmp_path, monkeypatch):
+        """As texts, or in a mapping; the engine is made as Beaker makes it."""
+        monkeypatch.chdir(tmp_path)
+        given = {"cache.regions": "a", "cache.type": "ext:database"} | {
+            f"cache.{name}": value for name, value in options.items()
+        }
+        engine = read_flat(given, "cache.").regions["a"]["arguments.engine"].value
+        assert engine.pool._recycle == 77
+        engine.dispose()
+        region = flat(given)["a"]
+        region.set("k", 1)
+        assert region.get("k") == 1
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [({"timeout": "9"}, 9), ({"timeout": "9", "expire": "5"}, 5)],
+    )
+    def test_timeout_is_for_who_has_no_expire(self, options, expected):
+        """Beaker gives it to the server, for values without a lifetime."""
+        made = flat({"cache.regions": "a"} | {
+            f"cache.{name}": value for name, value in options.items()
+        })  # fmt: skip
+        assert made["a"].expiration_time == expected
 
     def test_memory_is_the_default(self):
         """As it is with Beaker, which also ignores where files would be."""
@@ -770,15 +818,21 @@ class TestBeaker:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"schema_name": "x"}, ["'cache.schema_name' is", "arguments.table"]),
             (
                 {"type": "ext:memcached", "url": "x", "memcache_module": "bmemcached"},
                 ["cache.memcache_module", "'bmemcached'", "SASL"],
             ),
-            ({"a.timeout": "9"}, ["'cache.a.timeout' is not supported", "expire"]),
             ({"type": "ext:google"}, ["'ext:google'", "App Engine"]),
             ({"type": "ext:sqla"}, ["'cache.bind' is not given"]),
-            ({"sa.pool_size": "9"}, ["'cache.sa.pool_size' is not supported"]),
+            ({"type": "ext:database", "sa.echo": "on"}, ["'cache.url' is not given"]),
+            (
+                {"type": "ext:database", "url": "sqlite://", "sa.pol_size": "9"},
+                ["cache.url, cache.sa.pol_size: SQLAlchemy refuses", "pol_size"],
+            ),
+            (
+                {"type": "ext:database", "url": "sqlite://", "sa_opts": "echo"},
+                ["cache.sa_opts must be a mapping", "'echo'"],
+            ),
             ({"type": "ext:mongodb"}, ["cache.type", "'ext:mongodb'", "ext:redis"]),
             ({"type": "file"}, ["'cache.data_dir' is not given"]),
             ({"type": "ext:memcached", "url": ";"}, ["must name hosts"]),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import holdover
+from holdover import wsgi
 
 ROOT = Path(holdover.__file__).parent
 LONGEST_FUNCTION = 40  # lines, without its docstring
@@ -115,6 +116,7 @@ LAYERS = {
         "regions.patience",
         "regions.errands",
         "regions.crowds",
+        "regions.warnings",
         "regions.latch",
         "regions.seats",
         "regions.slots",
@@ -156,6 +158,7 @@ LAYERS = {
         "regions.freshness",
         "regions.envelope",
         "regions.keys",
+        "regions.numbers",
         "regions.codecs",
         "regions.texts",
         "regions.encoding",
@@ -208,13 +211,15 @@ MAY_NAME_ADAPTERS = {
 # `testing` is for outside authors of adapters, so it sees what they see.
 FOR_TESTING = FOR_ADAPTERS
 
-# Doors read texts and spans, and write plain data, as the house does; the rest of what
-# they need is public.
+# Doors read texts, numbers and spans, write plain data, and warn as the house does; the
+# rest of what they need is public.
 FOR_DOORS = {
     "regions.codecs",
     "regions.errors",
     "regions.lifetime",
+    "regions.numbers",
     "regions.texts",
+    "regions.warnings",
 }
 
 # Public names are `holdover`, `holdover.errors` and `holdover.events`, `testing` too.
@@ -332,13 +337,14 @@ def test_every_module_has_its_place():
     assert lost == []
 
 
-def test_the_guide_names_rooms_that_there_are():
-    """Whoever follows CONTRIBUTING's table finds what it sends him to."""
+@pytest.mark.parametrize(("house", "most"), [("regions", 30), ("wsgi", 20)])
+def test_the_guide_names_rooms_that_there_are(house, most):
+    """Whoever follows CONTRIBUTING's tables finds what they send him to."""
     guide = (ROOT.parent / "CONTRIBUTING.rst").read_text()
-    _, _, table = guide.partition("To change  ")
-    rooms = re.findall(r"``([a-z_]+)``", table.partition("\n\n")[0])
-    assert len(rooms) > 30
-    assert [room for room in rooms if f"regions.{room}" not in NAMES] == []
+    _, _, table = guide.partition(f"``holdover/{house}``:\n\n")
+    rooms = re.findall(r"``([a-z_.]+)``", table.partition("\n\n")[0])
+    assert len(rooms) > most
+    assert [room for room in rooms if f"{house}.{room}" not in NAMES] == []
 
 
 @pytest.mark.parametrize("source", sorted({source for source, _ in ARROWS}))
@@ -369,6 +375,38 @@ def test_no_import_circle():
         ]
 
     assert [circle for name in sorted(reached) for circle in circles(name, ())] == []
+
+
+# What decides about sessions and knows neither store nor request.
+SESSION_WORDS = {
+    "wsgi.session_cookie",
+    "wsgi.session_errors",
+    "wsgi.session_fields",
+    "wsgi.session_headers",
+    "wsgi.session_record",
+}
+# Where Beaker keeps sessions: each knows its own library, and no other place.
+BEAKER_PLACES = {
+    f"wsgi.session_beaker_{place}" for place in ("files", "memcached", "redis", "sql")
+}
+
+
+def test_what_decides_about_sessions_asks_nobody():
+    """Every decision can be tested without a store, a clock or a request."""
+    assert SESSION_WORDS <= NAMES
+    assert [
+        (source, target) for source, target in ARROWS
+        if source in SESSION_WORDS and door(target) and target not in SESSION_WORDS
+    ] == []  # fmt: skip
+
+
+def test_places_of_beaker_s_do_not_know_each_other():
+    """Nobody needs a library for a place that he does not use."""
+    assert BEAKER_PLACES <= NAMES
+    assert [
+        (source, target) for source, target in ARROWS
+        if source in BEAKER_PLACES and target in BEAKER_PLACES
+    ] == []  # fmt: skip
 
 
 def test_the_core_knows_no_framework():
@@ -459,6 +497,14 @@ def test_public_names(name):
     assert name in dir(holdover)
     if name != "__version__":
         assert inspect.getdoc(namespace[name])
+
+
+@pytest.mark.parametrize("name", wsgi.__all__)
+def test_public_names_of_the_wsgi_door(name):
+    """So can each of the door's, which are loaded one by one."""
+    assert name in dir(wsgi)
+    assert inspect.getdoc(getattr(wsgi, name))
+    assert getattr(wsgi, name).__module__ == wsgi._HOMES[name]
 
 
 def test_public_methods_are_documented():

@@ -44,6 +44,13 @@ def held(backend, keys):
     return [key for key in keys if key in backend._by_key]
 
 
+def test_an_empty_one_is_there(new_backend):
+    """``region.backend or another`` is the region's, whatever it counts."""
+    backend = new_backend(1)
+    assert len(backend) == 0
+    assert backend
+
+
 # -- the bound -----------------------------------------------------------------
 
 

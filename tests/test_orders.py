@@ -175,9 +175,7 @@ class TestBucket:
             ({"per_second": "many"}, "per_second"),
             ({"per_second": True}, "per_second"),
             ({"per_second": float("inf")}, "per_second"),
-            ({"burst": 5}, "per_second"),
-            ({"per_second": 1, "burst": 0}, "burst"),
-            ({"per_second": 1, "burst": 1.5}, "burst"),
+            ({"per_second": 10**400}, "per_second"),
             ({"queue_wait": 0}, "queue_wait"),
             ({"unless_idle_for": -1}, "unless_idle_for"),
         ],
@@ -185,6 +183,20 @@ class TestBucket:
     def test_wrong_terms(self, wrong, named):
         """What makes no sense is refused by name."""
         with pytest.raises(InvalidLifetime, match=named):
+            OrderTerms(**wrong)
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"burst": 5}, "without per_second"),
+            ({"per_second": 1, "burst": 0}, "burst must be an int above 0"),
+            ({"per_second": 1, "burst": 1.5}, "burst must be an int above 0"),
+            ({"per_second": 1, "burst": True}, "burst must be an int above 0"),
+        ],
+    )
+    def test_wrong_counts(self, wrong, told):
+        """So are counts, which are no spans of time."""
+        with pytest.raises(ConfigurationError, match=told):
             OrderTerms(**wrong)
 
     def test_an_unknown_part(self, configured):

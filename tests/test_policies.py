@@ -245,6 +245,13 @@ def test_wrong_limits(name, wrong):
         make_region("r").configure("holdover.memory", 1, **{name: wrong})
 
 
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "1", None])
+def test_wrong_counts_of_unleased_creators(wrong):
+    """They are whole numbers above 0."""
+    with pytest.raises(ConfigurationError, match="most_unleased_creators must be an"):
+        make_region("r").configure("holdover.memory", 1, most_unleased_creators=wrong)
+
+
 def test_a_soft_limit_above_the_hard_one():
     """It would never count."""
     with pytest.raises(InvalidLifetime, match="soft_creator_timeout"):

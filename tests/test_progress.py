@@ -123,6 +123,11 @@ def test_the_record_survives_json():
         {**BEGUN.as_dict(), "slot_at": float("nan")},
         {**BEGUN.as_dict(), "slot_at": 10**400},
         {**BEGUN.as_dict(), "slot_at": -1e14},
+        {**BEGUN.as_dict(), "slot_at": True},
+        {**BEGUN.as_dict(), "rests_until": float("inf")},
+        {**BEGUN.as_dict(), "tries": 0.5},
+        {**BEGUN.as_dict(), "failures": True},
+        {**BEGUN.as_dict(), "has_ended": 5},
     ],
 )
 def test_strange_records_are_none(held):

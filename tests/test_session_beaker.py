@@ -482,11 +482,13 @@ class TestHostile:
             as_json({"_creation_time": True}),
             as_json(b'{"_creation_time": NaN}'),
             as_json({"_accessed_time": "now"}),
+            as_json(b'{"_accessed_time": 1' + b"0" * 400 + b"}"),
+            as_json({"_creation_time": -1}),
             as_json({"a": "\ud800"}),
             base64.b64encode(zlib.compress(b"{}")[:-1]).decode(),
             base64.b64encode(zlib.compress(b" " * (2 << 20) + b"{}")).decode(),
         ],
-        ids=range(13),
+        ids=range(15),
     )
     def test_what_is_no_session_in_json(self, written, places, caplog):
         """Rightly signed, it is none all the same."""
@@ -675,8 +677,8 @@ class TestInTrouble:
         down = self.elsewhere(options, free_port())
         sessions = Sessions({"migrate": down})
         assert not sessions.open(cookie).is_available
-        store = sessions._terms.old.store
-        store._store = Sessions({"migrate": options})._terms.old.store
+        store = sessions.terms.old.store
+        store._store = Sessions({"migrate": options}).terms.old.store
         assert not sessions.open(cookie).is_available
         store._rests_until = 0.0
         assert dict(sessions.open(cookie)) == FIELDS

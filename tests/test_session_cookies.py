@@ -2,20 +2,27 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session_tools import SECRET, Browser, attributes_of, in_cookies, pair_of, value_of
+from standins import broken
 
-from holdover.errors import ConfigurationError, UncacheableValue
+from holdover.errors import BackendError, ConfigurationError, UncacheableValue
+from holdover.regions.codecs import JsonCodec
 from holdover.testing import FakeClock
 from holdover.wsgi import (
+    BeakerPickleWarning,
+    FlaskSessions,
     InsecureSessionWarning,
+    PyramidSessions,
     SessionMiddleware,
     Sessions,
     SessionTooLarge,
     SessionTooLate,
+    beaker,
 )
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -90,7 +97,7 @@ class TestAttributes:
             ({"cookie_name": "__HOST-a", "cookie_domain": "a.b"}, "'__HOST-a'.*drop"),
             ({"cookie_name": "__Secure-a", "secure": False}, "secure=True"),
             ({"samesite": "None", "secure": False}, "samesite='None'"),
-            ({"samesite": "lax"}, "samesite.*'lax'"),
+            ({"samesite": "loose"}, "samesite.*'loose'"),
             ({"cookie_name": "a b"}, "cookie_name.*'a b'"),
             ({"cookie_name": ""}, "cookie_name"),
             ({"cookie_name": "a\r\nb"}, "cookie_name"),
@@ -218,6 +225,16 @@ class TestSealed:
         assert dict(one.open({"ab": value})) == {"a": 1}
         assert dict(two.open({"a": value})) == {}
 
+    def test_is_proved_before_it_is_read(self, browser, monkeypatch):
+        """ASVS 5.0, 9.1.1: what somebody else has written never reaches a parser."""
+        browser.put(a=1)
+        name, _, value = browser.cookie.partition("=")
+        monkeypatch.setattr(JsonCodec, "loads", broken)
+        flipped = value[:-9] + ("A" if value[-9] != "A" else "B") + value[-8:]
+        assert browser.sessions.open({name: flipped}).is_new
+        with pytest.raises(BackendError):
+            dict(browser.sessions.open({name: value}))
+
     def test_is_checked_for_its_size(self, browser):
         """RFC 6265bis: name and value have 4096 bytes; nothing is cut off."""
         session = browser.request()
@@ -250,7 +267,7 @@ class TestSealed:
         """It is JSON, as the stored ones are: tuples do not turn into lists."""
         session = browser.request()
         session["pair"] = (1, 2)
-        with pytest.raises(UncacheableValue, match="json"):
+        with pytest.raises(UncacheableValue, match=r"session\['pair'\] has .* tuple"):
             session.save()
 
     def test_saving_after_the_headers_is_an_error(self, browser):
@@ -378,8 +395,26 @@ class TestForgedCookies:
             check_forged(GENUINE[:-1] + last)
 
 
-def test_the_middleware_tells_of_insecurity_where_it_was_made():
-    """The warning points at the application's line, once."""
-    with pytest.warns(InsecureSessionWarning) as warned:
-        SessionMiddleware(lambda environ, start_response: [], {"secure": False})
+PLAIN = {"session.secure": False}
+PICKLED = {"session.migrate": {"type": "file", "data_dir": "/x", "allow_pickle": True}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Sessions,
+        FlaskSessions,
+        PyramidSessions,
+        partial(SessionMiddleware, print),
+        partial(beaker.SessionMiddleware, print),
+    ],
+)
+@pytest.mark.parametrize(
+    ("options", "category"),
+    [(PLAIN, InsecureSessionWarning), (PICKLED, BeakerPickleWarning)],
+)
+def test_a_warning_points_at_the_line_that_made_them(make, options, category):
+    """However many rooms of ours it has passed; and it comes once."""
+    with pytest.warns(category) as warned:
+        make(options)
     assert [one.filename for one in warned] == [__file__]

@@ -80,6 +80,25 @@ class TestSession:
         browser = client(counting, config)
         assert [browser.get("/").text for _ in range(3)] == ["1", "2", "3"]
 
+    def test_is_shown_to_tests(self):
+        """WebTest's responses have it by the name that was asked for."""
+        browser = client(counting, {"auto": True, "webtest_varname": "session"})
+        assert browser.get("/").session["visits"] == 1
+        assert ask(SessionMiddleware(counting, {"webtest_varname": "a"}))[1] == b"1"
+
+    def test_has_beaker_s_words_of_a_dictionary(self):
+        """``has_key`` and ``copy`` are there; the last field goes first."""
+        session = Sessions().open()
+        session["cart"] = ["tea"]
+        assert (session.has_key("cart"), session.has_key("user")) == (True, False)
+        copied = session.copy()
+        copied["user"] = "ann"
+        assert (dict(session), type(copied)) == ({"cart": ["tea"]}, dict)
+        session["user"] = "ann"
+        assert [session.popitem()[0] for _ in range(2)] == ["user", "cart"]
+        with pytest.raises(KeyError):
+            session.popitem()
+
     def test_is_not_saved_unless_asked_for(self):
         """Without ``auto``, changes last for the request only."""
         browser = client(counting)

@@ -2,18 +2,28 @@
 
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from session_tools import SECRET, Browser
 
+import holdover
 from holdover.errors import ConfigurationError
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.memcached import MemcachedBackend
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.sql import SqlBackend
-from holdover.wsgi import InsecureSessionWarning, SessionOptions, Sessions
-from holdover.wsgi.session_beaker import UNSUPPORTED
+from holdover.wsgi import (
+    BeakerSecretWarning,
+    BeakerSessions,
+    InsecureSessionWarning,
+    SessionOptions,
+    Sessions,
+)
+from holdover.wsgi.session_beaker import UNSUPPORTED, WITHOUT_EFFECT
+
+DOCS = Path(holdover.__file__).parents[1] / "docs"
 
 
 def options_of(config):
@@ -99,6 +109,14 @@ class TestOurNames:
                 {"session.timeout": "5", "session.idle_timeout": "5"},
                 "idle_timeout is given twice",
             ),
+            (
+                {"session.migrate.type": "dbm", "beaker.session.migrate.type": "file"},
+                "migrate.type is given twice",
+            ),
+            (
+                {"session.migrate": None, "session.migrate.type": "file"},
+                r"migrate is given twice.*session\.migrate\.\*",
+            ),
             ({"secret": SECRET}, "has no effect"),
             ({"is_revoked": lambda *_: False}, "is_revoked has no effect"),
             ({"is_revoked": 5}, "is_revoked must be something to be called, got a int"),
@@ -116,12 +134,13 @@ class TestOurNames:
             Sessions(config)
         assert SECRET not in str(raised.value)
 
-    def test_every_option_is_explained(self):
-        """The docstring has a line for each."""
-        text = SessionOptions.__doc__
-        assert [
-            one.name for one in fields(SessionOptions) if f"{one.name}:" not in text
-        ] == []
+    @pytest.mark.parametrize("kind", [SessionOptions, BeakerSessions])
+    def test_every_option_is_explained(self, kind):
+        """The docstring has a line for each, and the page of sessions has a row."""
+        names = [one.name for one in fields(kind) if one.name != "now"]
+        page = (DOCS / "sessions.rst").read_text()
+        assert [name for name in names if f"{name}:" not in kind.__doc__] == []
+        assert [name for name in names if f"``{name}``" not in page] == []
 
 
 class TestBeakers:
@@ -190,9 +209,89 @@ class TestBeakers:
 
     @pytest.mark.parametrize("name", sorted(UNSUPPORTED))
     def test_what_has_no_counterpart_is_told_with_its_reason(self, name):
-        """Nobody believes an option to protect him that does nothing."""
+        """It is refused, unless it is as if it was not there."""
         with pytest.raises(ConfigurationError, match=UNSUPPORTED[name][:20]):
             Sessions({f"session.{name}": "1"})
+        Sessions({f"session.{name}": None})
+
+    def test_what_is_always_so_is_read_over(self):
+        """Options that have nothing to do here do no harm."""
+        idle = {f"session.{name}": "x" for name in WITHOUT_EFFECT}
+        assert options_of(idle) == options_of({})
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            {"data_dir": "{}/x"},
+            {"type": "file", "data_dir": "{}/y", "file_dir": "{}/x"},
+            {"type": "dbm", "dbm_dir": "{}/x"},
+        ],
+    )
+    def test_a_folder_is_enough(self, place, tmp_path):
+        """Without a type it says that sessions are kept in files."""
+        given = {f"session.{k}": v.format(tmp_path) for k, v in place.items()}
+        assert options_of(given).region().backend._root == str(tmp_path / "x")
+
+    def test_what_a_database_is_told(self, tmp_path):
+        """Its engine is made as Beaker makes it."""
+        found = options_of(
+            {
+                "session.type": "ext:database",
+                "session.url": f"sqlite:///{tmp_path}/a",
+                "session.sa.pool_recycle": "77",
+                "session.table_name": "beaker_sessions",
+                "session.lock_dir": str(tmp_path),
+            }
+        )
+        browser = Browser(Sessions(found))
+        browser.put(user="ann")
+        assert browser.fields() == {"user": "ann"}
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"validate_key": SECRET},
+            {"validate_key": "v" * 16, "encrypt_key": "e" * 16},
+        ],
+    )
+    def test_keys_of_cookies_are_a_secret(self, keys):
+        """Whoever has only one of them cannot read or make a cookie."""
+        flat = {"session.type": "cookie"}
+        given = flat | {f"session.{name}": value for name, value in keys.items()}
+        browser = Browser(Sessions(given))
+        browser.put(user="ann, bob")
+        assert browser.fields() == {"user": "ann, bob"}
+        for name in keys:
+            browser.sessions = Sessions(given | {f"session.{name}": "z" * 32})
+            assert browser.fields() == {}
+
+    def test_a_secret_goes_before_keys(self):
+        """So that a site may change over to it."""
+        given = {"session.secret": "t" * 32, "session.validate_key": "v"}
+        found = options_of({"session.type": "cookie", **given})
+        assert found.secrets() == ["t" * 32]
+
+    @pytest.mark.parametrize(
+        "given",
+        [{"session.type": "memory"}, {"session.beaker": "true"}],
+    )
+    def test_a_secret_for_ids_does_no_harm_and_is_told(self, given):
+        """It is no error: a site moves with it; but it protects nothing here."""
+        with pytest.warns(BeakerSecretWarning, match="session.secret has no") as told:
+            found = options_of({**given, "session.secret": SECRET})
+        assert found.secrets() == []
+        assert SECRET not in str(told[0].message)
+        assert told[0].filename == __file__
+
+    @pytest.mark.parametrize("written", ["lax", "LAX", "Lax"])
+    def test_same_site_is_read_in_any_case(self, written):
+        """Beaker hands it on as it is, and browsers read it in any case."""
+        assert options_of({"session.samesite": written}).samesite == "Lax"
+
+    def test_a_time_of_access_is_noted_anyway(self):
+        """Beaker writes less without it; here it is written now and then only."""
+        found = options_of({"session.save_accessed_time": "false"})
+        assert found == options_of({})
 
     @pytest.mark.parametrize(
         ("config", "told"),
@@ -201,16 +300,26 @@ class TestBeakers:
             ({"session.data_serializer": "object"}, "run code"),
             ({"session.httponly": "false"}, "no script"),
             ({"session.httponly": False}, "no script"),
-            ({"session.save_accessed_time": "false"}, "timeout is judged"),
-            ({"session.invalidate_corrupt": "false"}, "new session"),
+            (
+                {"session.save_accessed_time": "false", "session.timeout": "60"},
+                "judged by it",
+            ),
+            ({"session.invalidate_corrupt": "false"}, "damaged"),
+            ({"session.samesite": None}, "as a text, got None"),
             ({"session.use_cookies": "false"}, "open()"),
             ({"session.secret": SECRET}, "never adopted"),
             ({"session.type": "ext:mongodb"}, "session.type.*'ext:mongodb'"),
             ({"session.type": "file"}, "'session.data_dir' is not given"),
             ({"session.type": "ext:redis"}, "'session.url' is not given"),
             ({"session.type": "memory", "session.store": "memory://"}, "store.*twice"),
-            ({"session.sa.url": "sqlite://"}, "give url"),
-            ({"session.type": "cookie", "session.validate_key": SECRET}, "give secret"),
+            (
+                {"session.type": "cookie", "session.validate_key": "short"},
+                "session.validate_key must have at least 32 bytes",
+            ),
+            (
+                {"session.type": "memory", "session.encrypt_key": SECRET},
+                "session.encrypt_key.*not be encrypted",
+            ),
         ],
     )
     def test_what_is_unsafe_is_refused(self, config, told):

@@ -3,14 +3,16 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
 
 import pytest
-from session_tools import Browser, in_cookies, pair_of, value_of
+from session_tools import Browser, attributes_of, in_cookies, value_of
 from waiting import at_once
 
 from holdover import make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UncacheableValue
-from holdover.wsgi import Sessions, SessionTooLarge
+from holdover.wsgi import Sessions, SessionTooLarge, SessionTooLate
 from holdover.wsgi.session_moving import Move
 
 
@@ -65,7 +67,7 @@ def end_all(session):
 
 def meanwhile(monkeypatch, browser, do):
     """Have something happen once, just before a rotation stores the new record."""
-    store = browser.sessions._terms.store
+    store = browser.sessions.terms.store
     create = store.create
 
     def late(*args):
@@ -518,6 +520,27 @@ class TestAsking:
         assert dict(session) == {"cart": [1]}
         assert not session.dirty()
 
+    @pytest.mark.parametrize("auto", [True, False])
+    def test_persist_saves_what_has_changed(self, memory, auto):
+        """At once, as is done before the headers go out with ``auto``."""
+        browser = Browser(memory(auto=auto))
+        session = browser.request()
+        session["page"] = 1
+        session.persist()
+        assert not session.dirty()
+        browser.answer(session)
+        assert browser.fields() == {"page": 1}
+
+    def test_persist_notes_the_use_of_what_has_not(self, memory, clock):
+        """A session that was only read is not ended for want of use."""
+        browser = Browser(memory(idle_timeout=1000.0))
+        browser.put(page=1)
+        clock.advance(900)
+        session = browser.request()
+        assert session["page"] == 1
+        session.persist()
+        assert browser.request().last_accessed == clock.wall()
+
     def test_load_reads_what_others_have_saved(self, memory):
         """What was saved meanwhile is there."""
         browser = Browser(memory())
@@ -538,13 +561,6 @@ class TestAsking:
         assert found.save()
         assert sessions.open().get_by_id(known)["user"] == "bob"
         assert sessions.open().get_by_id("A" * 43) is None
-
-    def test_what_cannot_be_kept_is_named(self, memory):
-        """By the name of its field, which is what somebody can look for."""
-        session = memory().open()
-        session.update(name="ann", seen=(1, 2))
-        with pytest.raises(UncacheableValue, match=r"the session's \['seen'\]: json"):
-            session.save()
 
     def test_one_that_is_too_deep_is_refused(self, memory):
         """Also if it has grown in place: an error of ours, and no endless descent."""
@@ -612,13 +628,89 @@ class TestAsking:
         assert dict(sessions.open({"wsgi.version": (1, 0)})) == {}
 
 
+class TestWhereItsCookieGoes:
+    @pytest.mark.parametrize("kept", ["region", "cookie"])
+    def test_may_be_said_for_one_response(self, kept, memory, clock):
+        """The browser is told of it at once, and again when the session ends."""
+        make = memory if kept == "region" else partial(in_cookies, clock)
+        sessions = make(cookie_name="sid")
+        browser = Browser(sessions)
+        browser.put(user="ann")
+        session = browser.request()
+        assert (session.path, session.domain) == ("/", None)
+        session.path, session.domain = "/shop", "example.org"
+        assert session["user"] == "ann"
+        sent = attributes_of(dict(browser.answer(session))["Set-Cookie"])
+        assert sent[:2] == ["Domain=example.org", "Path=/shop"]
+        assert (browser.request().path, browser.fields()) == ("/", {"user": "ann"})
+
+        session = browser.request()
+        session.domain = "example.org"
+        session.delete()
+        assert session.set_cookie.startswith("sid=; Max-Age=0; Domain=example.org;")
+
+    def test_what_is_assigned_anew_without_change_costs_nothing(self, memory):
+        """A session that is not used stays as it is; its cookie is not sent again."""
+        browser = Browser(memory(cookie_name="sid"))
+        browser.put(user="ann")
+        session = browser.request()
+        session.path, session.domain = "/", None
+        assert session["user"] == "ann"
+        assert session.set_cookie is None
+        session = browser.request()
+        session.path = "/shop"
+        assert not session.accessed()
+        assert browser.answer(session) == []
+
+    def test_what_browsers_would_drop_is_refused(self, memory):
+        """By its name, a ``__Host-`` cookie has no other path, and no domain."""
+        session = memory().open()
+        with pytest.raises(ConfigurationError, match="no cookie_domain"):
+            session.domain = "example.org"
+        with pytest.raises(ConfigurationError, match="cookie_path"):
+            session.path = "/shop; Domain=example.com"
+
+    def test_is_said_before_the_headers(self, memory):
+        """What cannot reach the browser is not taken for done."""
+        session = memory(cookie_name="sid").open()
+        session["user"] = "ann"
+        session.respond([])
+        with pytest.raises(SessionTooLate):
+            session.path = "/shop"
+
+
 class TestMistakes:
     @pytest.mark.parametrize("value", [object(), (1, 2), {1: 2}, {"a": {1, 2}}])
     def test_values_that_would_come_back_otherwise_are_refused(self, memory, value):
         """Only plain data are kept: nothing is ever pickled."""
         session = memory().open()
         session["value"] = value
-        with pytest.raises(UncacheableValue, match="json"):
+        with pytest.raises(UncacheableValue, match=r"session\['value'\] has "):
+            session.save()
+
+    @pytest.mark.parametrize(
+        ("value", "told"),
+        [
+            (["a", {"b": [Decimal(1)]}], r"something of type decimal\.Decimal in it"),
+            ({"a": {1: "b"}}, "a key of type int in it"),
+            (b"a", "something of type bytes in it"),
+            ([b"a", (1,)], "something of type tuple in it"),
+        ],
+    )
+    @pytest.mark.parametrize("verb", ["save", "bind"])
+    def test_what_cannot_be_kept_is_named(self, memory, value, told, verb):
+        """Whoever moves finds the field, and what is wrong with it."""
+        session = memory().open()
+        session.update(name="ann", cart=value)
+        with pytest.raises(UncacheableValue, match=rf"session\['cart'\] has {told}"):
+            getattr(session, verb)(*(["ann"] if verb == "bind" else []))
+
+    def test_what_contains_itself_is_refused(self, memory):
+        """To look for what is wrong with it comes to an end."""
+        session = memory().open()
+        session["cart"] = cart = []
+        cart.append(cart)
+        with pytest.raises(UncacheableValue):
             session.save()
 
     @pytest.mark.parametrize("name", [5, None, b"name"])
@@ -664,7 +756,11 @@ class TestMistakes:
     def test_only_a_users_own_session_can_be_spared(self, memory):
         """Before anything is ended."""
         sessions = memory()
+        browser = Browser(sessions)
+        session = browser.request()
+        session.bind("ann")
+        browser.answer(session)
         session = Browser(sessions).put(user="ann")
         with pytest.raises(InvalidArgument, match="no session of 'ann'"):
             sessions.end_all("ann", except_=session)
-        assert pair_of(session.set_cookie)
+        assert browser.request().user == "ann"

@@ -408,7 +408,9 @@ class TestDecorators:
         def f():
             return counter()
 
-        with pytest.raises(beaker.BeakerException, match=r"'late'.*not configured"):
+        with pytest.raises(
+            beaker.BeakerException, match=r"'late', which .*f is cached in, is not"
+        ):
             f()
         cache_regions["late"] = {**options, "expire": 60}
         assert [f(), f()] == [1, 1]
@@ -657,3 +659,9 @@ class TestSessions:
         """The error names Beaker's option, and says why."""
         with pytest.raises(errors.ConfigurationError, match="can run code"):
             beaker.SessionMiddleware(self.visits, data_serializer="pickle")
+
+    def test_what_is_given_under_both_prefixes_is_told(self):
+        """As for the cache: nobody has to know which of the two counts."""
+        config = {"session.timeout": "5", "beaker.session.timeout": "600"}
+        with pytest.raises(errors.ConfigurationError, match="timeout is given twice"):
+            beaker.SessionMiddleware(self.visits, config)

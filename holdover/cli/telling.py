@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from holdover.cli.exits import DONE, FAILED
+from holdover.regions.numbers import is_instant
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -193,8 +194,8 @@ def printable(text: str) -> str:
 
 
 def moment(at: float) -> str:
-    """Show an instant (wall clock, seconds); "never" for one that does not come."""
-    if not math.isfinite(at):
+    """Show an instant (wall clock, seconds); "never" for one that no calendar has."""
+    if not is_instant(at):
         return "never"
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -7,9 +7,14 @@ holds for all of them, what stands at ``cache.short.expire`` for one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-from holdover.regions.errors import ConfigurationError, UnknownName, unknown
+from holdover.regions.errors import (
+    ConfigurationError,
+    MissingDependency,
+    UnknownName,
+    unknown,
+)
 from holdover.regions.options import (
     ARGUMENTS,
     Options,
@@ -31,9 +36,11 @@ SUPPORTED = frozenset(
         "file_dir",
         "url",
         "urls",
-        "sa.url",
         "bind",
         "memcache_module",
+        "sa_opts",
+        "schema_name",
+        "timeout",
     }
 )
 WITHOUT_EFFECT = {
@@ -43,25 +50,24 @@ WITHOUT_EFFECT = {
     "key_length": "long keys are shortened where the backend needs it",
     "lock_dir": "leases need no lock files",
     "log_file": "listen to the region's events, or to the logger 'holdover'",
+    "protocol": "values have a codec",
     "table": "Holdover keeps a table of its own",
     "table_name": "Holdover keeps a table of its own; arguments.table names it",
 }
 """Options that are read over: what they are for is always so, or needed by nobody."""
 
-UNSUPPORTED = {
-    "protocol": "choose with codec",
-    "sa": "give url; or an engine that was made with them, as bind",
-    "sa_opts": "give url; or an engine that was made with them, as bind",
-    "schema_name": "name Holdover's own table with arguments.table",
-    "timeout": "give expire",
-}
 _OF_NO_BACKEND = {
     "ext:google": "that service of App Engine is gone",
     "ext:mongodb": "there is no backend for it; a plug-in may be one",
 }
 _FOLDERS = {"dbm": "dbm_dir", "file": "file_dir"}
-_PLACES = {"type", "data_dir", "dbm_dir", "file_dir", "url", "urls", "sa.url", "bind"}
+_ENGINE = "sa."  # begins what SQLAlchemy is told of an engine
+_PLACES = frozenset({
+    "type", "data_dir", "dbm_dir", "file_dir", "url", "urls", "bind", "sa_opts",
+    "schema_name",
+})  # fmt: skip
 _CREATE_TABLE = f"{ARGUMENTS}create_table"
+_TABLE = "holdover_cache"  # as `holdover.sql` calls it
 _BACKENDS = {
     "memory": "holdover.memory",
     "dbm": "holdover.file",
@@ -84,8 +90,13 @@ _CLIENTS = {
 
 def is_beakers(names: Mapping[str, object]) -> bool:
     """Say whether flat names, without their prefix, are in Beaker's spelling."""
-    told = {REGIONS, *SUPPORTED, *WITHOUT_EFFECT, *UNSUPPORTED} - {"url"}
-    return not told.isdisjoint(names)
+    told = {REGIONS, *SUPPORTED, *WITHOUT_EFFECT} - {"url"}
+    return not told.isdisjoint(names) or any(map(_is_of_engine, names))
+
+
+def is_supported(option: str) -> bool:
+    """Say whether an option of Beaker's has a counterpart here."""
+    return option in SUPPORTED or _is_of_engine(option)
 
 
 def region_names(given: Written | None, prefix: str) -> list[str]:
@@ -103,19 +114,6 @@ def region_names(given: Written | None, prefix: str) -> list[str]:
     return names
 
 
-def check_supported(option: str, written: Written) -> None:
-    """Refuse an option of Beaker's that has no counterpart.
-
-    Raises:
-        ConfigurationError: It says what to do without.
-    """
-    reason = UNSUPPORTED.get(option.partition(".")[0])
-    if reason is not None and option not in SUPPORTED:
-        raise ConfigurationError(
-            f"Beaker's option {written.key!r} is not supported: {reason}; remove it"
-        )
-
-
 def translated(shared: Options, own: Options, where: str) -> dict[str, Written]:
     """Give a region's options in our spelling.
 
@@ -129,22 +127,24 @@ def translated(shared: Options, own: Options, where: str) -> dict[str, Written]:
         ConfigurationError: An option lacks another, or is given twice.
     """
     found = _merged(shared, own)
-    expire, enabled = found.pop("expire", None), found.pop("enabled", None)
+    timeout, enabled = found.pop("timeout", None), found.pop("enabled", None)
+    expire = found.pop("expire", timeout)
     client = found.pop("memcache_module", None)
     if expire is not None:
         put_once(found, "expiration_time", expire)
     if enabled is not None and not _is_true(enabled):
         return _without_place(found) | {"backend": _null(enabled)}
     if "type" not in found and found.keys() & {"backend", "url"}:
-        return {k: v for k, v in found.items() if k == "url" or k not in _PLACES}
+        return {k: v for k, v in found.items() if k == "url" or not _is_place(k)}
     kind = found.pop("type", Written(f"{where}type", "memory", is_text=False))
-    given = {name: found.pop(name) for name in _PLACES & found.keys()}
+    given = {name: found.pop(name) for name in list(found) if _is_place(name)}
     put_once(found, "backend", Written(kind.key, _backend_for(kind), is_text=False))
     if kind.value == "ext:memcached" and client is not None:
         found |= _client(client)
     place = _place(kind, given, where)
-    if _CREATE_TABLE in found:
-        place.pop(_CREATE_TABLE, None)
+    for own_word in (_CREATE_TABLE, f"{ARGUMENTS}table"):
+        if own_word in found:
+            place.pop(own_word, None)
     return found | place
 
 
@@ -152,17 +152,29 @@ def _merged(shared: Options, own: Options) -> dict[str, Written]:
     """Lay *own* over *shared*; who says where it is kept wants nothing of another."""
     kept = dict(shared)
     if own.keys() & {"backend", "type"}:
-        kept = _without_place(kept, but=() if "backend" in own else _PLACES - {"type"})
+        kept = _without_place(kept, keeps_place="backend" not in own)
     return {**kept, **own}
 
 
-def _without_place(options: Options, but: Collection[str] = ()) -> dict[str, Written]:
-    place = ({"backend"} | _PLACES) - set(but)
+def _without_place(
+    options: Options, *, keeps_place: bool = False
+) -> dict[str, Written]:
+    """Leave out where it is kept; *keeps_place* leaves out the kind of place only."""
     return {
         name: held
         for name, held in options.items()
-        if name not in place and not is_argument(name)
+        if name not in ("backend", "type")
+        and not is_argument(name)
+        and (keeps_place or not _is_place(name))
     }
+
+
+def _is_place(name: str) -> bool:
+    return name in _PLACES or _is_of_engine(name)
+
+
+def _is_of_engine(name: str) -> bool:
+    return name.startswith(_ENGINE)
 
 
 def _is_true(enabled: Written) -> bool:
@@ -194,17 +206,63 @@ def _place(
         return {f"{ARGUMENTS}path": _required(folder, f"{where}data_dir", kind)}
     if kind.value == "ext:sqla":
         engine = _required(given.get("bind"), f"{where}bind", kind)
-        return _in_table("engine", engine)
-    url = given.get("url") or given.get("sa.url") or given.get("urls")
+        return _in_table("engine", engine) | _in_schema(given)
+    if kind.value == "ext:database":
+        return _in_database(kind, given, where) | _in_schema(given)
+    url = given.get("url") or given.get("urls")
     return _at(_required(url, f"{where}url", kind), str(kind.value))
+
+
+def _in_database(
+    kind: Written, given: Mapping[str, Written], where: str
+) -> dict[str, Written]:
+    """Say which database it is, and what SQLAlchemy is told of it."""
+    told = {name: held for name, held in given.items() if _is_of_engine(name)}
+    if (several := given.get("sa_opts")) is not None:
+        if not isinstance(several.value, Mapping):
+            raise ConfigurationError(
+                f"{several.key} must be a mapping, got {several.value!r:.80}"
+            )
+        within = {
+            k: Written(several.key, v, is_text=False) for k, v in several.value.items()
+        }
+        told = {**within, **told}
+    url = told.pop(f"{_ENGINE}url", None)
+    url = _required(given.get("url") or url, f"{where}url", kind)
+    return _in_table("engine", _engine(url, told)) if told else _in_table("url", url)
+
+
+def _engine(url: Written, told: Mapping[str, Written]) -> Written:
+    """Make the engine, as Beaker does."""
+    options = {name: held.value for name, held in told.items()}
+    try:
+        from sqlalchemy import engine_from_config  # noqa: PLC0415
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingDependency(
+            "databases need SQLAlchemy: pip install 'holdover[sql]'"
+        ) from error
+    try:
+        engine = engine_from_config({**options, f"{_ENGINE}url": url.value}, _ENGINE)
+    except (ArgumentError, ImportError, TypeError, ValueError) as error:
+        keys = ", ".join([url.key, *sorted({held.key for held in told.values()})])
+        raise ConfigurationError(f"{keys}: SQLAlchemy refuses them: {error}") from error
+    return Written(url.key, engine, is_text=False)
+
+
+def _in_schema(given: Mapping[str, Written]) -> dict[str, Written]:
+    """Keep Holdover's own table where Beaker's would be."""
+    schema = given.get("schema_name")
+    if schema is None:
+        return {}
+    table = f"{schema.value}.{_TABLE}"
+    return {f"{ARGUMENTS}table": Written(schema.key, table, is_text=False)}
 
 
 def _at(url: Written, kind: str) -> dict[str, Written]:
     """Say where the server is."""
     if kind == "ext:memcached":
         return {f"{ARGUMENTS}url": Written(url.key, _hosts(url), is_text=False)}
-    if kind == "ext:database":
-        return _in_table("url", url)
     whole = url.value
     if kind == "ext:rediscluster":
         urls = [host.removeprefix("redis://") for host in _hosts(url)]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from holdover.regions.numbers import is_count, is_span
+
 BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0, 86400.0)
 """Upper bounds of a histogram's buckets, in seconds; one more has none."""
 
 _BUCKETS = len(BOUNDS) + 1
-_MOST = 2**63  # of whatever is counted, in what others have written
 
 
 class NoFigures(ValueError):
@@ -221,10 +221,8 @@ def count_of(plain: Any) -> int:
     Raises:
         NoFigures: It is none.
     """
-    if isinstance(plain, bool) or not isinstance(plain, int):
-        raise NoFigures(f"no count: {type(plain).__name__}")
-    if not 0 <= plain < _MOST:
-        raise NoFigures("no count: out of all bounds")
+    if not is_count(plain):
+        raise NoFigures(f"no count, or out of bounds: {type(plain).__name__}")
     return plain
 
 
@@ -234,10 +232,8 @@ def seconds_of(plain: Any) -> float:
     Raises:
         NoFigures: It is none.
     """
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise NoFigures(f"no seconds: {type(plain).__name__}")
-    if not 0.0 <= plain < _MOST or not math.isfinite(plain):
-        raise NoFigures("no seconds: out of all bounds")
+    if not is_span(plain):
+        raise NoFigures(f"no seconds, or out of bounds: {type(plain).__name__}")
     return float(plain)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +15,9 @@ from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
 from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.signing import Keyring
+from holdover.regions.warnings import warn_caller
 
 _PURPOSE = "envelope"
-_CONFIGURING = ("holdover.", "dogpile.")
 _IN_PROCESS = (MemoryBackend, NullBackend)  # dogpile.cache's, for tests mostly
 
 
@@ -54,23 +52,13 @@ def warn_of_pickle(
         or backend.capabilities.shared_by != "fleet"
     ):
         return False
-    warnings.warn(
+    warn_caller(
         f"region {region!r} unpickles what {type(backend).__name__} holds, unsigned: "
         "whoever can write there can run code in this process. Set secret=..., or "
         'codec="msgpack" or "json"; unsigned_pickle=True says that nobody else can',
         UnsignedPickleWarning,
-        stacklevel=_frames_to_caller(),
     )
     return True
-
-
-def _frames_to_caller() -> int:
-    """Count the frames up to the code that configures, which a warning is to name."""
-    frame = sys._getframe(1)  # noqa: SLF001 - what warnings uses, too
-    level = 1
-    while frame.f_back and frame.f_globals["__name__"].startswith(_CONFIGURING):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def refuse_misfits(rules: Settings, name: str | None, backend: Any) -> None:

@@ -7,12 +7,12 @@ and its arguments, so that processes can add to it without knowing the functions
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from holdover.regions.codecs import is_plain
+from holdover.regions.numbers import is_number
 from holdover.regions.warmth import HotCall, WarmCall
 
 _VERSION = 1
@@ -49,13 +49,13 @@ class Heat:
         if not isinstance(held, Mapping) or held.get("version") != _VERSION:
             return None
         at, weights = held.get("at"), held.get("calls")
-        if not _is_number(at) or not isinstance(weights, Mapping):
+        if not is_number(at) or not isinstance(weights, Mapping):
             return None
         if len(weights) > _MOST_CALLS:
             return None
-        if not all(isinstance(t, str) and _is_number(w) for t, w in weights.items()):
+        if not all(isinstance(t, str) and is_number(w) for t, w in weights.items()):
             return None
-        return cls(at=at, weights=dict(weights))  # type: ignore[arg-type]
+        return cls(at=at, weights=dict(weights))
 
     def as_dict(self) -> dict[str, Any]:
         """Give the record as JSON values."""
@@ -120,11 +120,3 @@ def _call(text: str, weight: float) -> HotCall | None:
         return None
     call = WarmCall(tuple(args), kwargs)
     return HotCall(function=function, call=call, weight=weight)
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    try:
-        return is_number and math.isfinite(value)  # type: ignore[arg-type]
-    except OverflowError:  # an int beyond all floats
-        return False

@@ -16,14 +16,15 @@ from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.errors import UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
-from holdover.regions.progress import is_instant
+from holdover.regions.numbers import is_instant, is_span
 from holdover.regions.runs import Failure, Run
 from holdover.regions.shared_records import KEPT, TRIES, KeptChanging, SharedRecords
 from holdover.regions.tier import Tier
 
 _MOST = 2**63  # runs
-_TOLD = ("slot_at", "begun_at", "duration", "error", "details")
 _TEXTS = ("error", "details")
+_INSTANTS = ("slot_at", "begun_at")
+_TOLD = (*_INSTANTS, "duration", *_TEXTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ def _is_noted(held: object) -> bool:
         0 < number < _MOST
         and told.keys() == set(_TOLD)
         and all(isinstance(told[name], str) for name in _TEXTS)
-        and all(is_instant(told[name]) for name in _TOLD if name not in _TEXTS)
+        and all(is_instant(told[name]) for name in _INSTANTS)
+        and is_span(told["duration"])
     )
 
 

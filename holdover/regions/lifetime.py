@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from holdover.regions.errors import InvalidLifetime
+from holdover.regions.errors import ConfigurationError, InvalidLifetime, check_count
+from holdover.regions.numbers import is_finite, is_number
 from holdover.regions.texts import masked
 
 DAY = 86_400.0
@@ -35,19 +36,12 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
             f"{name} must be seconds, got {masked(repr(value))}: "
             f"{name} is not a number or timedelta."
         )
-    if not _is_finite(value):
+    if not is_finite(value):
         raise InvalidLifetime(f"{name} must be finite, got {value!r:.40}")
     if value < 0 or (value == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
         raise InvalidLifetime(f"{name} must be {least} seconds, got {value!r}")
     return float(value)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int beyond all floats
-        return False
 
 
 def seconds_or_none(value: object, name: str, *, zero: bool = False) -> float | None:
@@ -174,11 +168,7 @@ class CreatorTerms:
             raise InvalidLifetime(
                 f"backoff_when_gone must be a bool, got {self.backoff_when_gone!r}"
             )
-        most: object = self.most_unleased
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise InvalidLifetime(
-                f"most_unleased_creators must be an int above 0, got {most!r}"
-            )
+        check_count("most_unleased_creators", self.most_unleased)
 
     def limit(self, *, has_old_value: bool) -> float | None:
         """Seconds that a caller waits for the creator; None: without a bound."""
@@ -240,15 +230,12 @@ class OrderTerms:
             value = seconds_or_none(getattr(self, name), name)
             object.__setattr__(self, name, value)
         rate: object = self.per_second
-        if rate is not None and not _is_positive(rate):
-            raise InvalidLifetime(f"per_second must be a number above 0, got {rate!r}")
-        burst: object = self.burst
-        if burst is not None and (type(burst) is not int or burst < 1):
-            raise InvalidLifetime(f"burst must be an int above 0, got {burst!r}")
-        if burst is not None and rate is None:
-            raise InvalidLifetime("burst says nothing without per_second: give both")
-
-
-def _is_positive(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value < math.inf  # type: ignore[operator]
+        if rate is not None and not (is_number(rate) and rate > 0):
+            raise InvalidLifetime(
+                f"per_second must be a number above 0, got {rate!r:.80}"
+            )
+        if self.burst is None:
+            return
+        check_count("burst", self.burst)
+        if rate is None:
+            raise ConfigurationError("burst says nothing without per_second: give both")

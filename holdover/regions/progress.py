@@ -6,16 +6,17 @@ begun the slot that it names; nobody else can begin that one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from holdover.regions.due import Due
+from holdover.regions.numbers import is_count, is_instant
 
 MOST_TRIES = 2
 """How often one slot is begun at most: again only if its runner died."""
 
 _LONGEST_BACKOFF = 3600.0  # seconds
-_ABSURD = 1e11  # no instant and no count
 _WRONG_CLOCK = 86_400.0  # seconds; nobody's clock goes that far ahead
 
 
@@ -72,12 +73,19 @@ class Progress:
     @classmethod
     def from_dict(cls, held: object) -> Self | None:
         """Read what `as_dict` gave; None if it is something else."""
-        names = {one.name for one in fields(cls)}
-        if not isinstance(held, dict) or held.keys() != names:
+        if not isinstance(held, dict) or held.keys() != _CHECKS.keys():
             return None
-        if not all(map(is_instant, held.values())):
+        if not all(_CHECKS[name](value) for name, value in held.items()):
             return None
         return cls(**held)
+
+
+_KINDS: dict[str, Callable[[object], bool]] = {
+    "float": is_instant,
+    "int": is_count,
+    "bool": lambda value: isinstance(value, bool),
+}
+_CHECKS = {one.name: _KINDS[str(one.type)] for one in fields(Progress)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +158,6 @@ def next_step(progress: Progress | None, due: Due, now: float) -> Step:
         return GiveUp(progress)
     again = replace(progress, begun_at=now, tries=progress.tries + 1)
     return Begin(again, _lost(progress))
-
-
-def is_instant(value: object) -> bool:
-    """Say whether *value* may be a time of day, a span of time, or a count."""
-    return isinstance(value, int | float) and 0 <= value < _ABSURD  # NaN is not
 
 
 def _begun(progress: Progress, slot_at: float, now: float) -> Progress:

@@ -74,7 +74,7 @@ def build_records(
     prefix = region_prefix(name)
     kept_in = _history_backend(name, rules, backend, use="schedules")
     is_apart = rules.history_backend is not None
-    claimed_in = _safest(backend) if is_apart else kept_in
+    claimed_in = (backend.lasting() or backend) if is_apart else kept_in
     told: Any = {"listeners": listeners, "time_source": time_source}
     slots = _plain_tier(Reserved.SLOTS, prefix, rules, claimed_in, **told)
     area = Reserved.HISTORY.value + prefix
@@ -125,7 +125,8 @@ def build_ledger(
     prefix = region_prefix(name)
     # Its failures are its own: the region's callers meet them, or do not.
     told: Any = {"listeners": Listeners(Counters()), "time_source": time_source}
-    tier = _plain_tier(Reserved.FIGURES, prefix, rules, _safest(backend), **told)
+    kept_in = backend.lasting() or backend
+    tier = _plain_tier(Reserved.FIGURES, prefix, rules, kept_in, **told)
     return Ledger(tier, Reserved.FIGURES.value + prefix, time_source)
 
 
@@ -142,12 +143,6 @@ def _plain_tier(
     plain = replace(rules, codec="json", compress=None)
     sealing = build_sealing(plain, backend, use.value + prefix, None, None)
     return Tier(backend, use.value + prefix, sealing, listeners, time_source)
-
-
-def _safest(backend: Backend) -> Backend:
-    """Give where *backend* evicts nothing; itself if there is no such place."""
-    lasting = backend.lasting()
-    return backend if lasting is None else lasting  # an empty one may be false
 
 
 def _history_backend(

@@ -122,8 +122,7 @@ def _read_beaker(found: Mapping[str, Written], prefix: str) -> Layers:
         option = rest[len(region) + 1 :] if region else rest
         if option in beaker.WITHOUT_EFFECT:
             continue
-        beaker.check_supported(option, written)
-        if option not in beaker.SUPPORTED and not is_known(option):
+        if not beaker.is_supported(option) and not is_known(option):
             near = region or _nearest(rest.split(".")[0], names)
             start = f"{prefix}{near}." if near else prefix
             raise _unknown(written, start, {*beaker.SUPPORTED, f"{ARGUMENTS}..."})

@@ -7,7 +7,6 @@ brings along: what is proved is all that a refresh needs.
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from holdover.regions.errors import BackendError
 from holdover.regions.events import Event, Listeners
 from holdover.regions.findings import Finding, Health
 from holdover.regions.freshness import Freshness
+from holdover.regions.numbers import is_instant
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder, Runner
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
@@ -168,10 +168,10 @@ class WorkerProbe:
         try:
             told = json.loads(str(found))
             who = f"pid {told['pid']!s:.20} on {told['host']!s:.255}"
-            at = float(told["at"])
-        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
-            at = math.nan
-        if not math.isfinite(at):
+            at = told["at"]
+        except (LookupError, RecursionError, TypeError, ValueError):
+            at = None
+        if not is_instant(at):
             advice = "let web processes and workers use one release"
             yield Finding("worker", Health.WARN, f"it answered {found!r:.80}", advice)
             return

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
         BeakerPickleWarning,
+        BeakerSecretWarning,
         InsecureSessionWarning,
         SessionError,
         SessionTooLarge,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BeakerPickleWarning",
+    "BeakerSecretWarning",
     "BeakerSessions",
     "CacheMiddleware",
     "FlaskSessions",
@@ -52,6 +54,7 @@ __all__ = [
 
 _HOMES = {
     "BeakerPickleWarning": "holdover.wsgi.session_errors",
+    "BeakerSecretWarning": "holdover.wsgi.session_errors",
     "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
     "FlaskSessions": "holdover.wsgi.session_flask",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover import Registry, errors, registry
 from holdover.wsgi.checking import check_middleware
+from holdover.wsgi.flat_options import CACHE, bare
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -108,7 +109,6 @@ def _manager_of(config: Any) -> Any:
 
 def _is_flat(config: Mapping[Any, Any]) -> bool:
     return any(
-        str(key).startswith(("cache.", "beaker.cache."))
-        and not isinstance(held, Mapping)
+        bare(key, CACHE) is not None and not isinstance(held, Mapping)
         for key, held in config.items()
     )

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from holdover import errors
 from holdover.wsgi.session_errors import SessionUnavailable
+from holdover.wsgi.session_fields import by_field
 from holdover.wsgi.session_headers import Headers, made_private
 from holdover.wsgi.session_reading import ReadableSession
 from holdover.wsgi.session_record import NO_CHANGES, Kept, Record
@@ -54,7 +55,7 @@ class Session(ReadableSession):
             record = Record(dict(fields.values), now, now)
             return self._keep(store.create(self.id, record))
         except errors.UncacheableValue as error:
-            raise fields.blamed(error) from error
+            raise by_field(fields.values, error) from error
 
     def persist(self) -> None:
         """Do now what is done before the headers go out: save changes, note the use.
@@ -161,9 +162,10 @@ class Session(ReadableSession):
         cookie, kept = self._terms.cookie, self._kept
         if kept is None:
             return cookie.removed() if self._removed else None
-        if kept.cookie != self._sent or (self._saved and cookie.is_lasting):
-            return cookie.set_to(kept.cookie)
-        return None
+        is_known = kept.cookie == self._sent and not self._is_elsewhere
+        if is_known and not (self._saved and cookie.is_lasting):
+            return None
+        return cookie.set_to(kept.cookie)
 
     def respond(self, headers: Headers) -> Headers:
         """Do what is due before *headers* go out, and give those that are to go.
@@ -229,15 +231,19 @@ class Session(ReadableSession):
         fields, terms = self._writable(), self._terms
         self._require_headers()
         now = terms.now()
-        if self._kept is not None:
-            return self._keep(
-                terms.store.replace(self._kept, new_id(), fields.changes(), now, user)
-            )
-        self._new_id = ""
-        if user is None:
-            return True
-        record = Record(dict(fields.values), now, now, user)
-        return self._keep(terms.store.create(self.id, record))
+        try:
+            if self._kept is not None:
+                changes = fields.changes()
+                return self._keep(
+                    terms.store.replace(self._kept, new_id(), changes, now, user)
+                )
+            self._new_id = ""
+            if user is None:
+                return True
+            record = Record(dict(fields.values), now, now, user)
+            return self._keep(terms.store.create(self.id, record))
+        except errors.UncacheableValue as error:
+            raise by_field(fields.values, error) from error
 
     def _keep(self, kept: Kept | None) -> bool:
         """Go on with what was stored; with a new session if this one has ended."""

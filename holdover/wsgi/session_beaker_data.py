@@ -8,20 +8,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 from base64 import b64decode
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from holdover import errors
 from holdover.regions.codecs import is_plain
-from holdover.wsgi.session_inflating import LARGEST, inflated
+from holdover.regions.numbers import is_instant
+from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded, inflated
 from holdover.wsgi.session_pickles import read_plain
 from holdover.wsgi.session_record import Record
 
+NAME = "session"  # of the only entry that Beaker makes for one
 _MAC = 40  # characters: HMAC-SHA1 in hexadecimal
 _IV, _TAG = 12, 16  # bytes (AES-GCM)
-_ROOM = LARGEST  # values in a session, and characters in its texts
+_ROOM = LARGEST_RECORD  # values in a session, and characters in its texts
 _MOST_BITS = 4096  # of a whole number: Python writes no longer ones as text
 _OWN = frozenset({"_accessed_time", "_creation_time", "_domain", "_id", "_path"})
 
@@ -37,6 +38,11 @@ def proved(value: str, secret: str) -> str | None:
         return None
     wanted = hmac.new(secret.encode(), text.encode(), hashlib.sha1).hexdigest()
     return text if hmac.compare_digest(mac, wanted) else None
+
+
+def of_container(data: Any) -> Any:
+    """Give what Beaker keeps of a session among all that it could keep with it."""
+    return data.get(NAME) if isinstance(data, dict) else None
 
 
 class BeakerData:
@@ -67,11 +73,9 @@ class BeakerData:
             ValueError: It is none of Beaker's, or cannot be read as it was configured.
         """
         raw = written.encode("ascii") if isinstance(written, str) else written
-        if not isinstance(raw, bytes) or len(raw) > 2 * LARGEST:
+        if not isinstance(raw, bytes) or len(raw) > 2 * LARGEST_RECORD:
             raise NotKept("no text that Beaker writes")
-        opened = self._opened(raw)
-        if len(opened) > LARGEST:
-            raise NotKept("too long")
+        opened = bounded(self._opened(raw))
         if self._pickled:
             data = read_plain(opened, objects=True)
         else:
@@ -148,7 +152,7 @@ def record_of(
 
 def _instant(data: Mapping[str, Any], name: str, now: float) -> float:
     found = data.get(name, now)
-    if type(found) not in {int, float} or not math.isfinite(found):
+    if not is_instant(found):
         raise NotKept(f"{name} is no instant")
     return min(float(found), now)
 

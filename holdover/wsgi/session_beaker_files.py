@@ -10,11 +10,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from holdover.wsgi.session_beaker_data import NAME, of_container
+from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST
 from holdover.wsgi.session_pickles import read_plain
 
-NAME = "session"  # of the only entry that Beaker makes for one
 _DBM_SUFFIXES = ("", ".db", ".dat", ".dir", ".pag", ".bak")
 
 
@@ -29,12 +29,7 @@ class BeakerFiles:
         self._folder = folder
 
     def read(self, session_id: str) -> Any:
-        """Give what stands there for a session; None if nothing does.
-
-        Raises:
-            SessionUnavailable: The disk does not give it.
-            ValueError: It is nothing of Beaker's.
-        """
+        """See `BeakerStore.read`."""
         try:
             data = _content(self._path(session_id))
         except FileNotFoundError:
@@ -44,11 +39,7 @@ class BeakerFiles:
         return of_container(read_plain(data))
 
     def remove(self, session_id: str) -> None:
-        """Remove it.
-
-        Raises:
-            SessionUnavailable: The disk does not let us.
-        """
+        """See `BeakerStore.remove`."""
         _unlink([self._path(session_id)])
 
     def _path(self, session_id: str) -> Path:
@@ -66,7 +57,7 @@ class BeakerDbms:
         self._folder = folder
 
     def read(self, session_id: str) -> Any:
-        """See `BeakerFiles.read`."""
+        """See `BeakerStore.read`."""
         path = self._path(session_id)
         try:
             if not _size_of(path):
@@ -80,16 +71,11 @@ class BeakerDbms:
         return None if data is None else read_plain(data)
 
     def remove(self, session_id: str) -> None:
-        """See `BeakerFiles.remove`."""
+        """See `BeakerStore.remove`."""
         _unlink(_files_of(self._path(session_id)))
 
     def _path(self, session_id: str) -> Path:
         return _spread(self._folder, session_id) / f"{session_id}.dbm"
-
-
-def of_container(data: Any) -> Any:
-    """Give what Beaker keeps of a session among all that it could keep with it."""
-    return data.get(NAME) if isinstance(data, dict) else None
 
 
 def _spread(folder: Path, session_id: str) -> Path:
@@ -120,7 +106,7 @@ def _is_there(path: Path) -> bool:
 
 def _size_of(path: Path) -> int:
     size = sum(one.stat().st_size for one in _files_of(path))
-    if size > LARGEST:
+    if size > LARGEST_RECORD:
         raise ValueError("too large")
     return size
 
@@ -130,10 +116,7 @@ def _content(path: Path) -> bytes:
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("no file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError("a file that is too large")
-    return data
+        return bounded(file.read(LARGEST_RECORD + 1))
 
 
 def _unavailable(error: OSError) -> SessionUnavailable:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
 
 from holdover import errors
 from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds_or_none
-from holdover.regions.texts import is_readable, read_text
+from holdover.regions.warnings import warn_caller
+from holdover.wsgi.flat_options import SESSION, bare, read_as, types_of
 from holdover.wsgi.session_beaker_data import BeakerData
 from holdover.wsgi.session_beaker_files import BeakerDbms, BeakerFiles
 from holdover.wsgi.session_beaker_moving import (
@@ -34,7 +32,6 @@ _TYPES = (
     "ext:sqla",
     "file",
 )
-_PREFIXES = ("beaker.session.", "session.")
 # Beaker's options that say nothing of how a session can be found and read.
 _IDLE = frozenset({
     "auto", "cookie_expires", "httponly", "id", "invalidate_corrupt", "lock_dir",
@@ -161,12 +158,11 @@ class BeakerSessions:
                 "If they are, allow_pickle=True reads the plain data that is in them, "
                 "and runs nothing"
             )
-        warnings.warn(
+        warn_caller(
             "sessions that Beaker has pickled are read: whoever could write where "
             "Beaker kept them chooses what is in them; remove migrate as soon as they "
             "have ended",
             BeakerPickleWarning,
-            stacklevel=5,
         )
 
     def _store(self) -> BeakerStore:
@@ -228,28 +224,14 @@ def read_import(config: object) -> BeakerSessions | None:
             "migrate must be a mapping of Beaker's options, got "
             f"{type(config).__name__}"
         )
-    types, found = _types(), {}
+    types, found = types_of(BeakerSessions), {}
     for key, value in config.items():
-        name = _bare(str(key))
+        name = bare(key, SESSION) or str(key)
         if name in _IDLE:
             continue
         if name not in types:
             raise errors.ConfigurationError(unknown("option", key, types))
-        is_text = isinstance(value, str) and is_readable(types[name])
-        found[name] = read_text(value, types[name], str(key)) if is_text else value
+        found[name] = read_as(types[name], value, str(key))
     if "type" not in found:
         found["type"] = "file" if found.get("data_dir") else "memory"
     return BeakerSessions(**found)
-
-
-def _bare(key: str) -> str:
-    for prefix in _PREFIXES:
-        if key.startswith(prefix):
-            return key.removeprefix(prefix)
-    return key
-
-
-@cache
-def _types() -> Mapping[str, Any]:
-    hints = get_type_hints(BeakerSessions)
-    return {one.name: hints[one.name] for one in fields(BeakerSessions)}

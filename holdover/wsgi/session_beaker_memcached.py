@@ -10,9 +10,9 @@ from pymemcache.client.base import Client, normalize_server_spec
 from pymemcache.exceptions import MemcacheError
 
 from holdover import errors
-from holdover.wsgi.session_beaker_files import NAME
+from holdover.wsgi.session_beaker_data import NAME
+from holdover.wsgi.session_bounds import bounded, inflated
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST, inflated
 
 _PATIENCE = 1.0  # seconds for an answer
 
@@ -40,7 +40,7 @@ class BeakerMemcached:
             raise errors.ConfigurationError("Beaker's url names no server of memcached")
 
     def read(self, session_id: str) -> Any:
-        """See `BeakerFiles.read`."""
+        """See `BeakerStore.read`."""
         failure = None
         for client in self._clients():
             try:
@@ -55,7 +55,7 @@ class BeakerMemcached:
         return None
 
     def remove(self, session_id: str) -> None:
-        """See `BeakerFiles.remove`."""
+        """See `BeakerStore.remove`."""
         failure = None
         for client in self._clients():
             try:
@@ -75,8 +75,7 @@ class BeakerMemcached:
 
 def _text(data: bytes) -> bytes:
     """Undo what bmemcached does to longer texts; the flags that say so are its own."""
-    if len(data) > LARGEST:
-        raise ValueError("a record that is too large")
+    bounded(data)
     return data if data.isascii() else inflated(data)
 
 

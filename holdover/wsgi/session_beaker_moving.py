@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from holdover.wsgi.session_beaker_data import BeakerData, proved, record_of
-from holdover.wsgi.session_cookie import LARGEST, CookieTerms
+from holdover.wsgi.session_cookie import LARGEST_COOKIE, CookieTerms
 from holdover.wsgi.session_errors import SessionUnavailable
 from holdover.wsgi.session_record import Record
 
@@ -22,13 +22,22 @@ _RESTS_FOR = 5.0  # seconds after a failure, in which nobody else has to wait
 
 
 class BeakerStore(Protocol):
-    """Where Beaker keeps sessions; see `BeakerFiles`."""
+    """Where Beaker keeps sessions. Nothing that is there is believed, or run."""
 
     def read(self, session_id: str) -> Any:
-        """Give what stands there for a session; None if nothing does."""
+        """Give what Beaker has written of a session; None if nothing is there.
+
+        Raises:
+            SessionUnavailable: Nobody can tell, or not within seconds.
+            ValueError: It is nothing of Beaker's, or too large.
+        """
 
     def remove(self, session_id: str) -> None:
-        """Remove it."""
+        """Remove a session; one that is not there is no error.
+
+        Raises:
+            SessionUnavailable: It may be there still.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +73,7 @@ class BeakerMoving:
     def found_in(self, header: str, now: float) -> BeakerSession | None:
         """See `OldSessions.found_in`. What is not signed is not looked at."""
         value = self.cookie.found_in(header)
-        if value is None or len(value) > LARGEST:
+        if value is None or len(value) > LARGEST_COOKIE:
             return None
         value = value.strip('"')
         if self.signed_by is not None:
@@ -171,7 +180,7 @@ class RestingStore:
         self._rests_until = 0.0
 
     def read(self, session_id: str) -> Any:
-        """See `BeakerFiles.read`."""
+        """See `BeakerStore.read`."""
         failure = self._failure
         if failure is not None and time.monotonic() < self._rests_until:
             raise SessionUnavailable(str(failure)) from failure
@@ -185,5 +194,5 @@ class RestingStore:
         return found
 
     def remove(self, session_id: str) -> None:
-        """See `BeakerFiles.remove`."""
+        """See `BeakerStore.remove`."""
         self._store.remove(session_id)

@@ -9,9 +9,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from holdover import errors
-from holdover.wsgi.session_beaker_files import NAME
+from holdover.wsgi.session_beaker_data import NAME
+from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST
 from holdover.wsgi.session_pickles import read_plain
 
 _PATIENCE = 1.0  # seconds for an answer
@@ -40,17 +40,15 @@ class BeakerRedis:
             raise errors.ConfigurationError(f"Beaker's url: {error}") from error
 
     def read(self, session_id: str) -> Any:
-        """See `BeakerFiles.read`."""
+        """See `BeakerStore.read`."""
         try:
-            data: Any = self._client.getrange(_key(session_id), 0, LARGEST)
+            data: Any = self._client.getrange(_key(session_id), 0, LARGEST_RECORD)
         except RedisError as error:
             raise SessionUnavailable(f"Beaker's Redis: {error}") from error
-        if len(data) > LARGEST:
-            raise ValueError("a record that is too large")
-        return read_plain(data) if data else None
+        return read_plain(bounded(data)) if data else None
 
     def remove(self, session_id: str) -> None:
-        """See `BeakerFiles.remove`."""
+        """See `BeakerStore.remove`."""
         try:
             self._client.delete(_key(session_id))
         except RedisError as error:

@@ -22,9 +22,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from holdover import errors
-from holdover.wsgi.session_beaker_files import of_container
+from holdover.wsgi.session_beaker_data import of_container
+from holdover.wsgi.session_bounds import bounded
 from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_inflating import LARGEST
 from holdover.wsgi.session_pickles import read_plain
 
 _PATIENCE = 2  # seconds for an answer
@@ -79,17 +79,15 @@ class BeakerDatabase:
         )
 
     def read(self, session_id: str) -> Any:
-        """See `BeakerFiles.read`."""
+        """See `BeakerStore.read`."""
         found = select(self._table.c.data).where(self._table.c.namespace == session_id)
         data = self._asked(lambda connection: connection.scalar(found))
         if data is None:
             return None
-        if len(data) > LARGEST:
-            raise ValueError("a record that is too large")
-        return of_container(read_plain(bytes(data)))
+        return of_container(read_plain(bytes(bounded(data))))
 
     def remove(self, session_id: str) -> None:
-        """See `BeakerFiles.remove`."""
+        """See `BeakerStore.remove`."""
         gone = delete(self._table).where(self._table.c.namespace == session_id)
         self._asked(lambda connection: connection.execute(gone).close())
 

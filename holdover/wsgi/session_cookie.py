@@ -11,8 +11,8 @@ from typing import Literal
 
 from holdover import errors
 
-LARGEST = 4096  # bytes of name and value together (RFC 6265bis section 5.6)
-LONGEST = 400 * 86_400  # seconds that a browser keeps one (ibidem, section 5.5)
+LARGEST_COOKIE = 4096  # bytes of name and value together (RFC 6265bis section 5.6)
+LONGEST_COOKIE = 400 * 86_400  # seconds that a browser keeps one (ibidem, section 5.5)
 
 SameSite = Literal["Lax", "Strict", "None"]
 
@@ -114,7 +114,7 @@ class CookieTerms:
         if isinstance(self.expires, datetime):
             until = self.expires.astimezone(UTC)
             return f"; Expires={format_datetime(until, usegmt=True)}"
-        return f"; Max-Age={math.ceil(min(self.expires, LONGEST))}"
+        return f"; Max-Age={math.ceil(min(self.expires, LONGEST_COOKIE))}"
 
     def _attributes(self) -> str:
         domain = f"; Domain={self.domain}" if self.domain else ""

@@ -25,5 +25,9 @@ class InsecureSessionWarning(UserWarning):
     """Session cookies are sent over plain HTTP: for development, never elsewhere."""
 
 
+class BeakerSecretWarning(UserWarning):
+    """Beaker signed ids by ``session.secret``, which is of no use here."""
+
+
 class BeakerPickleWarning(UserWarning):
     """Sessions that Beaker has pickled are taken over: not for longer than need be."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from holdover.errors import UncacheableValue
-from holdover.regions.codecs import is_plain
+from holdover import errors
 from holdover.wsgi.session_record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+_BYTES = "something of type bytes"
+_MOST_PARTS = 10_000  # of a value, which may contain itself
 
 
 class TrackedFields:
@@ -74,13 +76,6 @@ class TrackedFields:
                 put[name] = values[name]
         return Changes(put, frozenset(self._removed))
 
-    def blamed(self, error: UncacheableValue) -> UncacheableValue:
-        """Name the fields that JSON could not keep, in an *error* that names none."""
-        names = [
-            name for name, held in self.values.items() if not is_plain({name: held})
-        ]
-        return UncacheableValue(f"look at the session's {names}: {error}")
-
     def saved_as(self, values: dict[str, Any]) -> None:
         """Begin anew with what was saved: *values*, to which others may have added.
 
@@ -105,3 +100,45 @@ def _look(value: Any) -> str:
         return repr(value)
     except RecursionError:
         return ""
+
+
+def by_field(
+    values: Mapping[str, Any], error: errors.UncacheableValue
+) -> errors.UncacheableValue:
+    """Word the *error* of storing *values* so that it names the one that it was."""
+    found = [(name, _misfit_in(value)) for name, value in values.items()]
+    # Bytes are one to JSON only, so whatever else there is comes first.
+    found.sort(key=lambda one: one[1] == _BYTES)
+    for name, misfit in found:
+        if misfit:
+            return errors.UncacheableValue(
+                f"session[{name!r}] has {misfit} in it: a session keeps None, bool, "
+                "numbers, texts, lists, and dictionaries by texts, and with "
+                'codec="msgpack" bytes'
+            )
+    return errors.UncacheableValue(str(error))
+
+
+def _misfit_in(value: Any) -> str:
+    """Tell what is no plain data, in *value* or within it."""
+    parts = [value]
+    for _ in range(_MOST_PARTS):
+        if not parts:
+            break
+        part = parts.pop()
+        if type(part) is list:
+            parts += part
+        elif type(part) is dict:
+            odd = [key for key in part if type(key) is not str]
+            if odd:
+                return f"a key of type {_kind(odd[0])}"
+            parts += part.values()
+        elif type(part) not in _ATOMS or type(part) is bytes:
+            return f"something of type {_kind(part)}"
+    return ""
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{home}{kind.__qualname__}"

@@ -5,19 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from holdover import Region, errors, make_region
 from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds, seconds_or_none
-from holdover.regions.texts import is_readable, read_text
-from holdover.wsgi.session_beaker import Names, translated
+from holdover.wsgi.flat_options import (
+    SESSION,
+    Names,
+    below,
+    put_once,
+    read_as,
+    types_of,
+)
+from holdover.wsgi.session_beaker import translated
 from holdover.wsgi.session_beaker_import import BeakerSessions, read_import
 from holdover.wsgi.session_cookie import (
-    LONGEST,
+    LONGEST_COOKIE,
     CookieTerms,
     SameSite,
     default_name,
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 COOKIE = "cookie"
-PREFIXES = ("session.", "beaker.session.")
 _MIGRATE = "migrate."
 _TOUCHES = 20  # in an idle timeout
 _TRUTHS = ("auto", "beaker", "secure")
@@ -66,6 +71,8 @@ class SessionOptions:
         secure: False sends cookies over plain HTTP: for development.
         samesite: "Lax", "Strict" or "None".
         beaker: Whether ``environ["beaker.session"]`` is the session, too.
+        webtest_varname: Under which name WebTest's responses have the session; for
+            tests.
         migrate: Sessions of Beaker's that are taken over: a `BeakerSessions`, or a
             mapping of Beaker's options.
         now: Tells the time of day; for tests.
@@ -90,6 +97,7 @@ class SessionOptions:
     secure: bool = True
     samesite: SameSite = "Lax"
     beaker: bool = False
+    webtest_varname: str | None = None
     migrate: BeakerSessions | Mapping[str, Any] | None = field(default=None, repr=False)
     now: Callable[[], float] = time.time
 
@@ -112,7 +120,7 @@ class SessionOptions:
         """Check and give when sessions end.
 
         Raises:
-            InvalidLifetime: A span is none.
+            ConfigurationError: A span is none, or sessions in use would end.
         """
         idle = seconds_or_none(self.idle_timeout, "idle_timeout")
         absolute = seconds_or_none(self.absolute_timeout, "absolute_timeout")
@@ -191,7 +199,7 @@ def _expires(given: object, now: float) -> float | datetime | None:
     if given is True:
         return None
     if given is False:
-        return float(LONGEST)
+        return float(LONGEST_COOKIE)
     if isinstance(given, datetime):
         return _instant(given, now)
     return seconds(given, "cookie_expires")
@@ -224,46 +232,25 @@ def read_options(config: Mapping[str, Any]) -> SessionOptions:
     """
     flat = _flat(config)
     names = flat or {name: (name, value) for name, value in config.items()}
-    types, found = _types(), {}
+    types = types_of(SessionOptions, WSGIApplication=Callable[..., Any])
+    found = {}
     for name, (key, value) in translated(names).items():
         if name not in types:
             prefix = key.removesuffix(name)
             known = [f"{prefix}{one}" for one in types]
             raise errors.ConfigurationError(unknown("option", key, known))
-        found[name] = _value(value, types[name], key) if flat else value
+        found[name] = read_as(types[name], value, key) if flat else value
     return SessionOptions(**found)
 
 
 def _flat(config: Mapping[str, Any]) -> Names:
-    """Give what stands under one of the prefixes, without it."""
-    found: Names = {}
-    old: dict[str, Any] = {}  # Beaker's own options, of what it has left
-    for key, value in config.items():
-        for prefix in PREFIXES:
-            if not str(key).startswith(prefix):
-                continue
-            name = key.removeprefix(prefix)
-            if name.startswith(_MIGRATE):
-                old[name.removeprefix(_MIGRATE)] = value
-                break
-            if name in found:
-                raise errors.ConfigurationError(
-                    f"{name} is given twice: as {found[name][0]} and as {key}"
-                )
-            found[name] = (key, value)
+    """Give what stands under one of the prefixes, and Beaker's own options as one."""
+    found = below(config, SESSION)
+    old = {
+        name.removeprefix(_MIGRATE): found.pop(name)[1]
+        for name in list(found)
+        if name.startswith(_MIGRATE)
+    }
     if old:
-        found["migrate"] = ("migrate", old)
+        put_once(found, "migrate", f"{SESSION[0]}{_MIGRATE}*", old)
     return found
-
-
-def _value(value: Any, wanted: Any, key: str) -> Any:
-    if isinstance(value, str) and is_readable(wanted):
-        return read_text(value, wanted, key)
-    return value
-
-
-@cache
-def _types() -> Mapping[str, Any]:
-    names = {"WSGIApplication": Callable[..., Any]}
-    hints = get_type_hints(SessionOptions, localns=names)
-    return {one.name: hints[one.name] for one in fields(SessionOptions)}

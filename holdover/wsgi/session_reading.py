@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from holdover import errors
@@ -56,6 +56,7 @@ class ReadableSession(MutableMapping[str, Any]):
     _saved = False  # in this request
     _removed = False  # the browser is to forget its cookie
     _are_headers_out = False
+    _is_elsewhere = False  # its cookie, than where the browser has it
     _new_id = ""
     _sent: str | None = None  # by the browser, in its cookie
     _old: OldSession | None = None  # another library's, that it sent a cookie of,
@@ -117,6 +118,25 @@ class ReadableSession(MutableMapping[str, Any]):
         """Say whether there is a field of that name."""
         return name in self._read().values
 
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the newest field, as of a dictionary, and give its name and value.
+
+        Raises:
+            KeyError: There is none.
+            SessionUnavailable: The backend cannot be asked.
+        """
+        for name in reversed(self._read().values):
+            return name, self.pop(name)
+        raise KeyError("the session is empty")
+
+    def has_key(self, name: object) -> bool:
+        """Say whether there is a field of that name, in Beaker's words."""
+        return name in self
+
+    def copy(self) -> dict[str, Any]:
+        """Give the fields as a dictionary of its own; lists in it are the session's."""
+        return dict(self)
+
     # -- what is known of it ---------------------------------------------------
 
     @property
@@ -159,6 +179,31 @@ class ReadableSession(MutableMapping[str, Any]):
         self._read()
         return None if self._kept is None else self._kept.record.user
 
+    @property
+    def path(self) -> str:
+        """Below which path its cookie is sent.
+
+        What is assigned holds for this response only: say it in each request that may
+        set or remove the cookie, and give the cookie a name without ``__Host-``.
+
+        Raises:
+            ConfigurationError: Browsers would drop the cookie.
+        """
+        return self._terms.cookie.path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._place(replace(self._terms.cookie, path=path))
+
+    @property
+    def domain(self) -> str | None:
+        """To which subdomains too its cookie is sent; None: to none. See `path`."""
+        return self._terms.cookie.domain
+
+    @domain.setter
+    def domain(self, domain: str | None) -> None:
+        self._place(replace(self._terms.cookie, domain=domain))
+
     def accessed(self) -> bool:
         """Say whether this request has used it."""
         return self._accessed
@@ -168,6 +213,12 @@ class ReadableSession(MutableMapping[str, Any]):
         return self._fields is not None and bool(self._fields.changes())
 
     # -- small steps -----------------------------------------------------------
+
+    def _place(self, cookie: CookieTerms) -> None:
+        if cookie != self._terms.cookie:
+            self._require_headers()
+            self._terms = replace(self._terms, cookie=cookie)
+            self._is_elsewhere = True
 
     def _read(self) -> TrackedFields:
         fields = self._fields

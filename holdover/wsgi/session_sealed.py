@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdover import errors
 from holdover.regions.codecs import JsonCodec
-from holdover.wsgi.session_cookie import LARGEST
+from holdover.wsgi.session_cookie import LARGEST_COOKIE
 from holdover.wsgi.session_errors import SessionTooLarge
 from holdover.wsgi.session_moving import OldSession
 from holdover.wsgi.session_record import (
@@ -85,17 +85,17 @@ class SealedStore:
         self._newest = next(iter(self._ciphers))
         self._context = _joined(b"holdover session", name.encode(), app_id.encode())
         self._name = name
-        self._room = LARGEST - len(name)
+        self._room = LARGEST_COOKIE - len(name)
         self._timeouts = timeouts
         self._is_revoked = is_revoked
         self._codec = JsonCodec()
 
     def find(self, cookie: str, now: float) -> Kept | None:
         """See `SessionStore.find`."""
-        opened = self._opened(cookie)
-        if opened is None:
+        kept = self._opened(cookie)
+        if kept is None:
             return None
-        kept, record = opened, opened.record
+        record = kept.record
         if self._timeouts.have_ended(record, now):
             return None
         revoked = self._is_revoked
@@ -148,8 +148,8 @@ class SealedStore:
         if len(text) > self._room:
             raise SessionTooLarge(
                 f"the session makes a cookie of {len(text) + len(self._name)} bytes, "
-                f"and browsers keep {LARGEST}: keep less in it, or keep sessions in a "
-                "region"
+                f"and browsers keep {LARGEST_COOKIE}: keep less in it, or keep "
+                "sessions in a region"
             )
         return text
 

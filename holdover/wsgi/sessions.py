@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdover import errors
+from holdover.regions.warnings import warn_caller
 from holdover.wsgi.checking import check_middleware
 from holdover.wsgi.session import Session
 from holdover.wsgi.session_errors import InsecureSessionWarning, SessionUnavailable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Session)
 ENVIRON_KEY = "holdover.session"
+_FOR_TESTS = "paste.testing_variables"  # where WebTest looks
 _WHOLE = (list, tuple)  # bodies that nobody goes on making
 
 
@@ -41,6 +42,7 @@ class Sessions:
 
     Attributes:
         options: What it was told.
+        terms: What a subclass of `Session` is made with.
 
     Raises:
         ConfigurationError: An option is wrong; the message names it.
@@ -52,18 +54,17 @@ class Sessions:
         self.options = options = _options(config)
         cookie, timeouts = options.cookie(), options.timeouts()
         if not options.secure:
-            warnings.warn(
+            warn_caller(
                 "secure=False: session cookies are sent over plain HTTP, where whoever "
                 "is on the way can take them; for development only",
                 InsecureSessionWarning,
-                stacklevel=3,
             )
         store: SessionStore
         if options.store == COOKIE:
             store = _sealed(options, cookie.name)
         else:
             store = RegionStore(options.region(), timeouts)
-        self._terms = SessionTerms(
+        self.terms = SessionTerms(
             store=store,
             cookie=cookie,
             timeouts=timeouts,
@@ -89,14 +90,14 @@ class Sessions:
             cookies: See `open`.
         """
         if isinstance(cookies, str):
-            return kind(self._terms, cookies)
+            return kind(self.terms, cookies)
         if "HTTP_COOKIE" in cookies or "wsgi.version" in cookies:
-            return kind(self._terms, cookies.get("HTTP_COOKIE", ""))
-        names = [self._terms.cookie.name]
-        if self._terms.old is not None:
-            names.append(self._terms.old.cookie_name)
+            return kind(self.terms, cookies.get("HTTP_COOKIE", ""))
+        names = [self.terms.cookie.name]
+        if self.terms.old is not None:
+            names.append(self.terms.old.cookie_name)
         sent = [f"{name}={cookies[name]}" for name in names if name in cookies]
-        return kind(self._terms, "; ".join(sent))
+        return kind(self.terms, "; ".join(sent))
 
     def of_user(self, user: str) -> list[UserSession]:
         """Give a user's sessions, the newest first; see `Session.bind`.
@@ -105,7 +106,7 @@ class Sessions:
             ConfigurationError: Sessions are kept in cookies.
             SessionUnavailable: The backend cannot be asked.
         """
-        return self._users.sessions_of(user, self._terms.now())
+        return self._users.sessions_of(user, self.terms.now())
 
     def end_all(self, user: str, *, except_: Session | None = None) -> None:
         """End all sessions of a user, everywhere, at once: after a change of password.
@@ -132,7 +133,7 @@ class Sessions:
 
     @property
     def _users(self) -> UserIndex:
-        users = self._terms.store.users
+        users = self.terms.store.users
         if users is None:
             raise errors.ConfigurationError(
                 "sessions in cookies are nowhere listed: keep them in a region, or end "
@@ -184,6 +185,7 @@ class SessionMiddleware:
         self._environ_key = environ_key
         self._instead = self.sessions.options.on_unavailable
         self._beaker = self.sessions.options.beaker
+        self._webtest_name = self.sessions.options.webtest_varname
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -194,6 +196,8 @@ class SessionMiddleware:
         if self._beaker:
             environ["beaker.session"] = session
             environ["beaker.get_session"] = self.sessions.open
+        if self._webtest_name and _FOR_TESTS in environ:
+            environ[_FOR_TESTS][self._webtest_name] = session
         started = []
 
         def respond(status, headers, *exc_info):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN002, ANN202

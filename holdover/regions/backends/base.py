@@ -227,6 +227,10 @@ class Backend(CacheBackend):
         """
         return self if self.capabilities.bounded_by == ("nothing",) else None
 
+    def __bool__(self) -> bool:
+        """Say that it is there, however few entries a ``__len__`` may count."""
+        return True
+
     # -- for operators ---------------------------------------------------------
 
     def place(self) -> str:

@@ -2,9 +2,9 @@
 
 An application moves by changing its imports: ``from beaker.cache import cache_region``
 becomes ``from holdover.wsgi.beaker.cache import cache_region``, and so on for
-``beaker.util``, ``beaker.middleware`` and ``beaker.exceptions``; all names are here,
-too. What is the same, what is better and what is not there is told in
-``docs/beaker.rst``.
+``beaker.util``, ``beaker.session``, ``beaker.middleware`` and ``beaker.exceptions``;
+all names are here, too. What is the same, what is better and what is not there is told
+in ``docs/beaker.rst``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from holdover.wsgi.beaker.cache import (
 )
 from holdover.wsgi.beaker.exceptions import BeakerException
 from holdover.wsgi.beaker.middleware import CacheMiddleware, SessionMiddleware
+from holdover.wsgi.beaker.session import CookieSession, Session, SessionObject
 from holdover.wsgi.beaker.util import (
     coerce_cache_params,
     func_namespace,
@@ -29,7 +30,10 @@ __all__ = [
     "Cache",
     "CacheManager",
     "CacheMiddleware",
+    "CookieSession",
+    "Session",
     "SessionMiddleware",
+    "SessionObject",
     "cache_region",
     "cache_regions",
     "coerce_cache_params",

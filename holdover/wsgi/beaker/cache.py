@@ -7,7 +7,7 @@ from functools import cache as once
 from typing import Any, Protocol, Self, TypeVar, cast
 
 from holdover import Delivery, Region, Registry, errors
-from holdover.wsgi.beaker.caches import Cache
+from holdover.wsgi.beaker.caches import Cache, expire_in
 from holdover.wsgi.beaker.decorated import Decorated, decorated_of
 from holdover.wsgi.beaker.exceptions import BeakerException, InvalidCacheBackendError
 from holdover.wsgi.beaker.naming import joined
@@ -110,7 +110,7 @@ class CacheManager:
             name,
             self._unnamed,
             options,
-            expire=_expire_in(options),
+            expire=expire_in(options),
             starttime=options.get("starttime"),
         )
 
@@ -146,7 +146,7 @@ class CacheManager:
             ConfigurationError: An option is unknown or wrong.
         """
         options = laid_over(self.kwargs, kwargs)
-        place, expire = _place_in(options), _expire_in(options)
+        place, expire = _place_in(options), expire_in(options)
         find = once(lambda: unnamed_region(place))
 
         def decorate(function: F, /) -> F:
@@ -253,11 +253,6 @@ def _invalidated(
 def _place_in(options: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is a cache's own, and no part of where its values are."""
     return {name: value for name, value in options.items() if name not in _SPANS}
-
-
-def _expire_in(options: Mapping[str, Any]) -> Any:
-    given = options.get("expiretime")
-    return options.get("expire") if given is None else given
 
 
 def _cache_of(function: object) -> Cache:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Self
 
 from holdover import NO_VALUE, Delivery, Lifetime, Region, errors
+from holdover.regions.warnings import warn_caller
 from holdover.wsgi.beaker.naming import Address, checked_namespace, tag_of
 from holdover.wsgi.beaker.regions import unnamed_region
 from holdover.wsgi.beaker.util import laid_over
@@ -221,17 +221,13 @@ class Cache:
         made_at = self.region.inspect(address).created_at
         return made_at is not None and made_at < starttime
 
-    def _expire(self, kw: Mapping[str, Any]) -> Any:
-        given = kw.get("expiretime")
-        return kw.get("expire") if given is None else given
-
     def _keeps(self, kw: Mapping[str, Any]) -> bool:
         """Say whether a value that is made by this call is to be kept at all."""
-        expire = self._expire(kw)
+        expire = expire_in(kw)
         return not is_over_at_once(self.expiretime if expire is None else expire)
 
     def _lifetime_for(self, kw: Mapping[str, Any]) -> Lifetime | None:
-        expire = self._expire(kw)
+        expire = expire_in(kw)
         return self._lifetime if expire is None else self._lifetime_of(expire)
 
     def _lifetime_of(self, expire: Any) -> Lifetime | None:
@@ -244,10 +240,9 @@ class Cache:
 
     def _elsewhere(self, kw: Mapping[str, Any]) -> tuple[Cache, dict[str, Any]]:
         """Give the cache of this namespace that a call names, and the rest of it."""
-        warnings.warn(
+        warn_caller(
             "name the type of a cache where it is made, get_cache(name, type=...)",
             DeprecationWarning,
-            stacklevel=3,
         )
         rest = {name: kw[name] for name in _OWN if name in kw}
         own = {name: value for name, value in kw.items() if name not in _OWN}
@@ -259,6 +254,12 @@ class Cache:
 @lru_cache(maxsize=256, typed=True)
 def _expiring(lifetime: Lifetime, expire: float | timedelta) -> Lifetime:
     return lifetime.expiring_in(expire)
+
+
+def expire_in(options: Mapping[str, Any]) -> Any:
+    """Give the lifetime that options or arguments name by either of Beaker's words."""
+    given = options.get("expiretime")
+    return options.get("expire") if given is None else given
 
 
 def is_over_at_once(expire: Any) -> bool:

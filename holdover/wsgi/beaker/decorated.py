@@ -15,7 +15,7 @@ from holdover.wsgi.beaker.naming import (
     namespace_of,
     tag_of,
 )
-from holdover.wsgi.beaker.regions import cache_regions
+from holdover.wsgi.beaker.regions import cache_regions, unknown_region
 
 Answer = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 _MARK = "_arg_cached"
@@ -80,7 +80,7 @@ class Decorated:
         """
         region = self._find()
         if region is None:
-            raise self._unknown()
+            raise unknown_region(self.region_name, cache_regions, self.namespace)
         return Cache.of_region(self.namespace, region, {})
 
     def bind_if_found(self) -> None:
@@ -97,14 +97,7 @@ class Decorated:
         return self._bound[1](args, kwargs)
 
     def _refuse(self, _args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Any:
-        raise self._unknown()
-
-    def _unknown(self) -> errors.ConfigurationError:
-        return errors.ConfigurationError(
-            f"{self.namespace} is cached in the region {self.region_name!r}, which is "
-            "not configured; known are: "
-            f"{', '.join(sorted(cache_regions)) or 'none'}"
-        )
+        raise unknown_region(self.region_name, cache_regions, self.namespace)
 
     @property
     def _can_travel(self) -> bool:

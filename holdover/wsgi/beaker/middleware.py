@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.wsgi import cache as plain
 from holdover.wsgi.beaker.cache import CacheManager
+from holdover.wsgi.beaker.session import Session, SessionObject
 from holdover.wsgi.beaker.util import (
     coerce_cache_params,
     parse_cache_config_options,
 )
-from holdover.wsgi.session_options import PREFIXES
+from holdover.wsgi.flat_options import SESSION, bare, below
 from holdover.wsgi.sessions import ENVIRON_KEY
 from holdover.wsgi.sessions import SessionMiddleware as PlainSessionMiddleware
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheManager",
     "CacheMiddleware",
+    "Session",
     "SessionMiddleware",
+    "SessionObject",
     "coerce_cache_params",
     "parse_cache_config_options",
 ]
@@ -86,18 +89,8 @@ class SessionMiddleware(PlainSessionMiddleware):
         environ_key: str = "beaker.session",
         **kwargs: Any,
     ) -> None:
-        given = {_bare(k): v for k, v in (config or {}).items() if _is_flat(k)}
-        given |= {_bare(key): value for key, value in kwargs.items()}
+        given = {k: held for k, (_, held) in below(config or {}, SESSION).items()}
+        given |= {bare(key, SESSION) or key: held for key, held in kwargs.items()}
         flat = {f"session.{name}": value for name, value in given.items()}
         key = ENVIRON_KEY if environ_key == "beaker.session" else environ_key
         super().__init__(app, {**flat, "session.beaker": True}, environ_key=key)
-
-
-def _is_flat(key: object) -> bool:
-    return isinstance(key, str) and key.startswith(PREFIXES)
-
-
-def _bare(key: str) -> str:
-    """Give an option's name without the prefix that it may have."""
-    start = next((one for one in PREFIXES if key.startswith(one)), "")
-    return key.removeprefix(start)

@@ -104,7 +104,7 @@ def unnamed_region(options: Mapping[str, Any]) -> Region:
     Raises:
         ConfigurationError: An option is wrong.
     """
-    wanted = _frozen({k: v for k, v in options.items() if v is not None})
+    wanted = frozen({k: v for k, v in options.items() if v is not None})
     region = _unnamed.get(wanted)
     if region is None:
         made = configured({UNNAMED: options})[UNNAMED]
@@ -112,11 +112,14 @@ def unnamed_region(options: Mapping[str, Any]) -> Region:
     return region
 
 
-def unknown_region(name: object, known: Iterable[str]) -> errors.ConfigurationError:
-    """Say that there is no region of that name."""
+def unknown_region(
+    name: object, known: Iterable[str], wanted_by: str = ""
+) -> errors.ConfigurationError:
+    """Say that there is no region of that name, and which function wanted it."""
     names = ", ".join(sorted(set(known))) or "none"
+    who = f", which {wanted_by} is cached in," if wanted_by else ""
     return errors.ConfigurationError(
-        f"the cache region {name!r} is not configured; known are: {names}"
+        f"the cache region {name!r}{who} is not configured; known are: {names}"
     )
 
 
@@ -151,7 +154,7 @@ def _placed(options: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _store(arguments: Mapping[str, Any]) -> Any:
-    wanted = _frozen(arguments)
+    wanted = frozen(arguments)
     if wanted not in _stores:
         flat = {f"cache.{name}": value for name, value in arguments.items()}
         made = Registry()
@@ -160,12 +163,12 @@ def _store(arguments: Mapping[str, Any]) -> Any:
     return _stores[wanted]
 
 
-def _frozen(value: Any) -> Hashable:
+def frozen(value: Any) -> Hashable:
     """Make a key of options."""
     if isinstance(value, Mapping):
-        return frozenset((name, _frozen(held)) for name, held in value.items())
+        return frozenset((name, frozen(held)) for name, held in value.items())
     if isinstance(value, list | tuple):
-        return tuple(map(_frozen, value))
+        return tuple(map(frozen, value))
     # An object without a hash counts as itself only. Its id is not used again, since
     # the region keeps it.
     return value if isinstance(value, Hashable) else id(value)

@@ -7,10 +7,10 @@ from typing import Any
 
 from holdover.errors import ConfigurationError
 from holdover.wsgi.beaker.naming import namespace_of as func_namespace
+from holdover.wsgi.flat_options import CACHE, below
 
 __all__ = ["coerce_cache_params", "func_namespace", "parse_cache_config_options"]
 
-_PREFIXES = ("cache.", "beaker.cache.")
 _DEFAULTS = {"type": "memory", "data_dir": None, "expire": None, "enabled": True}
 _TRUTHS = {"true": True, "yes": True, "on": True, "y": True, "t": True, "1": True}
 _TRUTHS |= {"false": False, "no": False, "off": False, "n": False, "f": False}
@@ -35,7 +35,8 @@ def parse_cache_config_options(
         ConfigurationError: A number or a truth is none, the regions are no list, or
             an option is given twice.
     """
-    given = coerce_cache_params(_unprefixed(config))
+    written = below(config, CACHE)
+    given = coerce_cache_params({name: held for name, (_, held) in written.items()})
     names = given.pop("regions", None)
     of_region: dict[str, dict[str, Any]] = {name: {} for name in names or ()}
     options: dict[str, Any] = dict(_DEFAULTS) if include_defaults else {}
@@ -78,19 +79,6 @@ def laid_over(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
             if name not in ("backend", "type") and not name.startswith("arguments.")
         }
     return {**kept, **own}
-
-
-def _unprefixed(config: Mapping[Any, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        start = next((one for one in _PREFIXES if str(key).startswith(one)), None)
-        if start is None:
-            continue
-        name = str(key)[len(start) :]
-        if name in found:
-            raise ConfigurationError(f"{name} is given twice, under both prefixes")
-        found[name] = value
-    return found
 
 
 def _number(name: str, value: Any) -> Any:
