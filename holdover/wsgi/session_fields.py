@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdover import errors
-from holdover.regions.codecs import is_plain
 from holdover.wsgi.session_record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -95,6 +94,14 @@ class TrackedFields:
         self._put, self._removed = set(), set()
 
 
+def _look(value: Any) -> str:
+    """Give the text of a value; none of one that is too deep, and no codec takes."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return ""
+
+
 def by_field(
     values: Mapping[str, Any], error: errors.UncacheableValue
 ) -> errors.UncacheableValue:
@@ -109,8 +116,7 @@ def by_field(
                 "numbers, texts, lists, and dictionaries by texts, and with "
                 'codec="msgpack" bytes'
             )
-    odd = [name for name, held in values.items() if not is_plain({name: held})]
-    return errors.UncacheableValue(f"look at the session's {odd}: {error}")
+    return errors.UncacheableValue(str(error))
 
 
 def _misfit_in(value: Any) -> str:
@@ -136,11 +142,3 @@ def _kind(value: object) -> str:
     kind = type(value)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{home}{kind.__qualname__}"
-
-
-def _look(value: Any) -> str:
-    """Give the text of a value; none of one that is too deep, and no codec takes."""
-    try:
-        return repr(value)
-    except RecursionError:
-        return ""
