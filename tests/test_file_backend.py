@@ -31,6 +31,7 @@ from holdover.errors import (
     InsecureDirectory,
     ValueTooLarge,
 )
+from holdover.regions.backends import file_values
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.grants import Busy, Changed, Lease
 
@@ -369,6 +370,7 @@ PLACES = {
     "temporary file": lambda backend, key: (
         f"{os.path.dirname(backend._path(key))}/.tmp-{'5' * 16}"
     ),
+    "spare": lambda backend, key: f"{os.path.dirname(backend._path(key))}/.spare",
 }
 
 
@@ -401,7 +403,7 @@ def test_what_was_planted_is_harmless(new_backend, outside, monkeypatch, place, 
 
 
 @pytest.mark.parametrize("kind", PLANTED)
-@pytest.mark.parametrize("place", ["value", "lease", "clock", "lock", "usage"])
+@pytest.mark.parametrize("place", ["value", "lease", "clock", "lock", "usage", "spare"])
 def test_callers_get_their_values_all_the_same(  # noqa: PLR0917 - two of them are cases
     new_region, new_backend, outside, counter, place, kind
 ):
@@ -877,6 +879,153 @@ SUDDEN_DEATH = """
 def test_sudden_death(root, what):
     """Killed between any two steps, it leaves the old or the new, and no lock."""
     run(SUDDEN_DEATH, root, what)
+
+
+# -- small values, whose files are written anew ---------------------------------
+
+
+def reading_across(monkeypatch, meanwhile):
+    """Have something done while somebody has a file open that he is about to read."""
+    really, waiting = os.pread, [meanwhile]
+
+    def pread(*args):
+        if waiting:
+            waiting.pop()()
+        return really(*args)
+
+    monkeypatch.setattr(os, "pread", pread)
+
+
+@pytest.mark.parametrize("is_same_key", [True, False])
+def test_a_file_that_is_written_anew_while_it_is_read(
+    backend, monkeypatch, is_same_key
+):
+    """Who had opened it gets a value of his key, and not what is there instead."""
+    key, neighbour = keys_of_one_stripe(backend, 2)
+    for name in (key, neighbour):
+        backend.write(name, b"first of " + name.encode(), ttl=None)
+    last = key if is_same_key else neighbour
+    backend.write(last, b"older", ttl=None)
+    before = backend.read(key, REGION)[0]
+
+    def write():
+        backend.write(key, b"newer", ttl=None)  # and the reader's file is the spare
+        backend.write(last, b"newest", ttl=None)
+
+    reading_across(monkeypatch, write)
+    found = backend.read(key, REGION)[0]
+    assert before in {b"older", b"first of " + key.encode()}
+    assert found == (b"newest" if is_same_key else b"newer")
+
+
+def test_a_file_that_is_half_written_while_it_is_read(backend, monkeypatch):
+    """It is read again, when whoever writes has finished."""
+    backend.write("k", b"a" * 300, ttl=None)
+    backend.write("k", b"b" * 300, ttl=None)
+    path = backend._path("k")
+    whole = [b"b" * 300]
+
+    def spoil_half():
+        with open(path, "r+b", buffering=0) as file:
+            stamp = os.fstat(file.fileno()).st_mtime_ns
+            file.write(b"c" * 150)
+            os.utime(path, ns=(stamp, stamp))
+
+    def heal():
+        with open(path, "r+b", buffering=0) as file:
+            stamp = os.fstat(file.fileno()).st_mtime_ns
+            file.write(whole[0])
+            os.utime(path, ns=(stamp, stamp))
+
+    hold = backend._locks.hold
+
+    def held(stripe):
+        heal()
+        return hold(stripe)
+
+    monkeypatch.setattr(backend._locks, "hold", held)
+    reading_across(monkeypatch, spoil_half)
+    assert backend.read("k", REGION)[0] == whole[0]
+
+
+WRITING_ANEW = """
+    import sys
+    from holdover.regions.backends.file import FileBackend
+    backend = FileBackend({"path": sys.argv[1]})
+    keys, sizes = sys.argv[2].split(), (1, 300, 4096, 4097, 37)
+    for number in range(2_000):
+        key = keys[number % len(keys)]
+        value = key.encode().ljust(8) * sizes[number % len(sizes)]
+        backend.write(key, value[:9_000], ttl=None)
+"""
+
+
+def test_many_read_what_is_written_anew(root, new_backend):
+    """Whatever two processes write, a reader gets whole values of the key he reads."""
+    backend = new_backend(lock_timeout=10.0)
+    keys = keys_of_one_stripe(backend, 3)
+    command = [sys.executable, "-c", textwrap.dedent(WRITING_ANEW), root]
+    writers = [subprocess.Popen([*command, " ".join(keys)]) for _ in range(2)]
+    read = 0
+    while any(writer.poll() is None for writer in writers):
+        for key in keys:
+            stored, _ = backend.read(key, REGION)
+            if stored is not None:
+                pattern = key.encode().ljust(8)
+                assert stored == (pattern * 4097)[: len(stored)]
+                assert len(stored) in {8, 296, 2400, 9_000}
+                read += 1
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert read > 100
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_values_of_changing_size(root, backend, monkeypatch, can_exchange):
+    """Small and large ones replace each other, and leave one spare file at most."""
+    if not can_exchange:  # as on other systems than Linux
+        monkeypatch.setattr(file_values, "_RENAME", None)
+    sizes = [10, 20, 5, 4096, 4097, 0, 50_000, 60_000, 3, 2]
+    for size in sizes:
+        backend.write("k", b"x" * size, ttl=None)
+        assert backend.read("k", REGION)[0] == b"x" * size
+        assert backend._usage.total() == size == size_on_disk(root)
+        left = [path.name for path in everything(root) if path.name.startswith(".")]
+        assert left in ([], [file_values.SPARE])
+        assert size_of_spares(root) <= 4096
+    backend.purge()
+    assert size_of_spares(root) == 0
+    assert backend.read("k", REGION)[0] == b"xx"
+
+
+def size_of_spares(root):
+    """Count the bytes that nobody reads."""
+    return sum(path.lstat().st_size for path in root.rglob(file_values.SPARE))
+
+
+def test_what_a_power_cut_leaves(new_region, counter, clock):
+    """A file whose name and time were saved and whose bytes were not is a miss."""
+    region = new_region()
+    path = region.backend._path(region._address("k"))
+    region.set("k", "deleted long ago")
+    was = Path(path).read_bytes()
+    region.delete("k")
+    clock.advance(1.0)
+    region.set("k", "newer")
+    stamp = os.stat(path).st_mtime_ns
+    Path(path).write_bytes(was)
+    os.utime(path, ns=(stamp, stamp))
+    assert new_region().get_or_create("k", counter) == 1
+    assert region.get("k") == 1
+
+
+def test_a_copy_that_kept_no_nanoseconds(root, new_backend):
+    """What was restored from an archive is read, as far as its bytes tell."""
+    new_backend().write("k", b"v", ttl=None)
+    for path in everything(root):
+        if path.is_file():
+            seconds = int(path.stat().st_mtime)
+            os.utime(path, (seconds, seconds))
+    assert new_backend().read("k", REGION)[0] == b"v"
 
 
 # -- housekeeping --------------------------------------------------------------

@@ -21,12 +21,16 @@ class RegionClock:
 
     Every read brings the clock's tick. While it is the one that this process knows,
     the decision is a comparison or two; when it has moved, what is new is fetched once.
+
+    Attributes:
+        seen: The tick that the backend has told last; 0 if none.
     """
 
     def __init__(self, backend: Backend, region: str) -> None:
         self._backend = backend
         self._region = region
         self._view: _View | None = None
+        self.seen = 0
 
     def standing(self, entry: Entry, key: str, tick: int) -> Standing:
         """Say whether *entry*, read together with *tick*, was invalidated since."""
@@ -39,7 +43,8 @@ class RegionClock:
     def tick(self) -> int:
         """Fetch the tick now, for an entry that is about to be made."""
         since = self._view.state.tick if self._view else 0
-        return self._backend.tick(self._region, since=since)
+        self.seen = self._backend.tick(self._region, since=since)
+        return self.seen
 
     def tick_at(self, moment: float) -> int:
         """Give the tick that an entry of *moment* (wall clock) had carried.
@@ -64,6 +69,7 @@ class RegionClock:
                 newer if known.is_foreign_to(newer) else newer.following(known.state)
             )
         self._view = view = _View(state)
+        self.seen = state.tick
         return view
 
 

@@ -43,7 +43,7 @@ def _comes_back(value: Any) -> bool:
     """Say whether MessagePack gives *value* back with its types unchanged."""
     kind = type(value)
     if kind is str:
-        return value.isascii() or is_unicode(value)
+        return is_unicode(value)
     if kind is int:
         return bool(_LEAST <= value <= _MOST)
     if kind is list:

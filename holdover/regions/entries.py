@@ -149,6 +149,10 @@ class Entries(Removals):
         except BackendError:
             return UNKNOWN_TICK
 
+    def latest_tick(self) -> int:
+        """Give the tick that was read last, for an entry that is stored by `begin`."""
+        return self._clock.seen or self.tick()
+
     def store(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
         """Write unconditionally.
 
@@ -167,6 +171,39 @@ class Entries(Removals):
         return self._guard.deliver(
             self._guard.writing, [key], write, strict=strict, late=late
         )
+
+    def begin(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
+        """Write unconditionally what begins to live now, whatever the tick is now.
+
+        In one step, if that is still the entry's, which is `latest_tick`.
+
+        Raises:
+            UncacheableValue: The codec cannot encode the value.
+            BackendError: Only if *strict*; otherwise the result says ``pending``.
+        """
+        stored = self._seal(key, entry)
+        late = [Late(key, entry.fence)]
+        return self._guard.deliver(
+            self._guard.writing,
+            [key],
+            lambda: self._write_at_tick(key, entry, stored),
+            strict=strict,
+            late=late,
+        )
+
+    def _write_at_tick(self, key: str, entry: Entry, stored: Stored) -> None:
+        for _ in range(_SWAPS):
+            if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
+                raise BackendError("the region clock could not be read")
+            tick = self.backend.write_at(
+                key, stored, self.region, tick=entry.clock, ttl=self._ttl(entry)
+            )
+            self._clock.seen = tick
+            if tick == entry.clock:
+                return
+            entry = replace(entry, clock=tick)
+            stored = self._seal(key, entry)
+        raise BackendError("the region clock kept moving")
 
     def store_multi(
         self, entries: Mapping[str, Entry], *, strict: bool = False

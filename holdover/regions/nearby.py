@@ -142,6 +142,11 @@ class NearTier(Tier):
         with self._dropping([key]):
             return super().store(key, entry, strict=strict)
 
+    def begin(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
+        """See `Entries.begin`."""
+        with self._dropping([key]):
+            return super().begin(key, entry, strict=strict)
+
     def store_multi(
         self, entries: Mapping[str, Entry], *, strict: bool = False
     ) -> Delivery:

@@ -81,6 +81,8 @@ def checked_tags(tags: object) -> tuple[str, ...]:
     Raises:
         InvalidArgument: It is a single text, or holds something else than texts.
     """
+    if not tags and type(tags) is tuple:
+        return tags  # as with nearly every call
     if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
         raise InvalidArgument(f"tags must be a collection of str, got {tags!r}")
     found = tuple(tags)

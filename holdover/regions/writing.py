@@ -58,8 +58,9 @@ class WritableRegion(ConfiguredRegion):
         if self._tier is None and lifetime is None and not tags:
             super().set(key, plain_value(value))
             return Delivery()
-        entry = self._entry(value, lifetime, tags)
-        return self._entries.store(self._address(key), entry, strict=strict)
+        entries = self._entries
+        entry = self._entry(value, lifetime, tags, clock=entries.latest_tick())
+        return entries.begin(self._address(key), entry, strict=strict)
 
     def set_multi(  # type: ignore[override] # dogpile.cache's returns nothing
         self,

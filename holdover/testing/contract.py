@@ -112,6 +112,28 @@ class BackendContract(LeaseContract, ProcessContract, TroubleContract):
         peer.write("k", sealed("new"), ttl=None)
         assert backend.read("k", REGION)[0] == sealed("new")
 
+    def test_a_write_at_a_tick(self, backend: Backend, peer: Backend) -> None:
+        """It is done while the clock stands there, and refused once it has moved."""
+        tick = backend.tick(REGION)
+        assert backend.write_at("k", sealed(1), REGION, tick=tick, ttl=60.0) == tick
+        assert peer.read("k", REGION) == (sealed(1), tick)
+        moved = peer.advance(REGION, hard=True).tick
+        told = backend.write_at("k", sealed(2), REGION, tick=tick, ttl=None)
+        assert told == moved
+        assert peer.read("k", REGION) == (sealed(1), moved)
+        assert backend.write_at("k", sealed(3), REGION, tick=told, ttl=None) == told
+        assert peer.read("k", REGION)[0] == sealed(3)
+
+    def test_a_write_at_a_tick_ends_a_lease(
+        self, backend: Backend, peer: Backend
+    ) -> None:
+        """What was being created meanwhile is not stored."""
+        lease = won(backend)
+        tick = backend.tick(REGION)
+        assert peer.write_at("k", sealed(1), REGION, tick=tick, ttl=None) == tick
+        assert backend.commit(lease, sealed(2), REGION, ttl=None) is None
+        assert peer.read("k", REGION)[0] == sealed(1)
+
     def test_remove_tells_whether_there_was_a_value(self, backend: Backend) -> None:
         """Removing is idempotent and says what it did."""
         backend.write("k", sealed(1), ttl=None)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 Headers = list[tuple[str, str]]
 
 _DIRECTIVE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_PRIVATE = (("Vary", "Cookie"), ("Cache-Control", "private"))
 _FOR_SHARED_CACHES = ("public", "s-maxage", "private")
 # What outranks Cache-Control for some caches, and how they are told not to store: in
 # the W3C's Edge Architecture, by Akamai and by nginx.
@@ -30,6 +31,8 @@ def made_private(headers: Headers) -> Headers:
     Cache-Control for these, and is treated alike; ``Surrogate-Control`` and its like,
     which have no word for private, forbid to store.
     """
+    if not any(map(_concerns_caches, headers)):
+        return [*headers, *_PRIVATE]
     kept, varied = [], []
     controls: dict[str, list[str]] = {"cache-control": []}
     for name, value in headers:
@@ -44,6 +47,10 @@ def made_private(headers: Headers) -> Headers:
     for lowered, values in controls.items():
         kept.append((lowered.title().replace("Cdn-", "CDN-"), private_floor(values)))
     return kept
+
+
+def _concerns_caches(header: tuple[str, str]) -> bool:
+    return header[0].lower().endswith(("vary", "cache-control"))
 
 
 def varied_by_cookie(values: Sequence[str]) -> str:

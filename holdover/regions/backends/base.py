@@ -65,6 +65,19 @@ class Backend(CacheBackend):
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """Store unconditionally: the fence changes and any lease ends."""
 
+    def write_at(
+        self, key: str, stored: Stored, region: str, *, tick: int, ttl: float | None
+    ) -> int:
+        """Write, as `write` does, if the region clock has not moved on from *tick*.
+
+        Returns:
+            The clock's tick. If that is not *tick*, nothing was written.
+        """
+        now = self.tick(region, since=tick)
+        if now == tick:
+            self.write(key, stored, ttl=ttl)
+        return now
+
     def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
         """Write several, as `write` does; if it raises, some may have been written."""
         for key, one in stored.items():

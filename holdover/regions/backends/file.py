@@ -7,7 +7,7 @@ small record beside the value, so that it can travel, and lapses by itself.
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +21,6 @@ from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.file_clock import FileClocks
 from holdover.regions.backends.file_culling import LEASE, Culler
 from holdover.regions.backends.file_disk import (
-    NEVER,
     USAGE,
     StripeLocks,
     Usage,
@@ -29,6 +28,15 @@ from holdover.regions.backends.file_disk import (
     directory_named,
 )
 from holdover.regions.backends.file_records import load_lease, overwrite, stripe
+from holdover.regions.backends.file_values import (
+    DAMAGED,
+    Draft,
+    Torn,
+    drafted,
+    fence_at,
+    read_value,
+    size_of,
+)
 from holdover.regions.backends.grants import (
     Busy,
     Changed,
@@ -37,16 +45,10 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
-from holdover.regions.backends.host_files import (
-    read_file,
-    read_tail,
-    unlink,
-    write_temporary,
-)
+from holdover.regions.backends.host_files import unlink
 from holdover.regions.backends.host_health import diagnose_folder
 from holdover.regions.backends.host_records import LeaseRecord, digest
 from holdover.regions.backends.sending import accepted_bytes
-from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import (
     BackendError,
     InsecureDirectory,
@@ -109,8 +111,11 @@ class FileBackend(DefaultSerialization, Backend):
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
         self._check()
+        path = self._path(key)
         try:
-            stored = read_file(self._path(key))
+            stored = read_value(path)
+        except Torn:
+            stored = self._read_alone(path)
         except OSError as error:
             raise BackendError(f"reading a cache file: {error}") from error
         return stored, self._clocks.tick(region)
@@ -120,10 +125,9 @@ class FileBackend(DefaultSerialization, Backend):
         path = self._path(key)
         if len(stored) > self.max_bytes:  # type: ignore[arg-type] # bytes
             self.remove(key)
-        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
-            self._replace(path, temporary, stored)
-            unlink(path + LEASE)
-        self._culler.keep_bound(path)
+        with self._drafted(path, stored, ttl) as draft, self._locked(path):
+            total = self._put(draft)
+        self._culler.keep_bound(path, total)
 
     def remove(self, key: str) -> bool:
         """See `Backend.remove`."""
@@ -136,12 +140,11 @@ class FileBackend(DefaultSerialization, Backend):
     ) -> bool:
         """See `Backend.compare_and_set`."""
         path = self._path(key)
-        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
-            if _fence_at(path) != seen:
+        with self._drafted(path, stored, ttl) as draft, self._locked(path):
+            if fence_at(path) != seen:
                 return False
-            self._replace(path, temporary, stored)
-            unlink(path + LEASE)
-        self._culler.keep_bound(path)
+            total = self._put(draft)
+        self._culler.keep_bound(path, total)
         return True
 
     # -- leases ----------------------------------------------------------------
@@ -160,8 +163,8 @@ class FileBackend(DefaultSerialization, Backend):
         path = self._path(key)
         tick = self._clocks.tick(region)
         with translated("acquiring a lease", OSError), self._locked(path):
-            fence = _fence_at(path)
-            if fence not in (None, seen) and (stored := read_file(path)) is not None:
+            fence = fence_at(path)
+            if fence not in (None, seen) and (stored := _whole(path)) is not None:
                 return Changed(stored, tick)
             now = self._time.steady()
             held = load_lease(path + LEASE)
@@ -201,13 +204,12 @@ class FileBackend(DefaultSerialization, Backend):
     ) -> int | None:
         """See `Backend.commit`."""
         path = self._path(lease.key)
-        with self._prepared(path, stored, ttl) as temporary, self._locked(path):
+        with self._drafted(path, stored, ttl) as draft, self._locked(path):
             held = load_lease(path + LEASE)
             if held is None or held.fence != lease.fence:
                 return None
-            self._replace(path, temporary, stored)
-            unlink(path + LEASE)
-        self._culler.keep_bound(path)
+            total = self._put(draft)
+        self._culler.keep_bound(path, total)
         return self._clocks.tick(region)
 
     def release(self, lease: Lease) -> bool:
@@ -238,6 +240,11 @@ class FileBackend(DefaultSerialization, Backend):
         """See `Backend.clock`."""
         self._check()
         return self._clocks.state(region)
+
+    def tick(self, region: str, *, since: int = 0) -> int:
+        """See `Backend.tick`. A ``stat``, and no lock (2 us in place of 25)."""
+        self._check()
+        return self._clocks.tick(region)
 
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
@@ -287,27 +294,30 @@ class FileBackend(DefaultSerialization, Backend):
             yield
 
     @contextmanager
-    def _prepared(self, path: str, stored: Stored, ttl: float | None) -> Iterator[str]:
-        """Have the value in a temporary file, which is gone afterwards."""
+    def _drafted(self, path: str, stored: Stored, ttl: float | None) -> Iterator[Draft]:
         self._check()
         data = accepted_bytes(self, stored, self.max_bytes)
-        with translated("writing a cache file", OSError):
-            expires_at = NEVER if ttl is None else self._time.wall() + ttl
-            directory = os.path.dirname(path)
-            temporary = write_temporary(directory, data, min(expires_at, NEVER))
-            try:
-                yield temporary
-            finally:
-                unlink(temporary)
+        expires_at = math.inf if ttl is None else self._time.wall() + ttl
+        with (
+            translated("writing a cache file", OSError),
+            drafted(path, data, expires_at) as draft,
+        ):
+            yield draft
 
-    def _replace(self, path: str, temporary: str, stored: Stored) -> None:
-        before = _size(path)
-        os.rename(temporary, path)
-        self._usage.add(stripe(path), len(stored) - before)  # type: ignore[arg-type]
+    def _put(self, draft: Draft) -> int:
+        """Put a value where it belongs, and end any lease; give the bytes in all."""
+        total = self._usage.add(stripe(draft.path), draft.put())
+        unlink(draft.path + LEASE)
+        return total
+
+    def _read_alone(self, path: str) -> bytes | None:
+        """Read what may have been about to change, while nobody changes it."""
+        with translated("reading a cache file", OSError), self._locked(path):
+            return _whole(path)
 
     def _discard(self, path: str) -> bool:
         # The value first: what readers see is what an invalidation is about.
-        before = _size(path)
+        before = size_of(path)
         existed = unlink(path)
         unlink(path + LEASE)
         if existed:
@@ -315,16 +325,12 @@ class FileBackend(DefaultSerialization, Backend):
         return existed
 
 
-def _size(path: str) -> int:
+def _whole(path: str) -> bytes | None:
+    """Read a value under its lock, where nothing is about to change."""
     try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _fence_at(path: str) -> int | None:
-    tail = read_tail(path, TRAILER_SIZE)
-    return None if tail is None else fence_of(tail)
+        return read_value(path)
+    except Torn:
+        return DAMAGED
 
 
 def _held_by(token: str, path: str) -> LeaseRecord | None:

@@ -14,6 +14,7 @@ from holdover.regions.backends.file_disk import (
     StripeLocks,
     Usage,
 )
+from holdover.regions.backends.file_values import SPARE, has_expired
 from holdover.regions.backends.host_files import TEMPORARY, unlink
 from holdover.regions.errors import BackendError
 from holdover.regions.timesource import TimeSource
@@ -57,18 +58,20 @@ class Culler:
         with translated("purging", OSError):
             return sum(self._sweep(stripe) for stripe in range(STRIPES))
 
-    def keep_bound(self, spare: str) -> None:
+    def keep_bound(self, spare: str, total: int) -> None:
         """Cull some stripes if the values have outgrown their bound.
 
         Nobody's write fails for it: what cannot be culled now is culled later.
 
         Args:
             spare: The file that was just written, which stays.
+            total: How many bytes there are now.
         """
+        if total <= self._max_bytes:
+            return
         try:
-            if self._usage.total() > self._max_bytes:
-                self._recount_nonsense()
-                self._cull(spare)
+            self._recount_nonsense()
+            self._cull(spare)
         except (OSError, BackendError) as error:
             log.warning("culling %s: %s", self._root, error)
 
@@ -116,7 +119,9 @@ class Culler:
                     found = file.stat(follow_symlinks=False)
                     if file.name.startswith(TEMPORARY) or file.name.endswith(LEASE):
                         _remove_abandoned(file.path, found)
-                    elif found.st_mtime <= now:
+                    elif file.name == SPARE:
+                        unlink(file.path)
+                    elif has_expired(found, now):
                         removed += unlink(file.path)
                     else:
                         kept.append((file.path, found))

@@ -20,7 +20,6 @@ from holdover.regions.errors import ConfigurationError, InsecureDirectory
 STRIPES = 256
 USAGE = "usage"
 _MOST = 2**63  # what a count may say
-NEVER = 2.0**33  # the year 2242, as a file's expiry stamp
 
 
 def directory_named(arguments: Mapping[str, Any]) -> str:
@@ -98,9 +97,12 @@ class Usage:
         """Bytes in all stripes together."""
         return sum(self.counts())
 
-    def add(self, stripe: int, size: int) -> None:
-        """Count *size* more (or, below zero, fewer) bytes."""
-        self._change(stripe, lambda before: before + size)
+    def add(self, stripe: int, size: int) -> int:
+        """Count *size* more (or, below zero, fewer) bytes; give how many there are.
+
+        Nothing is read where nothing changes, and that may be called 0.
+        """
+        return self._change(stripe, lambda before: before + size) if size else 0
 
     def put(self, stripe: int, size: int) -> None:
         """Correct a count."""
@@ -108,20 +110,24 @@ class Usage:
 
     def counts(self) -> tuple[int, ...]:
         """Bytes in each stripe."""
-        data = read_file(self._path) or b""
-        return self._COUNTS.unpack(
-            data[: self._COUNTS.size].ljust(self._COUNTS.size, b"\0")
-        )
+        return self._unpacked(read_file(self._path) or b"")
 
-    def _change(self, stripe: int, change: Callable[[int], int]) -> None:
-        offset = stripe * self._COUNT.size
+    def _unpacked(self, data: bytes) -> tuple[int, ...]:
+        size = self._COUNTS.size
+        return self._COUNTS.unpack(data[:size].ljust(size, b"\0"))
+
+    def _change(self, stripe: int, change: Callable[[int], int]) -> int:
+        """Change a count; give the bytes in all, 0 if that could not be done."""
         # A full disk must not fail a removal: the count is put right by a scan.
         with contextlib.suppress(OSError):
             descriptor = open_private(self._path, os.O_RDWR)
             try:
-                found = os.pread(descriptor, self._COUNT.size, offset)
-                (before,) = self._COUNT.unpack(found.ljust(self._COUNT.size, b"\0"))
+                counts = self._unpacked(os.pread(descriptor, self._COUNTS.size, 0))
+                before = counts[stripe]
                 after = max(0, min(change(before), _MOST))
-                os.pwrite(descriptor, self._COUNT.pack(after), offset)
+                data = self._COUNT.pack(after)
+                os.pwrite(descriptor, data, stripe * self._COUNT.size)
             finally:
                 os.close(descriptor)
+            return sum(counts) + after - before
+        return 0

@@ -9,14 +9,13 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable
 
 from holdover.regions.errors import InsecureDirectory
 
 TEMPORARY = ".tmp-"
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OURS = os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -76,25 +75,53 @@ def _refuse_foreign(path: str) -> None:
 
 def read_file(path: str) -> bytes | None:
     """Read a whole file; None if it is not there or not a plain file of ours."""
-    return _read(path, lambda size: (0, size))
+    descriptor = open_plain(path)
+    if descriptor is None:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+            return None
+        return read_part(descriptor, 0, found.st_size)
+    finally:
+        os.close(descriptor)
 
 
-def read_tail(path: str, length: int) -> bytes | None:
-    """Read the last *length* bytes of a file (fewer if it is shorter)."""
-    return _read(path, lambda size: (max(0, size - length), length))
+def read_part(descriptor: int, offset: int, length: int) -> bytes:
+    """Read a part of an open file (less, where it ends before)."""
+    data = os.pread(descriptor, length, offset)
+    while len(data) < length:
+        more = os.pread(descriptor, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
-def write_temporary(directory: str, data: bytes, expires_at: float) -> str:
+def open_plain(path: str) -> int | None:
+    """Open for reading; links, sockets and the like are nothing."""
+    try:
+        return os.open(path, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                raise
+        return None
+
+
+def write_temporary(directory: str, data: bytes, stamp: int) -> str:
     """Write *data* to a new file beside its goal, ready to be renamed.
 
-    Its modification time is *expires_at*, so that a purge need not open it.
+    Its modification time is *stamp*, in nanoseconds, so that a purge need not open it.
     """
     path = f"{directory}/{TEMPORARY}{secrets.token_hex(8)}"
     descriptor = open_private(path, os.O_WRONLY | os.O_EXCL)
     try:
         try:
             _write_all(descriptor, data)
-            os.utime(descriptor, (expires_at, expires_at))
+            os.utime(descriptor, ns=(stamp, stamp))
         finally:
             os.close(descriptor)
     except BaseException:
@@ -105,11 +132,15 @@ def write_temporary(directory: str, data: bytes, expires_at: float) -> str:
 
 def open_private(path: str, flags: int) -> int:
     """Open a file of ours, making it (and its directory) readable by us alone."""
+    if not flags & os.O_EXCL:
+        # Nearly always it is there, and its mode need not be set (2 us of a journal).
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags | _OURS)
     try:
-        descriptor = os.open(path, flags | _CREATE, 0o600)
+        descriptor = os.open(path, flags | _OURS | os.O_CREAT, 0o600)
     except FileNotFoundError:
         make_private(os.path.dirname(path))
-        descriptor = os.open(path, flags | _CREATE, 0o600)
+        descriptor = os.open(path, flags | _OURS | os.O_CREAT, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
 
@@ -121,41 +152,6 @@ def unlink(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _read(path: str, part: Callable[[int], tuple[int, int]]) -> bytes | None:
-    descriptor = _open_plain(path)
-    if descriptor is None:
-        return None
-    try:
-        found = os.fstat(descriptor)
-        # The owner is asked every time (0.7 us): if the directory is removed, another
-        # user may be quicker to make it again, and what he plants would be unpickled.
-        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
-            return None
-        offset, length = part(found.st_size)
-        data = os.pread(descriptor, length, offset)
-        while len(data) < length:
-            more = os.pread(descriptor, length - len(data), offset + len(data))
-            if not more:
-                break
-            data += more
-        return data
-    finally:
-        os.close(descriptor)
-
-
-def _open_plain(path: str) -> int | None:
-    """Open for reading; links, sockets and the like are nothing."""
-    try:
-        return os.open(path, _READ)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISREG(os.lstat(path).st_mode):
-                raise
-        return None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -135,6 +135,18 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
 
+# KEYS value lease clock; ARGV tick stored px
+# It makes no clock, so that there is little to run: a refusal is followed up.
+WRITE = f"""{_STORE}
+local clock = redis.pcall('GET', KEYS[3])
+if type(clock) ~= 'string' then return '' end
+if string.find(clock, ARGV[1] .. ' ', 1, true) == 1 then
+  store(KEYS[1], ARGV[2], ARGV[3])
+  redis.call('DEL', KEYS[2])
+end
+return clock
+"""
+
 # KEYS value lease; ARGV seen stored px
 SWAP = f"""{_FENCE}{_STORE}
 if fence_at(KEYS[1]) ~= ARGV[1] then return 0 end

@@ -179,6 +179,16 @@ def back_off(conversation: Conversation, keys: Words, args: Words) -> Decision:
     return 1, [("SET", keys[0], record, "PX", px)]
 
 
+def write(conversation: Conversation, keys: Words, args: Words) -> Decision:
+    """See `redis_scripts.WRITE`."""
+    value, lease, clock = keys
+    tick, stored, px = args
+    found = _one(conversation, "GET", clock)
+    if tick_of(found) != int(tick):
+        return found if isinstance(found, bytes) else b"", []
+    return found, [_storing(value, stored, px), ("DEL", lease)]
+
+
 def swap(conversation: Conversation, keys: Words, args: Words) -> Decision:
     """See `redis_scripts.SWAP`."""
     seen, stored, px = args

@@ -100,7 +100,7 @@ class Cache:
         self.nsargs = options
         self._tags = (tag_of(namespace),)
         self._address = Address(namespace).of
-        self._lifetime = self._lifetime_of(expire)
+        self._terms = self._lifetime_of(expire), not is_over_at_once(expire)
 
     # -- reading ---------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class Cache:
         _check_words(kw)
         create, address = kw.get("createfunc"), self._address(key)
         starttime = kw.get("starttime", self.starttime)
-        lifetime, is_kept = self._lifetime_for(kw), self._keeps(kw)
+        lifetime, is_kept = self._terms_of(kw)
         if create is None or not is_kept:
             value = self._fresh(address, starttime)
             if value is not NO_VALUE:
@@ -170,10 +170,9 @@ class Cache:
             return
         _check_words(kw)
         address = self._address(key)
-        if self._keeps(kw):
-            self.region.set(
-                address, value, lifetime=self._lifetime_for(kw), tags=self._tags
-            )
+        lifetime, is_kept = self._terms_of(kw)
+        if is_kept:
+            self.region.set(address, value, lifetime=lifetime, tags=self._tags)
         else:
             self.region.delete(address)
 
@@ -221,14 +220,12 @@ class Cache:
         made_at = self.region.inspect(address).created_at
         return made_at is not None and made_at < starttime
 
-    def _keeps(self, kw: Mapping[str, Any]) -> bool:
-        """Say whether a value that is made by this call is to be kept at all."""
+    def _terms_of(self, kw: Mapping[str, Any]) -> tuple[Lifetime | None, bool]:
+        """Give the lifetime of what a call stores, and whether that is kept at all."""
         expire = expire_in(kw)
-        return not is_over_at_once(self.expiretime if expire is None else expire)
-
-    def _lifetime_for(self, kw: Mapping[str, Any]) -> Lifetime | None:
-        expire = expire_in(kw)
-        return self._lifetime if expire is None else self._lifetime_of(expire)
+        if expire is None:
+            return self._terms
+        return self._lifetime_of(expire), not is_over_at_once(expire)
 
     def _lifetime_of(self, expire: Any) -> Lifetime | None:
         """Give what is stored with an entry; None leaves it to the region."""
