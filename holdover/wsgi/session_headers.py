@@ -21,6 +21,7 @@ _OUTRANKING = {
     "edge-control": "no-store",
     "x-accel-expires": "0",
 }
+_CONCERN_CACHES = ("vary", "cache-control", *_OUTRANKING)
 
 
 def made_private(headers: Headers) -> Headers:
@@ -50,7 +51,7 @@ def made_private(headers: Headers) -> Headers:
 
 
 def _concerns_caches(header: tuple[str, str]) -> bool:
-    return header[0].lower().endswith(("vary", "cache-control"))
+    return header[0].lower().endswith(_CONCERN_CACHES)
 
 
 def varied_by_cookie(values: Sequence[str]) -> str:
