@@ -1,0 +1,143 @@
+"""Reading header fields (RFC 9110 section 5): lists, quoted texts, dates, numbers."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun")
+MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
+
+_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_PAIR = re.compile(r"\\(.)")
+_TIME = r"(\d\d):(\d\d):(\d\d)"
+_DATES = (
+    re.compile(
+        rf"[a-z]{{3}}, (\d\d) ([a-z]{{3}}) (\d{{4}}) {_TIME} GMT", re.IGNORECASE
+    ),
+    re.compile(rf"[a-z]{{6,9}}, (\d\d)-([a-z]{{3}})-(\d\d) {_TIME} GMT", re.IGNORECASE),
+)
+_ASCTIME = re.compile(
+    rf"[a-z]{{3}} ([a-z]{{3}}) ([ \d]\d) {_TIME} (\d{{4}})", re.IGNORECASE
+)
+
+MOST_SECONDS = 2**31
+"""What a larger number of seconds is taken for (RFC 9111 section 1.2.2)."""
+
+
+class Headers:
+    """The header fields of a message, in their order.
+
+    Args:
+        fields: Names and values, as WSGI has them.
+    """
+
+    __slots__ = ("_by_name", "_fields")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = tuple(fields)
+        self._by_name: dict[str, list[str]] = {}
+        for name, value in self._fields:
+            self._by_name.setdefault(name.lower(), []).append(value)
+
+    def all(self, name: str) -> Sequence[str]:
+        """Give the values of each line of a field; *name* is in lower case."""
+        return self._by_name.get(name, ())
+
+    def joined(self, name: str) -> str | None:
+        """Give a field's value, its lines joined by commas; None without any.
+
+        That is what several lines of a list mean (RFC 9110 section 5.2).
+        """
+        found = self._by_name.get(name)
+        return None if found is None else ", ".join(found)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and other._fields == self._fields
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self._fields)!r})"
+
+    def without(self, names: Iterable[str]) -> Headers:
+        """Give all but those that are called so, in lower case."""
+        unwanted = frozenset(names)
+        return Headers(one for one in self._fields if one[0].lower() not in unwanted)
+
+
+def members(values: Iterable[str]) -> list[str]:
+    """Give the members of a list, over all its lines; empty ones do not count.
+
+    A comma within a quoted text parts nothing (RFC 9110 section 5.6.1).
+    """
+    found = (one.strip() for value in values for one in _MEMBER.findall(value))
+    return [one for one in found if one]
+
+
+def names(values: Iterable[str]) -> frozenset[str]:
+    """Give the field names of a list, in lower case."""
+    return frozenset(one.lower() for one in members(values))
+
+
+def unquoted(text: str) -> str:
+    """Give what a quoted text says; anything else as it is (RFC 9110 section 5.6.4)."""
+    found = _QUOTED.fullmatch(text)
+    return _PAIR.sub(r"\1", found[1]) if found else text
+
+
+def delta_seconds(text: str) -> int | None:
+    """Read a number of seconds (RFC 9111 section 1.2.2); None if it is none."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(int(text[:11]), MOST_SECONDS) if len(text) < _LONG else MOST_SECONDS
+
+
+_LONG = 12  # digits; zeros in front are nobody's habit
+
+
+def http_date(text: str, now: float) -> float | None:
+    """Read a date in any of the three forms (RFC 9110 section 5.6.7).
+
+    Args:
+        text: The date.
+        now: Unix time; a year of two digits is in the last 50 years or the next.
+
+    Returns:
+        Unix time; None if it is no date.
+    """
+    for form in _DATES:
+        if found := form.fullmatch(text):
+            day, month, year, *clock = found.groups()
+            return _instant(_full_year(year, now), month, day, clock)
+    if found := _ASCTIME.fullmatch(text):
+        month, day, *clock, year = found.groups()
+        return _instant(int(year), month, day, clock)
+    return None
+
+
+def _full_year(year: str, now: float) -> int:
+    if len(year) > 2:  # noqa: PLR2004 - the obsolete form has two digits
+        return int(year)
+    this = 1970 + int(now // 31_556_952)
+    full = this - this % 100 + int(year)
+    return full - 100 if full > this + 50 else full
+
+
+def _instant(year: int, month: str, day: str, clock: Sequence[str]) -> float | None:
+    hour, minute, second = map(int, clock)
+    if month.lower() not in MONTHS or hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004
+        return None
+    number = MONTHS.index(month.lower()) + 1
+    if not 1 <= int(day) <= calendar.monthrange(max(year, 1), number)[1]:
+        return None
+    return float(calendar.timegm((year, number, int(day), hour, minute, second)))

@@ -1,0 +1,87 @@
+"""What a site decides about its HTTP response cache, beyond what responses say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from holdover.wsgi.http.directives import ResponseDirectives
+from holdover.wsgi.http.messages import Request, Response
+
+Override = Callable[[Request, Response, ResponseDirectives], ResponseDirectives]
+Normalise = Callable[[str], str]
+
+_SUFFIXES = """
+7z avi avif bmp bz2 class css csv doc docx eot eps exe gif gz ico jar jpeg jpg
+js json mid mp3 mp4 ogg otf pdf pls png ppt pptx ps rar rtf svg svgz swf tar
+tif tiff ttf txt wav webm webp woff woff2 xls xlsx xml zip
+"""
+STATIC_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Endings of paths at which no page is expected."""
+
+
+def content_coding(accepted: str) -> str:
+    """Sum up ``Accept-Encoding`` by the codings that servers use.
+
+    Browsers write it in many ways, and each would have a variant of its own.
+    """
+    known = {one.partition(";") for one in accepted.lower().replace(" ", "").split(",")}
+    wanted = {name for name, _, weight in known if not _is_zero(weight)}
+    if "*" in wanted:
+        wanted |= {"br", "gzip", "zstd"}
+    return ",".join(sorted(wanted & {"br", "gzip", "zstd"}))
+
+
+def _is_zero(weight: str) -> bool:
+    return weight.startswith("q=0") and not weight.removeprefix("q=0").strip(".0")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules of a site. Spans are seconds, sizes are bytes.
+
+    Args:
+        targets: Response fields that are addressed to this cache (RFC 9213), in lower
+            case; the first that is valid counts in place of ``Cache-Control``.
+        override: Given a request, the response and its directives, gives the
+            directives to go by.
+        heuristic_fraction: How much of the time since ``Last-Modified`` a response that
+            says nothing of its lifetime is fresh for (RFC 9111 section 4.2.2); 0 for
+            not at all. What says nothing is then not stored, which is the default,
+            since most of it was never meant to be shared.
+        heuristic_most: The longest such lifetime.
+        stale_while_revalidate: For responses that do not say.
+        stale_if_error: For responses that do not say.
+        stale_with_s_maxage: Whether a response with ``s-maxage`` may be served stale as
+            its ``stale-while-revalidate`` and ``stale-if-error`` say. To the letter of
+            RFC 9111 section 5.2.2.10 it may not; many caches and sites take it so.
+        strip_set_cookie: Whether a response that sets a cookie is stored without it;
+            it is not stored at all otherwise.
+        hosts: The hosts that are served from the cache, in lower case, with their port
+            if the client names one; empty for all.
+        trust_forwarded: Whether ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` come
+            from a proxy of yours that sets them in every request.
+        normalise: How to sum up values of request fields that responses vary by, by
+            the field's name in lower case.
+        most_variants: How many variants of one URL are kept.
+        most_body: The longest body that is stored.
+        static_suffixes: Endings of paths at which HTML is not stored, since somebody
+            may have made up the path (web cache deception).
+    """
+
+    targets: tuple[str, ...] = ("cdn-cache-control",)
+    override: Override | None = None
+    heuristic_fraction: float = 0.0
+    heuristic_most: float = 86400.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    stale_with_s_maxage: bool = False
+    strip_set_cookie: bool = False
+    hosts: frozenset[str] = frozenset()
+    trust_forwarded: bool = False
+    normalise: Mapping[str, Normalise] = field(
+        default_factory=lambda: {"accept-encoding": content_coding}
+    )
+    most_variants: int = 32
+    most_body: int = 5_000_000
+    static_suffixes: frozenset[str] = STATIC_SUFFIXES
