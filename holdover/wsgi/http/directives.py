@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import http_sf
 
@@ -142,7 +142,7 @@ def _targeted(lines: Sequence[str]) -> Directives:
         return _NOTHING
     found: dict[str, list[str | None]] = {}
     for name, member in cast("http_sf.DictionaryType", read).items():
-        value = member[0]  # parameters behind it mean nothing here
+        value = cast("Any", member)[0]  # parameters behind it mean nothing here
         if value is True:
             found[name] = [None]
         elif type(value) is int or isinstance(value, str | http_sf.Token):

@@ -6,7 +6,7 @@ import calendar
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun")
+MONTHS: tuple[str, ...] = ("jan", "feb", "mar", "apr", "may", "jun")
 MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
 
 _MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')

@@ -63,6 +63,13 @@ class Policy:
             from a proxy of yours that sets them in every request.
         normalise: How to sum up values of request fields that responses vary by, by
             the field's name in lower case.
+        obey_clients: Whether clients may ask for a response that is newer than the
+            stored one, or for none to be stored (RFC 9111 section 5.2.1). Without it
+            nobody can make the application work by asking often.
+        wait: Seconds that a request waits for another's answer to the same.
+        pass_for: Seconds for which a URL is not waited for after a response to it was
+            not stored.
+        name: What the cache is called in ``Cache-Status``.
         most_variants: How many variants of one URL are kept.
         most_body: The longest body that is stored.
         static_suffixes: Endings of paths at which HTML is not stored, since somebody
@@ -82,6 +89,10 @@ class Policy:
     normalise: Mapping[str, Normalise] = field(
         default_factory=lambda: {"accept-encoding": content_coding}
     )
+    obey_clients: bool = True
+    wait: float = 5.0
+    pass_for: float = 10.0
+    name: str = "Holdover"
     most_variants: int = 32
     most_body: int = 5_000_000
     static_suffixes: frozenset[str] = STATIC_SUFFIXES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
 from holdover.wsgi.http.fields import Headers, members, names
@@ -14,6 +15,7 @@ from holdover.wsgi.http.freshness import (
 )
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import Policy
+from holdover.wsgi.http.steering import ResponseCache, tags_of
 
 UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307, 400, 401, 402, 403, 406, 409, 411}
 UNDERSTOOD |= {412, 413, 415, 417, 421, 422, 423, 424, 426, 428, 429, 431, 451}
@@ -222,7 +224,9 @@ def stored(
     tags: Iterable[str] = (),
 ) -> Stored:
     """Make what is stored of a response that may be (RFC 9111 section 3.1)."""
-    kept = storable_headers(response.headers, directives, policy)
+    kept = dated(
+        storable_headers(response.headers, directives, policy), response.received_at
+    )
     while_revalidate, if_error = _stale_spans(directives, policy)
     return Stored(
         response=Response(
@@ -243,6 +247,13 @@ def stored(
     )
 
 
+def dated(headers: Headers, received_at: float) -> Headers:
+    """Add the date that a response lacks (RFC 9110 section 6.6.1)."""
+    if "date" in headers:
+        return headers
+    return Headers([*headers, ("Date", formatdate(received_at, usegmt=True))])
+
+
 def storable_headers(
     headers: Headers, directives: ResponseDirectives, policy: Policy
 ) -> Headers:
@@ -256,3 +267,19 @@ def storable_headers(
     if policy.strip_set_cookie:
         unwanted |= {"set-cookie"}
     return headers.without(unwanted)
+
+
+def read_storable(
+    request: Request,
+    response: Response,
+    body: bytes,
+    policy: Policy,
+    steering: ResponseCache,
+) -> Stored | str:
+    """Give what is stored of a whole response, or why it is not."""
+    directives = steering.applied(directives_of(request, response, policy))
+    why = why_not_stored(request, response, directives, policy)
+    if why is not None:
+        return why
+    tags = tags_of(response.headers, steering.tags)
+    return stored(response, body, directives, policy, tags)

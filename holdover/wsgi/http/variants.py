@@ -62,6 +62,19 @@ def _digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """What lies under the key of a URL whose responses are not stored.
+
+    Nobody waits for another's answer there: it would be no use to him (hit-for-miss).
+
+    Attributes:
+        reason: Why the last response was not stored.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Variants:
     """What lies under the key of a URL whose responses vary.
 

@@ -1,0 +1,129 @@
+"""From a WSGI environ to a request, and to one that asks for nobody in particular."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from holdover.wsgi.http.directives import request_directives
+from holdover.wsgi.http.fields import Headers
+from holdover.wsgi.http.messages import Request, Target
+from holdover.wsgi.http.policy import Policy
+from holdover.wsgi.http.validation import CONDITIONAL
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+_RAW = ("RAW_URI", "REQUEST_URI")  # gunicorn's; uWSGI's and mod_wsgi's
+_PORTS = {"http": ":80", "https": ":443"}
+_SAFE = "/;=,:@!$&'()*+~"
+
+
+def read_request(environ: WSGIEnvironment, policy: Policy) -> Request:
+    """Read what the rules need of a request."""
+    headers = Headers(_fields(environ))
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        target=_target(environ, headers, policy),
+        headers=headers,
+        directives=request_directives(headers),
+        has_body=environ.get("CONTENT_LENGTH", "") not in ("", "0")
+        or "transfer-encoding" in headers,
+    )
+
+
+def _fields(environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            yield key[5:].replace("_", "-").lower(), value
+
+
+def _target(environ: WSGIEnvironment, headers: Headers, policy: Policy) -> Target:
+    scheme, host = environ["wsgi.url_scheme"], headers.joined("host")
+    if host is None:
+        host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if policy.trust_forwarded:
+        scheme = _first(headers.joined("x-forwarded-proto")) or scheme
+        host = _first(headers.joined("x-forwarded-host")) or host
+    scheme = scheme.lower()
+    return Target(
+        scheme=scheme,
+        host=host.lower().removesuffix(_PORTS.get(scheme, ":")),
+        path=_path(environ),
+        query=environ.get("QUERY_STRING", ""),
+    )
+
+
+def _first(value: str | None) -> str:
+    return (value or "").partition(",")[0].strip()
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    """Give the path as it was sent, where the server tells; nothing is decoded.
+
+    Where it does not, what the application gets is spelled in the usual way.
+    """
+    for name in _RAW:
+        raw = environ.get(name)
+        if raw and raw.startswith("/"):
+            path: str = raw.partition("?")[0]
+            return path
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return quote(path.encode("latin-1"), safe=_SAFE) or "/"
+
+
+def without_conditions(environ: WSGIEnvironment) -> None:
+    """Have the application answer in full, whatever its client has already."""
+    for name in (*CONDITIONAL, "range"):
+        environ.pop(variable(name), None)
+
+
+def variable(name: str) -> str:
+    """Give the name in the environ of a request field."""
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
+def clean_environ(
+    target: Target, script_name: str, fields: Mapping[str, str]
+) -> dict[str, Any]:
+    """Make the environ of a GET that nobody sent.
+
+    Args:
+        target: What it is for.
+        script_name: Where the application is mounted.
+        fields: The request fields that the response varies by, and no others.
+    """
+    host, port = _host_and_port(target)
+    path = unquote_to_bytes(target.path).decode("latin-1")
+    if not path.startswith(script_name):
+        script_name = ""
+    query = f"?{target.query}" if target.query else ""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": script_name,
+        "PATH_INFO": path.removeprefix(script_name),
+        "QUERY_STRING": target.query,
+        "RAW_URI": target.path + query,
+        "REMOTE_ADDR": "127.0.0.1",
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": target.host,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": target.scheme,
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **{variable(name): value for name, value in fields.items()},
+    }
+
+
+def _host_and_port(target: Target) -> tuple[str, str]:
+    parts = urlsplit(f"//{target.host}")
+    default = _PORTS.get(target.scheme, ":80").removeprefix(":")
+    return parts.hostname or target.host, str(parts.port or default)
