@@ -62,12 +62,18 @@ def _with_length(stored: Stored) -> Headers:
 
 def gateway_timeout(start_response: StartResponse, status: str) -> Iterable[bytes]:
     """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7)."""
-    body = b"nothing that is stored answers this request\n"
+    return short(start_response, "504 Gateway Timeout", [("Cache-Status", status)])
+
+
+def short(
+    start_response: StartResponse, line: str, more: Iterable[tuple[str, str]] = ()
+) -> Iterable[bytes]:
+    """Answer with nothing but a status, which nobody is to store."""
+    body = line.encode("ascii") + b"\n"
     fields = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
-        ("Cache-Status", status),
     ]
-    start_response("504 Gateway Timeout", fields)
+    start_response(line, [*fields, *more])
     return [body]
