@@ -283,3 +283,11 @@ def emptied_mariadb(shared_mariadb):
     """Give the shared MariaDB server, its table as the last test left it, empty."""
     shared_mariadb.empty()
     return shared_mariadb
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+def pages_url(request, tmp_path):
+    """Where pages are kept: on each kind of backend in turn."""
+    if request.param == "redis":
+        return request.getfixturevalue("redis_server").url
+    return "memory://" if request.param == "memory" else f"file://{tmp_path}/pages"
