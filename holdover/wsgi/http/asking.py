@@ -19,15 +19,16 @@ from holdover.wsgi.http.filling import (
     says_too_long,
 )
 from holdover.wsgi.http.fills import Turn
+from holdover.wsgi.http.freshness import initial_age
 from holdover.wsgi.http.messages import Request, Response, Stored
-from holdover.wsgi.http.pages import Found, Pages
+from holdover.wsgi.http.pages import Found, Pages, Place
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.private import uses_session
 from holdover.wsgi.http.regenerating import Regeneration
-from holdover.wsgi.http.reuse import Reuse, may_stand_in
+from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in
 from holdover.wsgi.http.serving import serve
 from holdover.wsgi.http.steering import ResponseCache
-from holdover.wsgi.http.storing import read_storable
+from holdover.wsgi.http.storing import end_to_end, read_storable
 from holdover.wsgi.http.upstream import (
     Afterwards,
     Finish,
@@ -35,12 +36,17 @@ from holdover.wsgi.http.upstream import (
     called,
     passing,
 )
-from holdover.wsgi.http.validation import concerns, freshened, questions
+from holdover.wsgi.http.validation import (
+    concerns,
+    freshened,
+    is_confirmed,
+    questions,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_NOT_MODIFIED, _SERVER_ERROR = 304, 500
+_OK, _NOT_MODIFIED, _SERVER_ERROR = 200, 304, 500
 _OF_THE_REQUEST = frozenset({"authorization", "range", "request-no-store", "session"})
 """Reasons not to store that say nothing of other requests for the same URL."""
 _RAISED = "error"
@@ -122,7 +128,9 @@ class Asking:
             if not self._may_stand_in(found, stored, None):
                 raise
             turn.end()
-            return self.from_stored(found, stored, Reuse.STALE, forwarded="stale")
+            return self.from_stored(
+                found, stored, Reuse.STALE, forwarded=forwarded_for(found)
+            )
         status = upstream.response.status
         if status == _NOT_MODIFIED:
             upstream.close()
@@ -134,26 +142,63 @@ class Asking:
             upstream.close()
             turn.end()
             return self.from_stored(
-                found, stored, Reuse.STALE, forwarded="stale", status=status
+                found,
+                stored,
+                Reuse.STALE,
+                forwarded=forwarded_for(found),
+                status=status,
             )
         return upstream.answer(decide)
 
     def _may_stand_in(self, found: Found, stored: Stored, status: int | None) -> bool:
-        return may_stand_in(stored, status, time.time(), expired=found.expired)
+        asked, now = self.request.directives, time.time()
+        return may_stand_in(stored, asked, status, now, expired=found.expired)
 
     def _freshened(
         self, found: Found, stored: Stored, turn: Turn, fresher: Response
     ) -> Iterable[bytes]:
-        newer = replace(stored, response=freshened(stored, fresher))
-        storable = self._storable(newer.response, stored.body)
+        head = freshened(stored, fresher)
+        storable = self._storable(head, stored.body)
         if isinstance(storable, str):  # it holds, and may not be stored any more
             self._not_kept(found, turn, storable)
+            newer = replace(stored, initial_age=initial_age(head))
         else:
-            newer = storable
             self._store(turn, storable)
+            newer = storable
+        # Who asked also gets what is not stored, such as a cookie.
+        sent = replace(head, headers=end_to_end(head.headers))
         return self.from_stored(
-            found, newer, Reuse.FRESH, forwarded="stale", status=_NOT_MODIFIED
+            found,
+            replace(newer, response=sent),
+            Reuse.FRESH,
+            forwarded=forwarded_for(found),
+            status=_NOT_MODIFIED,
         )
+
+    def ask_for_the_head(self, found: Found) -> Iterable[bytes]:
+        """Pass a HEAD on, and learn from the answer (RFC 9111 section 4.3.5)."""
+
+        def decide(upstream: Upstream) -> Finish:
+            if found.stored is not None and upstream.response.status == _OK:
+                with suppress(errors.HoldoverError):
+                    self._learn(found.place, found.stored, upstream.response)
+            status = self.status(forwarded_for(found))
+            return passing(self.start_response, [status])(upstream)
+
+        return called(self.app, self.environ, decide)
+
+    def _learn(self, place: Place, stored: Stored, head: Response) -> None:
+        if not is_confirmed(stored, head):
+            self.pages.forget(place)
+            return
+        lease = self.pages.region.lease(place.key)
+        if lease is None:
+            return
+        with lease:
+            request = replace(self.request, method="GET")
+            storable = self._storable(freshened(stored, head), stored.body, request)
+            if not isinstance(storable, str):
+                self.pages.keep(request, place, storable, lease)
 
     # -- sending the answer, and storing it ------------------------------------
 
@@ -196,11 +241,13 @@ class Asking:
         filling.close()
         return upstream.untouched()
 
-    def _storable(self, response: Response, body: bytes) -> Stored | str:
+    def _storable(
+        self, response: Response, body: bytes, request: Request | None = None
+    ) -> Stored | str:
         if says_too_long(response, self.policy.most_body):
             return TOO_LARGE
         storable = read_storable(
-            self.request, response, body, self.policy, self.steering
+            request or self.request, response, body, self.policy, self.steering
         )
         if not isinstance(storable, str) and uses_session(self.environ):
             return "session"
@@ -234,4 +281,9 @@ def miss(found: Found) -> Forwarded:
 
 def forwarded_for(found: Found) -> Forwarded:
     """Say why the application is asked, given what was found."""
-    return miss(found) if found.stored is None else "stale"
+    if found.stored is None:
+        return miss(found)
+    is_due = found.stored.needs_validation
+    if is_due or not is_fresh(found.stored, time.time(), expired=found.expired):
+        return "stale"
+    return "request"

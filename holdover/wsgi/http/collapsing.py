@@ -84,7 +84,7 @@ class Collapsing:
             return False
         if stored is not None and stored.needs_validation:
             return False
-        return not asked.no_cache and asked.max_age is None
+        return not asked.no_cache and asked.max_age != 0
 
     def _unwaited(self, found: Found, *, has_waited: bool) -> Settled:
         """Take one's turn if nobody has it; ask for oneself otherwise."""

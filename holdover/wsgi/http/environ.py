@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from holdover.wsgi.http.directives import request_directives
+from holdover.wsgi.http.directives import RequestDirectives, request_directives
 from holdover.wsgi.http.fields import Headers
-from holdover.wsgi.http.messages import Request, Target
+from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.validation import CONDITIONAL
 from holdover.wsgi.http.wanted import Wanted
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _RAW = ("RAW_URI", "REQUEST_URI")  # gunicorn's; uWSGI's and mod_wsgi's
 _NOBODY = "0.0.0.0"  # noqa: S104 - an address that no application trusts
-_PORTS = {"http": ":80", "https": ":443"}
 _SAFE = "/;=,:@!$&'()*+~"
 
 
@@ -31,10 +31,17 @@ def read_request(environ: WSGIEnvironment, policy: Policy) -> Request:
         method=environ["REQUEST_METHOD"],
         target=_target(environ, headers, policy),
         headers=headers,
-        directives=request_directives(headers),
+        directives=_directives(headers, policy),
         has_body=environ.get("CONTENT_LENGTH", "") not in ("", "0")
         or "transfer-encoding" in headers,
     )
+
+
+def _directives(headers: Headers, policy: Policy) -> RequestDirectives:
+    asked = request_directives(headers)
+    if policy.obey_clients:
+        return asked
+    return replace(asked, max_age=None, min_fresh=None, no_cache=False)
 
 
 def _fields(environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
@@ -53,7 +60,7 @@ def _target(environ: WSGIEnvironment, headers: Headers, policy: Policy) -> Targe
     scheme = scheme.lower()
     return Target(
         scheme=scheme,
-        host=host.lower().removesuffix(_PORTS.get(scheme, ":")),
+        host=host_of(host, scheme),
         path=_path(environ),
         query=environ.get("QUERY_STRING", ""),
     )
@@ -124,5 +131,5 @@ def clean_environ(wanted: Wanted, script_name: str) -> dict[str, Any]:
 
 def _host_and_port(target: Target) -> tuple[str, str]:
     parts = urlsplit(f"//{target.host}")
-    default = _PORTS.get(target.scheme, ":80").removeprefix(":")
+    default = PORTS.get(target.scheme, ":80").removeprefix(":")
     return parts.hostname or target.host, str(parts.port or default)

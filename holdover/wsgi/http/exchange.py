@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from holdover import errors
 from holdover.wsgi.http.asking import Asking, forwarded_for, miss
-from holdover.wsgi.http.cache_status import Forwarded, cache_status
+from holdover.wsgi.http.cache_status import Forwarded
 from holdover.wsgi.http.collapsing import Collapsing, Settled
 from holdover.wsgi.http.invalidation import SAFE, invalidated
 from holdover.wsgi.http.messages import Target
@@ -52,8 +52,10 @@ class Exchange(Asking):
     def _not_from_stored(self, found: Found) -> Iterable[bytes]:
         request = self.request
         if request.directives.only_if_cached:
-            return self._gateway_timeout(found)
-        if request.method == "HEAD" or "range" in request.headers:
+            return gateway_timeout(request, self.start_response)
+        if request.method == "HEAD":
+            return self.ask_for_the_head(found)
+        if "range" in request.headers:
             return self.pass_by(forwarded_for(found), None)
         if request.directives.no_store:  # it would not help those who waited for it
             return self.pass_by("request", "request-no-store")
@@ -62,10 +64,6 @@ class Exchange(Asking):
         except errors.BackendError:
             return self.pass_by("bypass", "backend")
         return self._settled(settled)
-
-    def _gateway_timeout(self, found: Found) -> Iterable[bytes]:
-        told = cache_status(self.policy.name, forwarded=miss(found))
-        return gateway_timeout(self.start_response, told)
 
     def _settled(self, settled: Settled) -> Iterable[bytes]:
         """Answer a request that has waited for an answer, or for its turn."""

@@ -165,5 +165,7 @@ class HTTPCacheMiddleware:
     ) -> Iterable[bytes]:
         refused = refusal(request, environ, self._networks)
         if refused is not None:
-            return short(start_response, *refused)
-        return short(start_response, outcome(self._pages.remove(request.target)))
+            return short(request, start_response, *refused)
+        return short(
+            request, start_response, outcome(self._pages.remove(request.target))
+        )

@@ -52,7 +52,7 @@ class Found:
     Attributes:
         place: Where.
         stored: The response; None without one.
-        expired: Whether it was made to expire before its time.
+        expired: Whether it is past its time, or was made to expire before, softly.
         passed: Why responses are not stored there; None if they may be.
     """
 

@@ -60,13 +60,19 @@ def _with_length(stored: Stored) -> Headers:
     return Headers([*headers, ("Content-Length", str(len(stored.body)))])
 
 
-def gateway_timeout(start_response: StartResponse, status: str) -> Iterable[bytes]:
-    """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7)."""
-    return short(start_response, "504 Gateway Timeout", [("Cache-Status", status)])
+def gateway_timeout(request: Request, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7).
+
+    Without ``Cache-Status``, since no response was handled (RFC 9211 section 2).
+    """
+    return short(request, start_response, "504 Gateway Timeout")
 
 
 def short(
-    start_response: StartResponse, line: str, more: Iterable[tuple[str, str]] = ()
+    request: Request,
+    start_response: StartResponse,
+    line: str,
+    more: Iterable[tuple[str, str]] = (),
 ) -> Iterable[bytes]:
     """Answer with nothing but a status, which nobody is to store."""
     body = line.encode("ascii") + b"\n"
@@ -76,4 +82,4 @@ def short(
         ("Cache-Control", "no-store"),
     ]
     start_response(line, [*fields, *more])
-    return [body]
+    return [] if request.method == "HEAD" else [body]

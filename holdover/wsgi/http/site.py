@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from holdover import Region, errors, make_region
 from holdover.wsgi.http.codec import PageCodec
-from holdover.wsgi.http.messages import Target
+from holdover.wsgi.http.messages import PORTS, Target, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,18 +119,13 @@ def read_target(url: str) -> Target:
     """
     try:
         parts = urlsplit(url)
-        scheme, port = parts.scheme.lower(), parts.port
+        scheme, _ = parts.scheme.lower(), parts.port
     except (AttributeError, TypeError, ValueError) as error:
         raise _no_url(url) from error
-    if scheme not in _PORTS or not parts.hostname:
+    if scheme not in PORTS or not parts.hostname:
         raise _no_url(url)
-    host = parts.netloc.rpartition("@")[2].lower()
-    if port == _PORTS[scheme]:
-        host = host.removesuffix(f":{port}")
+    host = host_of(parts.netloc.rpartition("@")[2], scheme)
     return Target(scheme, host, parts.path or "/", parts.query)
-
-
-_PORTS = {"http": 80, "https": 443}
 
 
 def _no_url(url: object) -> errors.InvalidArgument:
