@@ -148,6 +148,8 @@ def _why_not_useful(
     response: Response, directives: ResponseDirectives, policy: Policy
 ) -> str | None:
     """Refuse what would be used never: nothing says for how long, or it is over."""
+    if not _says_so(response, directives):
+        return "no-lifetime"
     lifetime = _lifetime(response, directives, policy)
     stale = _stale_spans(directives, policy)
     age = initial_age(response)
@@ -156,6 +158,18 @@ def _why_not_useful(
     if _validators(response.headers) and _says_anything(response, directives):
         return None  # it saves the application the body, at least
     return "stale" if _says_anything(response, directives) else "no-lifetime"
+
+
+def _says_so(response: Response, directives: ResponseDirectives) -> bool:
+    """Say whether a response has one of what section 3 asks for.
+
+    Neither ``no-cache`` nor a span for which it may be stale is among that.
+    """
+    return (
+        response.status in HEURISTIC_STATUSES
+        or directives.public
+        or explicit_lifetime(response, directives) is not None
+    )
 
 
 def _says_anything(response: Response, directives: ResponseDirectives) -> bool:
