@@ -33,7 +33,9 @@ def cache_status(
         collapsed: Whether the request waited for another's answer.
         detail: More, for people.
     """
-    said: dict[str, Any] = {"hit": True} if forwarded is None else {"fwd": forwarded}
+    said: dict[str, Any] = {"hit": True}
+    if forwarded is not None:  # section 2.1: one of both
+        said = {"fwd": http_sf.Token(forwarded)}
     if status is not None:
         said["fwd-status"] = status
     if ttl is not None:

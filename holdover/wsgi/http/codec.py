@@ -60,6 +60,7 @@ def _written(value: Any) -> tuple[dict[str, Any], bytes]:
             ],
             "needs_validation": value.needs_validation,
             "no_stale": value.no_stale,
+            "immutable": value.immutable,
             "tags": list(value.tags),
         }, value.body
     if isinstance(value, Variants):
@@ -108,6 +109,7 @@ def _stored(head: Mapping[str, Any], body: bytes) -> Stored:
         stale_if_error=if_error,
         needs_validation=head["needs_validation"] is True,
         no_stale=head["no_stale"] is True,
+        immutable=head["immutable"] is True,
         tags=_texts(head["tags"]),
     )
 

@@ -16,6 +16,7 @@ from holdover.wsgi.http.fields import (
     MOST_SECONDS,
     Headers,
     delta_seconds,
+    is_token,
     members,
     names,
     unquoted,
@@ -29,11 +30,15 @@ _NOTHING: Directives = {}
 
 @dataclass(frozen=True, slots=True)
 class RequestDirectives:
-    """What a client asks of caches (RFC 9111 section 5.2.1). Spans are seconds."""
+    """What a client asks of caches (RFC 9111 section 5.2.1). Spans are seconds.
+
+    ``stale-if-error`` is RFC 5861's, section 4.
+    """
 
     max_age: int | None = None
     max_stale: int | None = None
     min_fresh: int | None = None
+    stale_if_error: int | None = None
     no_cache: bool = False
     no_store: bool = False
     only_if_cached: bool = False
@@ -77,6 +82,7 @@ def request_directives(headers: Headers) -> RequestDirectives:
         max_age=_span(found, "max-age"),
         max_stale=_span(found, "max-stale", bare=MOST_SECONDS),
         min_fresh=_span(found, "min-fresh", wrong=MOST_SECONDS),
+        stale_if_error=_span(found, "stale-if-error"),
         no_cache="no-cache" in found,
         no_store="no-store" in found,
         only_if_cached="only-if-cached" in found,
@@ -95,7 +101,7 @@ def response_directives(
     """
     for target in targets:
         targeted = _targeted(headers.all(target))
-        if targeted:
+        if targeted is not None:
             return _response(targeted, is_targeted=True)
     lines = headers.all("cache-control")
     return _response(_parsed(lines) if lines else _NOTHING, is_targeted=False)
@@ -114,10 +120,10 @@ def _response(found: Directives, *, is_targeted: bool) -> ResponseDirectives:
         no_store="no-store" in found,
         private=private,
         private_fields=private_fields,
-        public="public" in found,
+        public=_is_bare(found, "public"),
         must_revalidate="must-revalidate" in found,
         proxy_revalidate="proxy-revalidate" in found,
-        must_understand="must-understand" in found,
+        must_understand=_is_bare(found, "must-understand"),
         immutable="immutable" in found,
         is_targeted=is_targeted,
     )
@@ -132,22 +138,34 @@ def _parsed(lines: Iterable[str]) -> Directives:
     return found
 
 
-def _targeted(lines: Sequence[str]) -> Directives:
-    """Read a structured field (RFC 9213 section 2.1); nothing if it is not valid."""
-    if not lines:
-        return _NOTHING
+def _targeted(lines: Sequence[str]) -> Directives | None:
+    """Read a structured field (RFC 9213 section 2.1); None if empty or not valid."""
     try:
         read = http_sf.parse(", ".join(lines).encode("ascii"), tltype="dictionary")
     except ValueError:
-        return _NOTHING
+        return None
     found: dict[str, list[str | None]] = {}
     for name, member in cast("http_sf.DictionaryType", read).items():
         value = cast("Any", member)[0]  # parameters behind it mean nothing here
-        if value is True:
-            found[name] = [None]
-        elif type(value) is int or isinstance(value, str | http_sf.Token):
-            found[name] = [str(value)]
-    return found or {"": [None]}  # valid, and says nothing that is known
+        if value is not False:
+            found[name] = [_argument(name, value)]
+    return found if read else None
+
+
+def _argument(name: str, value: Any) -> str | None:
+    """Give the argument of a directive; one of a wrong type can be no number."""
+    if value is True:
+        return None
+    names_fields = name in _WITH_FIELDS and isinstance(value, str | http_sf.Token)
+    return str(value) if names_fields or type(value) is int else ""
+
+
+_WITH_FIELDS = ("no-cache", "private")
+
+
+def _is_bare(found: Directives, name: str) -> bool:
+    """Say whether a directive that permits something is there, as it must be."""
+    return None in found.get(name, ())
 
 
 def _span(found: Directives, name: str, *, bare: int = 0, wrong: int = 0) -> int | None:
@@ -166,11 +184,11 @@ def _span(found: Directives, name: str, *, bare: int = 0, wrong: int = 0) -> int
 def _qualified(found: Directives, name: str) -> tuple[bool, frozenset[str]]:
     """Read a directive that may be about some fields only.
 
-    One that names no field is about the whole response.
+    One that names no field, or something that is no name, is about the whole response.
     """
     arguments = found.get(name)
     if arguments is None:
         return False, frozenset()
-    fields = [names([one]) for one in arguments if one]
-    is_whole = len(fields) < len(arguments) or not all(fields)
+    fields = [names([one or ""]) for one in arguments]
+    is_whole = not all(one and all(map(is_token, one)) for one in fields)
     return is_whole, frozenset().union(*fields)

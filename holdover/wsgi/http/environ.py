@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from holdover.wsgi.http.directives import request_directives
+from holdover.wsgi.http.directives import RequestDirectives, request_directives
 from holdover.wsgi.http.fields import Headers
-from holdover.wsgi.http.messages import Request, Target
+from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.validation import CONDITIONAL
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 _RAW = ("RAW_URI", "REQUEST_URI")  # gunicorn's; uWSGI's and mod_wsgi's
-_PORTS = {"http": ":80", "https": ":443"}
 _SAFE = "/;=,:@!$&'()*+~"
 
 
@@ -29,10 +29,17 @@ def read_request(environ: WSGIEnvironment, policy: Policy) -> Request:
         method=environ["REQUEST_METHOD"],
         target=_target(environ, headers, policy),
         headers=headers,
-        directives=request_directives(headers),
+        directives=_directives(headers, policy),
         has_body=environ.get("CONTENT_LENGTH", "") not in ("", "0")
         or "transfer-encoding" in headers,
     )
+
+
+def _directives(headers: Headers, policy: Policy) -> RequestDirectives:
+    asked = request_directives(headers)
+    if policy.obey_clients:
+        return asked
+    return replace(asked, max_age=None, min_fresh=None, no_cache=False)
 
 
 def _fields(environ: WSGIEnvironment) -> Iterable[tuple[str, str]]:
@@ -51,7 +58,7 @@ def _target(environ: WSGIEnvironment, headers: Headers, policy: Policy) -> Targe
     scheme = scheme.lower()
     return Target(
         scheme=scheme,
-        host=host.lower().removesuffix(_PORTS.get(scheme, ":")),
+        host=host_of(host, scheme),
         path=_path(environ),
         query=environ.get("QUERY_STRING", ""),
     )
@@ -125,5 +132,5 @@ def clean_environ(
 
 def _host_and_port(target: Target) -> tuple[str, str]:
     parts = urlsplit(f"//{target.host}")
-    default = _PORTS.get(target.scheme, ":80").removeprefix(":")
+    default = PORTS.get(target.scheme, ":80").removeprefix(":")
     return parts.hostname or target.host, str(parts.port or default)

@@ -13,22 +13,28 @@ from holdover.wsgi.http.cache_status import Forwarded, cache_status
 from holdover.wsgi.http.collapsing import waited_for
 from holdover.wsgi.http.environ import variable, without_conditions
 from holdover.wsgi.http.filling import Filling
+from holdover.wsgi.http.freshness import initial_age
 from holdover.wsgi.http.invalidation import SAFE, invalidated
 from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Found, Pages, Place
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.regenerating import Regeneration
-from holdover.wsgi.http.reuse import Reuse, may_stand_in, reuse
+from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in, reuse
 from holdover.wsgi.http.serving import gateway_timeout, serve
 from holdover.wsgi.http.steering import ResponseCache
-from holdover.wsgi.http.storing import read_storable, why_not_looked_up
+from holdover.wsgi.http.storing import end_to_end, read_storable, why_not_looked_up
 from holdover.wsgi.http.upstream import Upstream
-from holdover.wsgi.http.validation import concerns, freshened, questions
+from holdover.wsgi.http.validation import (
+    concerns,
+    freshened,
+    is_confirmed,
+    questions,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_NOT_MODIFIED = 304
+_OK, _NOT_MODIFIED = 200, 304
 _OF_THE_REQUEST = frozenset({"authorization", "range", "request-no-store"})
 """Reasons not to store that say nothing of other requests for the same URL."""
 
@@ -71,11 +77,17 @@ class Exchange:
     def _not_from_stored(self, found: Found) -> Iterable[bytes]:
         request = self.request
         if request.directives.only_if_cached:
-            told = cache_status(self.policy.name, forwarded=_miss(found))
-            return gateway_timeout(self.start_response, told)
-        if request.method == "HEAD" or "range" in request.headers:
-            return self._passed_by(_forwarded(found), None)
+            return gateway_timeout(request, self.start_response)
+        if request.method == "HEAD":
+            return self._asked_for_the_head(found)
+        if "range" in request.headers:
+            return self._passed_by(self._forwarded(found), None)
         return self._fetched(found)
+
+    def _may_stand_in(self, found: Found, status: int | None) -> bool:
+        assert found.stored is not None  # noqa: S101 - for type checkers
+        asked, now = self.request.directives, time.time()
+        return may_stand_in(found.stored, asked, status, now, expired=found.expired)
 
     # -- from what is stored ---------------------------------------------------
 
@@ -121,6 +133,23 @@ class Exchange:
         status = self._status(forwarded, detail=why)
         return upstream.passed_on(self.start_response, [status])
 
+    def _asked_for_the_head(self, found: Found) -> Iterable[bytes]:
+        """Pass a HEAD on, and learn from the answer (RFC 9111 section 4.3.5)."""
+        upstream = Upstream(self.app, self.environ)
+        if found.stored is not None and upstream.response.status == _OK:
+            self._learnt(found.place, found.stored, upstream.response)
+        status = self._status(self._forwarded(found))
+        return upstream.passed_on(self.start_response, [status])
+
+    def _learnt(self, place: Place, stored: Stored, head: Response) -> None:
+        region = self.pages.region
+        if not is_confirmed(stored, head):
+            region.delete(place.key)
+            return
+        lease = region.lease(place.key)
+        if lease is not None:
+            self._keep(place, lease, freshened(stored, head), stored.body)
+
     def _fetched(self, found: Found) -> Iterable[bytes]:
         """Ask the application, unless somebody else does so already."""
         lease = self.pages.region.lease(found.place.key)
@@ -149,7 +178,7 @@ class Exchange:
     def _may_wait(self) -> bool:
         """Say whether an answer will do that was asked for before this request."""
         asked = self.request.directives
-        return not asked.no_cache and asked.max_age is None
+        return not asked.no_cache and asked.max_age != 0
 
     def _fill(self, found: Found, lease: KeyLease) -> Iterable[bytes]:
         without_conditions(self.environ)
@@ -163,14 +192,15 @@ class Exchange:
         self, found: Found, stored: Stored, lease: KeyLease
     ) -> Iterable[bytes]:
         """Ask whether a stored response still holds (RFC 9111 section 4.3)."""
-        now = time.time()
         try:
             upstream = Upstream(self.app, self.environ)
         except Exception:
-            if not may_stand_in(stored, None, now, expired=found.expired):
+            if not self._may_stand_in(found, None):
                 raise
             lease.release()
-            return self._from_stored(found, stored, Reuse.STALE, forwarded="stale")
+            return self._from_stored(
+                found, stored, Reuse.STALE, forwarded=self._forwarded(found)
+            )
         status = upstream.response.status
         if status == _NOT_MODIFIED:
             upstream.close()
@@ -178,11 +208,15 @@ class Exchange:
                 return self._freshened(found, stored, lease, upstream)
             without_conditions(self.environ)
             upstream = Upstream(self.app, self.environ)
-        elif may_stand_in(stored, status, now, expired=found.expired):
+        elif self._may_stand_in(found, status):
             upstream.close()
             lease.release()
             return self._from_stored(
-                found, stored, Reuse.STALE, forwarded="stale", status=status
+                found,
+                stored,
+                Reuse.STALE,
+                forwarded=self._forwarded(found),
+                status=status,
             )
         return self._kept(found, lease, upstream)
 
@@ -191,19 +225,24 @@ class Exchange:
     ) -> Iterable[bytes]:
         head = freshened(stored, upstream.response)
         newer = self._keep(found.place, lease, head, stored.body)
-        if newer is None:  # it holds, and may not be stored any more
-            age = 0.0
-            told = cache_status(self.policy.name, forwarded="stale", status=304)
-            return serve(stored, self.request, self.start_response, age, told)
+        sent = replace(
+            newer or replace(stored, initial_age=initial_age(head)),
+            # Who asked also gets what is not stored, such as a cookie.
+            response=replace(head, headers=end_to_end(head.headers)),
+        )
         return self._from_stored(
-            found, newer, Reuse.FRESH, forwarded="stale", status=_NOT_MODIFIED
+            found,
+            sent,
+            Reuse.FRESH,
+            forwarded=self._forwarded(found),
+            status=_NOT_MODIFIED,
         )
 
     def _kept(
         self, found: Found, lease: KeyLease, upstream: Upstream
     ) -> Iterable[bytes]:
         """Send the application's answer, and store it if it may be."""
-        response, forwarded = upstream.response, _forwarded(found)
+        response, forwarded = upstream.response, self._forwarded(found)
         storable = read_storable(
             self.request, response, b"", self.policy, self.steering
         )
@@ -226,9 +265,8 @@ class Exchange:
         self, place: Place, lease: KeyLease, response: Response, body: bytes
     ) -> Stored | None:
         """Store a response that is whole; None if it may not be."""
-        storable = read_storable(
-            self.request, response, body, self.policy, self.steering
-        )
+        request = replace(self.request, method="GET")  # a HEAD has told of it, perhaps
+        storable = read_storable(request, response, body, self.policy, self.steering)
         if isinstance(storable, str):
             self._not_kept(place, lease, storable)
             return None
@@ -244,6 +282,15 @@ class Exchange:
             if why not in _OF_THE_REQUEST:
                 self.pages.keep_passing(place, why, lease)
 
+    def _forwarded(self, found: Found) -> Forwarded:
+        """Say why the application is asked (RFC 9211 section 2.2)."""
+        if found.stored is None:
+            return _miss(found)
+        is_due = found.stored.needs_validation
+        if is_due or not is_fresh(found.stored, time.time(), expired=found.expired):
+            return "stale"
+        return "request"
+
     def _status(
         self, forwarded: Forwarded, *, stored: bool = False, detail: str | None = None
     ) -> tuple[str, str]:
@@ -256,7 +303,3 @@ class Exchange:
 def _miss(found: Found) -> Forwarded:
     """Say what kind of miss it is (RFC 9211 section 2.2)."""
     return "uri-miss" if found.place.variants is None else "vary-miss"
-
-
-def _forwarded(found: Found) -> Forwarded:
-    return _miss(found) if found.stored is None else "stale"

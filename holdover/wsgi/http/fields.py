@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 MONTHS: tuple[str, ...] = ("jan", "feb", "mar", "apr", "may", "jun")
 MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
 
-_MEMBER = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_PAIR = re.compile(r"\\(.)")
+_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*'  # what is quoted, without its last mark
+_MEMBER = re.compile(rf'(?:[^,"]|{_TEXT}")+', re.DOTALL)
+_MARKS = re.compile(rf'(^|=|,[ \t]*)?{_TEXT}("?)', re.DOTALL)
+_QUOTED = re.compile(rf'{_TEXT}"', re.DOTALL)
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TIME = r"(\d\d):(\d\d):(\d\d)"
+_FLAGS = re.ASCII | re.IGNORECASE  # of case though it counts (RFC 9111 section 4.2)
 _DATES = (
-    re.compile(
-        rf"[a-z]{{3}}, (\d\d) ([a-z]{{3}}) (\d{{4}}) {_TIME} GMT", re.IGNORECASE
-    ),
-    re.compile(rf"[a-z]{{6,9}}, (\d\d)-([a-z]{{3}})-(\d\d) {_TIME} GMT", re.IGNORECASE),
+    re.compile(rf"[a-z]{{3}}, (\d\d) ([a-z]{{3}}) (\d{{4}}) {_TIME} GMT", _FLAGS),
+    re.compile(rf"[a-z]{{6,9}}, (\d\d)-([a-z]{{3}})-(\d\d) {_TIME} GMT", _FLAGS),
 )
-_ASCTIME = re.compile(
-    rf"[a-z]{{3}} ([a-z]{{3}}) ([ \d]\d) {_TIME} (\d{{4}})", re.IGNORECASE
-)
+_ASCTIME = re.compile(rf"[a-z]{{3}} ([a-z]{{3}}) ([ \d]\d) {_TIME} (\d{{4}})", _FLAGS)
 
 MOST_SECONDS = 2**31
 """What a larger number of seconds is taken for (RFC 9111 section 1.2.2)."""
@@ -78,10 +78,27 @@ class Headers:
 def members(values: Iterable[str]) -> list[str]:
     """Give the members of a list, over all its lines; empty ones do not count.
 
-    A comma within a quoted text parts nothing (RFC 9110 section 5.6.1).
+    A comma within a quoted text parts nothing (RFC 9110 section 5.6.1). Where a
+    quotation has no end, or begins amid a word, every comma parts, so that it hides no
+    directive.
     """
-    found = (one.strip() for value in values for one in _MEMBER.findall(value))
+    found = (one.strip() for value in values for one in _parted(value))
     return [one for one in found if one]
+
+
+def _parted(value: str) -> list[str]:
+    if '"' not in value:
+        return value.split(",")
+    is_sound = all(
+        begin is not None and end
+        for begin, end in (one.groups() for one in _MARKS.finditer(value))
+    )
+    return _MEMBER.findall(value) if is_sound else value.split(",")
+
+
+def is_token(text: str) -> bool:
+    """Say whether a text is one word, as names are (RFC 9110 section 5.6.2)."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def names(values: Iterable[str]) -> frozenset[str]:
@@ -91,18 +108,20 @@ def names(values: Iterable[str]) -> frozenset[str]:
 
 def unquoted(text: str) -> str:
     """Give what a quoted text says; anything else as it is (RFC 9110 section 5.6.4)."""
-    found = _QUOTED.fullmatch(text)
-    return _PAIR.sub(r"\1", found[1]) if found else text
+    if not _QUOTED.fullmatch(text):
+        return text
+    return _PAIR.sub(r"\1", text[1:-1])
 
 
 def delta_seconds(text: str) -> int | None:
     """Read a number of seconds (RFC 9111 section 1.2.2); None if it is none."""
     if not (text.isascii() and text.isdigit()):
         return None
-    return min(int(text[:11]), MOST_SECONDS) if len(text) < _LONG else MOST_SECONDS
+    digits = text.lstrip("0") or "0"
+    return min(int(digits), MOST_SECONDS) if len(digits) < _LONG else MOST_SECONDS
 
 
-_LONG = 12  # digits; zeros in front are nobody's habit
+_LONG = 12  # digits; Python refuses to read very many
 
 
 def http_date(text: str, now: float) -> float | None:
@@ -138,6 +157,6 @@ def _instant(year: int, month: str, day: str, clock: Sequence[str]) -> float | N
     if month.lower() not in MONTHS or hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004
         return None
     number = MONTHS.index(month.lower()) + 1
-    if not 1 <= int(day) <= calendar.monthrange(max(year, 1), number)[1]:
+    if year < 1 or not 1 <= int(day) <= calendar.monthrange(year, number)[1]:
         return None
     return float(calendar.timegm((year, number, int(day), hour, minute, second)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
-from holdover.wsgi.http.messages import Request, Response, Target
+from holdover.wsgi.http.messages import Request, Response, Target, host_of
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _NO_ERROR = range(200, 400)
@@ -32,6 +32,7 @@ def _on_same_origin(base: Target, value: str) -> Target | None:
         parts = urlsplit(urljoin(str(base), value.strip()))
     except ValueError:
         return None
-    if (parts.scheme.lower(), parts.netloc.lower()) != (base.scheme, base.host):
+    host = host_of(parts.netloc, parts.scheme)
+    if (parts.scheme.lower(), host) != (base.scheme, base.host):
         return None
     return Target(base.scheme, base.host, parts.path or "/", parts.query)

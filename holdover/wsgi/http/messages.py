@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from holdover.wsgi.http.directives import RequestDirectives
 from holdover.wsgi.http.fields import Headers
 
+PORTS = {"http": ":80", "https": ":443"}
+"""What a host may end with, and means the same without."""
+
+
+def host_of(authority: str, scheme: str) -> str:
+    """Give host and port in the one spelling that is used here."""
+    return authority.lower().removesuffix(PORTS.get(scheme, ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -74,6 +82,7 @@ class Stored:
         stale_if_error: Seconds for which it may stand in for an error (section 4).
         needs_validation: Whether it is never used without asking the origin.
         no_stale: Whether it is never used once it is stale, whatever anybody asks.
+        immutable: Whether it does not change while it is fresh (RFC 8246).
         tags: By which it may be invalidated.
     """
 
@@ -85,6 +94,7 @@ class Stored:
     stale_if_error: float = 0.0
     needs_validation: bool = False
     no_stale: bool = False
+    immutable: bool = False
     tags: tuple[str, ...] = ()
 
     def age(self, now: float) -> float:

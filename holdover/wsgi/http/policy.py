@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from holdover.wsgi.http.directives import ResponseDirectives
+from holdover.wsgi.http.fields import members
 from holdover.wsgi.http.messages import Request, Response
 
 Override = Callable[[Request, Response, ResponseDirectives], ResponseDirectives]
@@ -20,20 +21,28 @@ STATIC_SUFFIXES = frozenset(_SUFFIXES.split())
 """Endings of paths at which no page is expected."""
 
 
+def as_list(value: str) -> str:
+    """Sum up a list: white space between its members means nothing."""
+    return ",".join(members([value]))
+
+
 def content_coding(accepted: str) -> str:
-    """Sum up ``Accept-Encoding`` by the codings that servers use.
+    """Sum up ``Accept-Encoding``: neither order nor case nor white space matters.
 
-    Browsers write it in many ways, and each would have a variant of its own.
+    Browsers write it in many ways, and each would have a variant of its own. What was
+    asked for is all kept, since an application may use any of it (RFC 9111 section
+    4.1).
     """
-    known = {one.partition(";") for one in accepted.lower().replace(" ", "").split(",")}
-    wanted = {name for name, _, weight in known if not _is_zero(weight)}
-    if "*" in wanted:
-        wanted |= {"br", "gzip", "zstd"}
-    return ",".join(sorted(wanted & {"br", "gzip", "zstd"}))
+    codings = (one.split(";") for one in accepted.lower().split(","))
+    return ",".join(sorted(";".join(map(str.strip, coding)) for coding in codings))
 
 
-def _is_zero(weight: str) -> bool:
-    return weight.startswith("q=0") and not weight.removeprefix("q=0").strip(".0")
+def _normalise() -> Mapping[str, Normalise]:
+    return {
+        "accept": as_list,
+        "accept-encoding": content_coding,
+        "accept-language": as_list,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +71,10 @@ class Policy:
         trust_forwarded: Whether ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` come
             from a proxy of yours that sets them in every request.
         normalise: How to sum up values of request fields that responses vary by, by
-            the field's name in lower case.
+            the field's name in lower case. Two values that give the same have the same
+            response, so that they must mean the same to the application.
         obey_clients: Whether clients may ask for a response that is newer than the
-            stored one, or for none to be stored (RFC 9111 section 5.2.1). Without it
+            stored one (RFC 9111 sections 5.2.1.1, 5.2.1.3 and 5.2.1.4). Without it
             nobody can make the application work by asking often.
         wait: Seconds that a request waits for another's answer to the same.
         pass_for: Seconds for which a URL is not waited for after a response to it was
@@ -86,9 +96,7 @@ class Policy:
     strip_set_cookie: bool = False
     hosts: frozenset[str] = frozenset()
     trust_forwarded: bool = False
-    normalise: Mapping[str, Normalise] = field(
-        default_factory=lambda: {"accept-encoding": content_coding}
-    )
+    normalise: Mapping[str, Normalise] = field(default_factory=_normalise)
     obey_clients: bool = True
     wait: float = 5.0
     pass_for: float = 10.0

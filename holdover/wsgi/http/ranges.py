@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from holdover.wsgi.http.fields import Headers, http_date, members
 from holdover.wsgi.http.messages import Stored
-from holdover.wsgi.http.validation import etag_of, modified_at
+from holdover.wsgi.http.validation import OF_A_REPRESENTATION, etag_of, modified_at
 
-_SPEC = re.compile(r"(\d{1,18})?-(\d{1,18})?", re.ASCII)
+_SPEC = re.compile(r"(\d+)?-(\d+)?", re.ASCII)
+_LONG = 18  # digits; of bytes, there are never so many
 _MOST = 16  # parts; more are somebody's attack (RFC 9110 section 17.15)
 
 OK, PARTIAL, UNSATISFIABLE = 200, 206, 416
@@ -44,7 +45,7 @@ def answer(stored: Stored, asked: Headers) -> Answer | None:
     much, is ignored, as any may be (RFC 9110 section 14.2).
     """
     lines = asked.all("range")
-    if stored.response.status != OK or len(lines) != 1:
+    if stored.response.status != OK or len(lines) != 1 or not stored.body:
         return None
     if not _is_unchanged(stored, asked):
         return None
@@ -53,11 +54,17 @@ def answer(stored: Stored, asked: Headers) -> Answer | None:
         return None
     if not parts:
         return _unsatisfiable(stored)
-    return _one(stored, parts[0]) if len(parts) == 1 else _several(stored, parts)
+    if len(parts) == 1:
+        return _one(stored, asked, parts[0])
+    return _several(stored, asked, parts)
 
 
 def wanted_parts(value: str, length: int) -> list[Part] | None:
     """Read ``Range``: what there is of each part, in the order asked for.
+
+    Args:
+        value: What it says.
+        length: How many bytes there are; one at least.
 
     Returns:
         None if it is not about bytes, cannot be read, or asks for very many parts, or
@@ -73,8 +80,8 @@ def wanted_parts(value: str, length: int) -> list[Part] | None:
     for spec in specs:
         if spec is None or spec[0] == "-":
             return None
-        first, last = spec.groups()
-        if first is not None and last is not None and int(first) > int(last):
+        first, last = map(_number, spec.groups())
+        if first is not None and last is not None and first > last:
             return None
         part = _within(first, last, length)
         if part is not None:
@@ -84,15 +91,21 @@ def wanted_parts(value: str, length: int) -> list[Part] | None:
     return parts
 
 
-def _within(first: str | None, last: str | None, length: int) -> Part | None:
+def _number(digits: str | None) -> int | None:
+    """Read any number of digits (RFC 9110 section 14.1.2), which Python does not."""
+    if digits is None:
+        return None
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= _LONG else 10**_LONG
+
+
+def _within(first: int | None, last: int | None, length: int) -> Part | None:
     """Cut a part to what there is; None if there is nothing of it."""
     if first is None:
-        wanted = int(last or "0")
-        return Part(max(0, length - wanted), length) if wanted and length else None
-    if int(first) >= length:
+        return Part(max(0, length - last), length) if last else None
+    if first >= length:
         return None
-    end = length if last is None else min(int(last) + 1, length)
-    return Part(int(first), end)
+    return Part(first, length if last is None else min(last + 1, length))
 
 
 def _is_unchanged(stored: Stored, asked: Headers) -> bool:
@@ -101,25 +114,47 @@ def _is_unchanged(stored: Stored, asked: Headers) -> bool:
     if wanted is None:
         return True
     headers, came_at = stored.response.headers, stored.response.received_at
-    if wanted.startswith(('"', "W/")):
+    if '"' in wanted[:3]:
         return not wanted.startswith("W/") and wanted == etag_of(headers)
     date = http_date(wanted, came_at)
-    return date is not None and date == modified_at(headers, came_at)
+    return date is not None and date == _strongly_modified_at(headers, came_at)
 
 
-def _one(stored: Stored, part: Part) -> Answer:
+def _strongly_modified_at(headers: Headers, came_at: float) -> float | None:
+    """Give when a response changed, if it cannot have changed twice in that second.
+
+    RFC 9110 section 8.8.2.2: it was still so a second later, by the same clock.
+    """
+    modified, dates = modified_at(headers, came_at), headers.all("date")
+    made_at = http_date(dates[0], came_at) if len(dates) == 1 else None
+    if modified is None or made_at is None or made_at - modified < 1:
+        return None
+    return modified
+
+
+def _fields(stored: Stored, asked: Headers, *more: tuple[str, str]) -> Headers:
+    """Give the fields of a 206 (RFC 9110 section 15.3.7).
+
+    Who names a validator with ``If-Range`` has those of the representation already.
+    """
+    unfit = {"content-length", "content-range"} | {name.lower() for name, _ in more}
+    if "if-range" in asked:
+        unfit |= OF_A_REPRESENTATION | {"last-modified"}
+    return Headers([*stored.response.headers.without(unfit), *more])
+
+
+def _one(stored: Stored, asked: Headers, part: Part) -> Answer:
     body = stored.body[part.first : part.end]
-    headers = Headers(
-        [
-            *stored.response.headers.without(("content-length", "content-range")),
-            ("Content-Range", f"bytes {part}/{len(stored.body)}"),
-            ("Content-Length", str(len(body))),
-        ]
+    headers = _fields(
+        stored,
+        asked,
+        ("Content-Range", f"bytes {part}/{len(stored.body)}"),
+        ("Content-Length", str(len(body))),
     )
     return Answer(PARTIAL, "Partial Content", headers, body)
 
 
-def _several(stored: Stored, parts: list[Part]) -> Answer:
+def _several(stored: Stored, asked: Headers, parts: list[Part]) -> Answer:
     """RFC 9110 section 14.6."""
     boundary = secrets.token_hex(16)
     kind = stored.response.headers.joined("content-type")
@@ -132,22 +167,34 @@ def _several(stored: Stored, parts: list[Part]) -> Answer:
         pieces += [head.encode("latin-1"), stored.body[part.first : part.end], b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode("latin-1"))
     body = b"".join(pieces)
-    unfit = ("content-length", "content-range", "content-type")
-    headers = Headers(
-        [
-            *stored.response.headers.without(unfit),
-            ("Content-Type", f"multipart/byteranges; boundary={boundary}"),
-            ("Content-Length", str(len(body))),
-        ]
+    headers = _fields(
+        stored,
+        asked,
+        ("Content-Type", f"multipart/byteranges; boundary={boundary}"),
+        ("Content-Length", str(len(body))),
     )
     return Answer(PARTIAL, "Partial Content", headers, body)
 
 
+_OF_WHAT_IS_STORED = OF_A_REPRESENTATION | {
+    "etag",
+    "expires",
+    "last-modified",
+    "surrogate-control",
+}
+
+
 def _unsatisfiable(stored: Stored) -> Answer:
-    unfit = ("content-encoding", "content-length", "content-type", "etag")
+    """RFC 9110 section 15.5.17.
+
+    What is stored may be kept for long; the 416 for its URL may not, or one request
+    would hide the page from all who use a cache between here and the client.
+    """
+    kept = stored.response.headers.without(_OF_WHAT_IS_STORED)
     headers = Headers(
         [
-            *stored.response.headers.without(unfit),
+            *(one for one in kept if not one[0].lower().endswith("cache-control")),
+            ("Cache-Control", "no-store"),
             ("Content-Range", f"bytes */{len(stored.body)}"),
             ("Content-Length", "0"),
         ]

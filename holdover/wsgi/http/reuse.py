@@ -36,46 +36,76 @@ def reuse(
         now: Unix time.
         expired: Whether it was made to expire before its time, softly.
     """
-    age = stored.age(now)
-    stale_for = max(0.0, age - stored.lifetime)
-    is_stale = expired or age >= stored.lifetime
     if stored.needs_validation or asked.no_cache:  # 5.2.2.4, 5.2.1.4
         return Reuse.NOT_WITHOUT_ASKING
-    if not _is_young_enough(asked, age, stored.lifetime):
+    if is_fresh(stored, now, expired=expired):
+        is_wanted = _is_young_enough(stored, asked, now)
+        return Reuse.FRESH if is_wanted else Reuse.NOT_WITHOUT_ASKING
+    if stored.no_stale or not _takes_stale(stored, asked, now):  # 4.2.4
         return Reuse.NOT_WITHOUT_ASKING
-    if not is_stale:
-        return Reuse.FRESH
-    if not stored.no_stale:  # 4.2.4
-        if stale_for < stored.stale_while_revalidate:
-            return Reuse.STALE_MEANWHILE
-        if not expired and min(stale_for, MOST_SECONDS) <= (asked.max_stale or -1):
-            return Reuse.STALE  # 5.2.1.2
+    stale_for = max(0.0, stored.age(now) - stored.lifetime)
+    if stale_for < stored.stale_while_revalidate:
+        return Reuse.STALE_MEANWHILE
+    if not expired and _within(stale_for, asked.max_stale):  # 5.2.1.2
+        return Reuse.STALE
     return Reuse.NOT_WITHOUT_ASKING
 
 
-def _is_young_enough(asked: RequestDirectives, age: float, lifetime: float) -> bool:
-    """RFC 9111 sections 5.2.1.1 and 5.2.1.3; ``max-stale`` widens the first."""
-    if asked.max_age is not None and age > asked.max_age:
-        return asked.max_stale is not None and age - asked.max_age <= asked.max_stale
-    return asked.min_fresh is None or lifetime - age >= asked.min_fresh
+def is_fresh(stored: Stored, now: float, *, expired: bool = False) -> bool:
+    """Say whether a stored response is fresh (RFC 9111 section 4.2)."""
+    return not expired and stored.age(now) < stored.lifetime
+
+
+def _is_young_enough(stored: Stored, asked: RequestDirectives, now: float) -> bool:
+    """RFC 9111 sections 5.2.1.1 and 5.2.1.3.
+
+    What is immutable does not change while it is fresh, so that its age is of no
+    interest: browsers ask for a newer one whenever they reload (RFC 8246 section 2).
+    """
+    age = stored.age(now)
+    if asked.max_age is not None and age > asked.max_age and not stored.immutable:
+        return False
+    return asked.min_fresh is None or stored.lifetime - age >= asked.min_fresh
+
+
+def _takes_stale(stored: Stored, asked: RequestDirectives, now: float) -> bool:
+    """Say whether a client objects to what is stale.
+
+    Who says how old or how fresh a response may be wants none that is stale, unless
+    he says that, too (RFC 9111 section 5.2.1.1).
+    """
+    if asked.min_fresh is not None:
+        return False
+    if asked.max_age is None:
+        return True
+    return asked.max_stale is not None and stored.age(now) <= asked.max_age
+
+
+def _within(span: float, most: int | None) -> bool:
+    return most is not None and (most == MOST_SECONDS or span <= most)
 
 
 def may_stand_in(
-    stored: Stored, status: int | None, now: float, *, expired: bool = False
+    stored: Stored,
+    asked: RequestDirectives,
+    status: int | None,
+    now: float,
+    *,
+    expired: bool = False,
 ) -> bool:
     """Say whether a stored response may be served in place of an error.
 
     RFC 5861 section 4: of a 500, 502, 503 or 504, or of none (*status* is None: the
-    application raised).
+    application raised). The response or the client says for how long.
     """
     if status is not None and status not in _ERRORS:
         return False
     if stored.needs_validation or stored.no_stale:
         return False
-    age = stored.age(now)
-    if not expired and age < stored.lifetime:
+    if is_fresh(stored, now, expired=expired):
         return True
-    return age - stored.lifetime < stored.stale_if_error
+    most = max(stored.stale_if_error, asked.stale_if_error or 0)
+    return stored.age(now) - stored.lifetime < most
 
 
 _ERRORS = (500, 502, 503, 504)

@@ -60,14 +60,18 @@ def _with_length(stored: Stored) -> Headers:
     return Headers([*headers, ("Content-Length", str(len(stored.body)))])
 
 
-def gateway_timeout(start_response: StartResponse, status: str) -> Iterable[bytes]:
-    """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7)."""
+def gateway_timeout(
+    request: Request, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7).
+
+    Without ``Cache-Status``, since no response was handled (RFC 9211 section 2).
+    """
     body = b"nothing that is stored answers this request\n"
     fields = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
-        ("Cache-Status", status),
     ]
     start_response("504 Gateway Timeout", fields)
-    return [body]
+    return [] if request.method == "HEAD" else [body]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
-from holdover.wsgi.http.fields import Headers, members, names
+from holdover.wsgi.http.fields import Headers, is_token, names
 from holdover.wsgi.http.freshness import (
     HEURISTIC_STATUSES,
     explicit_lifetime,
@@ -16,12 +16,14 @@ from holdover.wsgi.http.freshness import (
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.steering import ResponseCache, tags_of
+from holdover.wsgi.http.validation import validators
 
 UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307, 400, 401, 402, 403, 406, 409, 411}
 UNDERSTOOD |= {412, 413, 415, 417, 421, 422, 423, 424, 426, 428, 429, 431, 451}
 UNDERSTOOD |= {201, 202, 205, 500, 502, 503, 504, 505, 506, 507, 508, 511}
 """Whose rules for caches are kept here (RFC 9111 section 5.2.2.3)."""
 
+_FINAL = 200  # and above (RFC 9110 section 15)
 _NEVER = {206: "partial", 304: "not-modified"}
 
 _HOP_BY_HOP = frozenset(
@@ -52,6 +54,8 @@ def why_not_looked_up(request: Request, policy: Policy) -> str | None:
         return "request-body"
     if "upgrade" in request.headers:
         return "upgrade"
+    if "if-match" in request.headers or "if-unmodified-since" in request.headers:
+        return "precondition"  # for origins only (RFC 9111 section 4.3.2)
     if not is_served_host(request.target, policy):
         return "host"
     return None
@@ -93,8 +97,8 @@ def _why_not_at_all(
         return "range"
     if request.directives.no_store:
         return "request-no-store"  # section 5.2.1.5
-    if response.status in _NEVER:
-        return _NEVER[response.status]
+    if response.status < _FINAL or response.status in _NEVER:
+        return _NEVER.get(response.status, "interim")
     if directives.must_understand:  # section 5.2.2.3: in place of no-store
         return None if response.status in UNDERSTOOD else "must-understand"
     return "no-store" if directives.no_store else None
@@ -108,24 +112,41 @@ def _why_not_shared(
 ) -> str | None:
     if directives.private:
         return "private"
-    if "authorization" in request.headers and not _allows_authorized(directives):
+    is_of_somebody = "authorization" in request.headers
+    if is_of_somebody and not _allows_authorized(directives, policy):
         return "authorization"
     if _sets_cookie(response, directives) and not policy.strip_set_cookie:
         return "set-cookie"
-    if "*" in members(response.headers.all("vary")):
-        return "vary"  # section 4.1: it never matches
+    if not _varies_by_fields(response.headers, directives):
+        return "vary"
     if _is_page_in_disguise(request.target, response, policy):
         return "static-suffix"
     return None
 
 
-def _allows_authorized(directives: ResponseDirectives) -> bool:
-    """RFC 9111 section 3.5: what may be shared though it was asked for by somebody."""
+def _allows_authorized(directives: ResponseDirectives, policy: Policy) -> bool:
+    """RFC 9111 section 3.5: what may be shared though it was asked for by somebody.
+
+    ``s-maxage`` allows it only where it is kept to the letter.
+    """
     return (
         directives.public
         or directives.must_revalidate
-        or directives.s_maxage is not None
+        or (directives.s_maxage is not None and not policy.stale_with_s_maxage)
     )
+
+
+def _varies_by_fields(headers: Headers, directives: ResponseDirectives) -> bool:
+    """Say whether it is known by which fields a response varies, if it does.
+
+    ``*`` never matches (RFC 9111 section 4.1), and what is no name says nothing. Nor
+    may the stored response go without ``Vary``.
+    """
+    varied = names(headers.all("vary"))
+    if not varied:
+        return True
+    is_kept = "vary" not in _dropped(headers, directives)
+    return is_kept and "*" not in varied and all(map(is_token, varied))
 
 
 def _sets_cookie(response: Response, directives: ResponseDirectives) -> bool:
@@ -148,40 +169,29 @@ def _why_not_useful(
     response: Response, directives: ResponseDirectives, policy: Policy
 ) -> str | None:
     """Refuse what would be used never: nothing says for how long, or it is over."""
-    if not _says_so(response, directives):
+    if not _says_anything(response, directives, policy):
         return "no-lifetime"
     lifetime = _lifetime(response, directives, policy)
     stale = _stale_spans(directives, policy)
-    age = initial_age(response)
-    if lifetime + max(stale) > age:
+    if lifetime + max(stale) > initial_age(response) and not directives.no_cache:
         return None
-    if _validators(response.headers) and _says_anything(response, directives):
-        return None  # it saves the application the body, at least
-    return "stale" if _says_anything(response, directives) else "no-lifetime"
+    if any(validators(response)):
+        return None  # to ask saves the application the body, at least
+    return "no-validator" if directives.no_cache else "stale"
 
 
-def _says_so(response: Response, directives: ResponseDirectives) -> bool:
-    """Say whether a response has one of what section 3 asks for.
+def _says_anything(
+    response: Response, directives: ResponseDirectives, policy: Policy
+) -> bool:
+    """Say whether anything in a response is about its being stored.
 
-    Neither ``no-cache`` nor a span for which it may be stale is among that.
+    RFC 9111 section 3, the last condition; but a status alone says too little here.
     """
-    return (
-        response.status in HEURISTIC_STATUSES
-        or directives.public
-        or explicit_lifetime(response, directives) is not None
-    )
-
-
-def _says_anything(response: Response, directives: ResponseDirectives) -> bool:
-    return (
-        explicit_lifetime(response, directives) is not None
-        or directives.no_cache
-        or directives.public
-    )
-
-
-def _validators(headers: Headers) -> bool:
-    return "etag" in headers or "last-modified" in headers
+    if explicit_lifetime(response, directives) is not None or directives.public:
+        return True
+    if response.status not in HEURISTIC_STATUSES:
+        return False
+    return directives.no_cache or heuristic_lifetime(response, directives, policy) > 0
 
 
 def _lifetime(
@@ -257,6 +267,7 @@ def stored(
         stale_if_error=if_error,
         needs_validation=directives.no_cache,
         no_stale=_forbids_stale(directives, policy),
+        immutable=directives.immutable,
         tags=tuple(tags),
     )
 
@@ -276,11 +287,20 @@ def storable_headers(
     These are what concerns one connection only (RFC 9110 section 7.6.1), and what
     ``private`` and ``no-cache`` name.
     """
-    unwanted = _HOP_BY_HOP | names(headers.all("connection"))
-    unwanted |= directives.private_fields | directives.no_cache_fields
+    unwanted = _dropped(headers, directives)
     if policy.strip_set_cookie:
         unwanted |= {"set-cookie"}
     return headers.without(unwanted)
+
+
+def _dropped(headers: Headers, directives: ResponseDirectives) -> frozenset[str]:
+    named = names(headers.all("connection"))
+    return _HOP_BY_HOP | named | directives.private_fields | directives.no_cache_fields
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Drop what concerns one connection only (RFC 9110 section 7.6.1)."""
+    return headers.without(_HOP_BY_HOP | names(headers.all("connection")))
 
 
 def read_storable(

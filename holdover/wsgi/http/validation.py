@@ -10,15 +10,24 @@ from holdover.wsgi.http.messages import Response, Stored
 
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
-NOT_UPDATED = frozenset(
-    {"content-encoding", "content-length", "content-range", "content-type"}
-)
-"""About the stored body; a 304 does not change them (RFC 9111 section 3.2)."""
+NOT_UPDATED = frozenset({"content-encoding", "content-length", "content-range"})
+"""How the stored body is written; a 304 does not change it (RFC 9111 section 3.2)."""
 
-OF_NOT_MODIFIED = frozenset(
-    {"cache-control", "content-location", "date", "etag", "expires", "vary"}
+OF_A_REPRESENTATION = frozenset(
+    {
+        "accept-ranges",
+        "content-digest",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-md5",
+        "content-range",
+        "content-type",
+        "repr-digest",
+    }
 )
-"""What a 304 repeats (RFC 9110 section 15.4.5), besides what caches say."""
+"""What a client has already that has the representation, besides its validators."""
 
 CONDITIONAL = frozenset(
     {
@@ -50,13 +59,17 @@ def questions(stored: Stored) -> list[tuple[str, str]]:
 
     None, if it has no validator: then it must be made anew.
     """
-    headers = stored.response.headers
-    asked = []
-    if etag := etag_of(headers):
-        asked.append(("If-None-Match", etag))
-    if modified_at(headers, stored.response.received_at) is not None:
-        asked.append(("If-Modified-Since", headers.all("last-modified")[0]))
-    return asked
+    etag, modified = validators(stored.response)
+    asked = [("If-None-Match", etag)] if etag else []
+    return [*asked, ("If-Modified-Since", modified)] if modified else asked
+
+
+def validators(response: Response) -> tuple[str | None, str | None]:
+    """Give the entity tag of a response, and when it last changed, as it says so."""
+    headers = response.headers
+    modified = headers.all("last-modified")
+    is_date = modified_at(headers, response.received_at) is not None
+    return etag_of(headers), modified[0] if is_date else None
 
 
 def is_not_modified(stored: Stored, asked: Headers) -> bool:
@@ -109,6 +122,19 @@ def concerns(stored: Stored, fresher: Response) -> bool:
     return not questions(stored)
 
 
+def is_confirmed(stored: Stored, head: Response) -> bool:
+    """Say whether the response to a HEAD is about what is stored (section 4.3.5).
+
+    Whatever it says of validators and of the length must be as it was.
+    """
+    ours, theirs = stored.response.headers, head.headers
+    same = (name for name in ("etag", "last-modified") if name in theirs)
+    if any(list(ours.all(name)) != list(theirs.all(name)) for name in same):
+        return False
+    length = theirs.all("content-length")
+    return not length or set(length) == {str(len(stored.body))}
+
+
 def _opaque(etag: str) -> str:
     return etag.removeprefix("W/")
 
@@ -116,13 +142,13 @@ def _opaque(etag: str) -> str:
 def freshened(stored: Stored, fresher: Response) -> Response:
     """Give the head of a stored response, brought up to date by a 304 (section 3.2).
 
-    Each field of the new one replaces the old ones of its name, save those that are
-    about the body.
+    Each field of the new one replaces the old ones of its name, save those that say how
+    the body is written.
     """
     newer = fresher.headers.without(NOT_UPDATED)
     replaced = frozenset(name.lower() for name, _ in newer)
     # Its age begins anew: what it said of itself before was about another moment.
-    kept = stored.response.headers.without(replaced | {"age"})
+    kept = stored.response.headers.without(replaced | {"age", "date"})
     return replace(
         stored.response,
         headers=Headers([*kept, *newer]),
@@ -133,7 +159,5 @@ def freshened(stored: Stored, fresher: Response) -> Response:
 
 def not_modified(headers: Headers) -> Headers:
     """Give the fields of a 304 (RFC 9110 section 15.4.5), from those of a 200."""
-    kept = [one for one in headers if one[0].lower() in OF_NOT_MODIFIED]
-    if "etag" not in headers:
-        kept += [("Last-Modified", one) for one in headers.all("last-modified")]
-    return Headers(kept)
+    more = {"last-modified"} if "etag" in headers else set[str]()
+    return headers.without(OF_A_REPRESENTATION | more)

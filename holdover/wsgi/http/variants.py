@@ -36,24 +36,18 @@ def selected(
 ) -> str:
     """Give what tells variants apart: the values of the fields, as they count.
 
-    A field that is absent differs from an empty one. White space around members and
-    between lines means nothing (RFC 9111 section 4.1).
+    A field that is absent differs from an empty one. White space in a value counts,
+    unless it is known to mean nothing in that field (RFC 9111 section 4.1).
     """
     parts = []
     for name in varied:
         value = asked.joined(name)
-        if value is None and name not in normalise:
+        if value is None:
             parts.append(f"{len(name)}:{name}-")
             continue
-        value = _summed_up(name, value or "", normalise)
+        value = normalise.get(name, str.strip)(value)
         parts.append(f"{len(name)}:{name}{len(value)}:{value}")
     return _digest("".join(parts))
-
-
-def _summed_up(name: str, value: str, normalise: Mapping[str, Normalise]) -> str:
-    if name in normalise:
-        return normalise[name](value)
-    return ",".join(part.strip() for part in value.split(","))
 
 
 def _digest(text: str) -> str:
