@@ -94,7 +94,7 @@ CONNECTION = st.sampled_from(["close", "X-User, close", "keep-alive"])
 STATUSES = st.sampled_from([200] * 12 + [203, 204, 206, 299, 301, 302, 304, 307])
 STATUSES |= st.sampled_from([400, 403, 404, 410, 418, 451, 500, 501, 503, 599])
 VALUES = st.sampled_from(["a", "a,b", "a, b", "b", "A"])
-CODINGS = st.sampled_from(["gzip", "gzip, br", "br,gzip;q=0.5", "identity", ""])
+CODINGS = st.sampled_from(["gzip", "gzip, br", "br,gzip", "identity", ""])
 
 
 def sometimes(**fields):
