@@ -60,9 +60,7 @@ def _with_length(stored: Stored) -> Headers:
     return Headers([*headers, ("Content-Length", str(len(stored.body)))])
 
 
-def gateway_timeout(
-    request: Request, start_response: StartResponse
-) -> Iterable[bytes]:
+def gateway_timeout(request: Request, start_response: StartResponse) -> Iterable[bytes]:
     """Answer ``only-if-cached`` when nothing is stored (RFC 9111 section 5.2.1.7).
 
     Without ``Cache-Status``, since no response was handled (RFC 9211 section 2).
