@@ -15,6 +15,9 @@ from http_shop import Response, Site, environ_for, page, pages_region
 from waiting import PATIENCE, wait_until
 
 from holdover.wsgi import HTTPCachePolicy
+from holdover.wsgi.http.collapsing import Collapsing
+from holdover.wsgi.http.environ import read_request
+from holdover.wsgi.http.pages import Pages
 
 MINUTE = ("Cache-Control", "max-age=60")
 PRIVATE = ("Cache-Control", "private")
@@ -163,6 +166,19 @@ class TestThreads:
         assert sorted(repr(one) for one in outcomes if one) == [
             "RuntimeError('only once')"
         ]
+
+    def test_who_has_looked_too_early(self, pages_url):
+        """Does not wait for those who know already that it is of no use."""
+        region = pages_region(pages_url)
+        pages = Pages(region, HTTPCachePolicy())
+        collapsing = Collapsing(pages, HTTPCachePolicy(wait=60.0))
+        request = read_request(environ_for(), HTTPCachePolicy())
+        early = pages.find(request)
+        pages.keep_passing(early.place, "private", region.lease(early.place.key))
+        begun = time.monotonic()
+        with collapsing.settle(request, early).turn:
+            assert collapsing.settle(request, early).turn is None
+        assert time.monotonic() - begun < PATIENCE
 
     def test_a_page_that_is_never_fresh_keeps_nobody_waiting(self, pages_url):
         """It is asked about by each for himself; no waiting in line."""

@@ -136,6 +136,8 @@ class Collapsing:
             raise
         how = reuse_of(found, request)
         if how is Reuse.NOT_WITHOUT_ASKING and found.place.key == key:
+            if not self._may_wait(request, found):  # nor may those who looked too early
+                self._fills.end(key, fill)
             return Settled(found, Turn(found.place, lease, self._fills, fill))
         lease.release()
         return None if found.place.key != key else Settled(found, reuse=how)
