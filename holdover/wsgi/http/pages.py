@@ -21,7 +21,7 @@ from holdover.wsgi.http.variants import (
     varied_names,
 )
 
-_SHORTEST = 0.001  # seconds; a region's values are fresh for a moment at least
+_SHORTEST = 1e-6  # seconds; a region's values are fresh for a moment at least
 _INDEX_LIFETIME = Lifetime(expiration_time=7 * 86_400.0)
 _MOVING = 60.0  # seconds; one who stores a new variant takes no longer
 _SWAPS = 100  # tries against others who note variants of the same page
