@@ -50,6 +50,7 @@ _OK, _NOT_MODIFIED, _SERVER_ERROR = 200, 304, 500
 _OF_THE_REQUEST = frozenset({"authorization", "range", "request-no-store", "session"})
 """Reasons not to store that say nothing of other requests for the same URL."""
 _RAISED = "error"
+_OVER = -1.0  # seconds that what was made to expire is fresh yet
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,9 +96,10 @@ class Asking:
     ) -> Iterable[bytes]:
         """Answer from what is stored."""
         age = stored.age(time.time())
+        left = stored.lifetime - age
         told = cache_status(
             self.policy.name,
-            ttl=stored.lifetime - age,
+            ttl=left if how is Reuse.FRESH else min(left, _OVER),
             forwarded=forwarded,
             status=status,
             collapsed=collapsed,
