@@ -61,7 +61,9 @@ def test_stale_if_error_of_a_request(site, span, status):
 
 
 @requires(
-    "8246 2", "should", "not ask about what is immutable while it is fresh, unless"
+    "8246 2",
+    "should",
+    "not ask about what is immutable while it is fresh, unless the client insists",
 )
 @pytest.mark.parametrize(
     ("asked", "is_hit"),
