@@ -287,6 +287,14 @@ def emptied_mariadb(shared_mariadb):
     return shared_mariadb
 
 
+@pytest.fixture(params=["memory", "file", "redis"])
+def pages_url(request, tmp_path):
+    """Where pages are kept: on each kind of backend in turn."""
+    if request.param == "redis":
+        return request.getfixturevalue("redis_server").url
+    return "memory://" if request.param == "memory" else f"file://{tmp_path}/pages"
+
+
 @pytest.fixture
 def clocked(monkeypatch):
     """Make sites behind the HTTP response cache, which go by their own clocks."""

@@ -24,6 +24,7 @@ _CODES = range(200, 1000)
 _NUMBERS = (int, float)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode  # json.loads() would look for the encoding: 1.5 us
 
 
 class PageCodec:
@@ -40,7 +41,7 @@ class PageCodec:
     def loads(self, payload: memoryview) -> Any:
         """Decode; raises ValueError if somebody else has written it."""
         begin = _LENGTH + int.from_bytes(payload[:_LENGTH], "big")
-        head = json.loads(bytes(payload[_LENGTH:begin]))
+        head = _decode(str(payload[_LENGTH:begin], "ascii"))
         return _read(head, bytes(payload[begin:]))
 
 

@@ -61,18 +61,20 @@ class Headers:
         return iter(self._fields)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and other._fields == self._fields
+        return isinstance(other, Headers) and tuple(other) == tuple(self)
 
     def __hash__(self) -> int:
-        return hash(self._fields)
+        return hash(tuple(self))
 
     def __repr__(self) -> str:
-        return f"Headers({list(self._fields)!r})"
+        return f"Headers({list(self)!r})"
 
     def without(self, names: Iterable[str]) -> Headers:
         """Give all but those that are called so, in lower case."""
         unwanted = frozenset(names)
-        return Headers(one for one in self._fields if one[0].lower() not in unwanted)
+        if not any(name in self for name in unwanted):
+            return self
+        return Headers(one for one in self if one[0].lower() not in unwanted)
 
 
 def members(values: Iterable[str]) -> list[str]:
