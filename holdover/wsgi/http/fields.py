@@ -14,6 +14,7 @@ _MEMBER = re.compile(rf'(?:[^,"]|{_TEXT}")+', re.DOTALL)
 _MARKS = re.compile(rf'(^|=|,[ \t]*)?{_TEXT}("?)', re.DOTALL)
 _QUOTED = re.compile(rf'{_TEXT}"', re.DOTALL)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TIME = r"(\d\d):(\d\d):(\d\d)"
 _FLAGS = re.ASCII | re.IGNORECASE  # of case though it counts (RFC 9111 section 4.2)
@@ -101,6 +102,16 @@ def _parted(value: str) -> list[str]:
 def is_token(text: str) -> bool:
     """Say whether a text is one word, as names are (RFC 9110 section 5.6.2)."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_field(name: str, value: str) -> bool:
+    """Say whether a field can be sent as one (RFC 9110 section 5)."""
+    return is_token(name) and is_value(value)
+
+
+def is_value(text: str) -> bool:
+    """Say whether a text stands on one line, and can be sent (section 5.5)."""
+    return _VALUE.fullmatch(text) is not None
 
 
 def names(values: Iterable[str]) -> frozenset[str]:
