@@ -11,10 +11,14 @@ import http_sf
 from holdover import make_region
 from holdover.testing import FakeClock
 from holdover.wsgi.http.fields import Headers
+from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.middleware import HTTPCacheMiddleware
 from holdover.wsgi.http.policy import Policy
+from holdover.wsgi.http.steering import ResponseCache
+from holdover.wsgi.http.storing import read_storable
 
 NOW = 1_000_000_000.0
+PAGE = Target("http", "site.test", "/page")
 Fields = dict[str, str | list[str]]
 
 
@@ -29,6 +33,21 @@ def fields_of(given: Fields) -> list[tuple[str, str]]:
         (name, [one] if isinstance(one, str) else one) for name, one in given.items()
     ]
     return [(name, value) for name, values in lines for value in values]
+
+
+def response(fields=(), status=200):
+    """Give the head of a response that came now."""
+    return Response(status, "OK", Headers(fields), NOW, NOW)
+
+
+def stored(control="max-age=60", fields=(), body=b"page", policy=None):
+    """Give what is stored of a response."""
+    head = response([("Cache-Control", control), *fields])
+    found = read_storable(
+        Request("GET", PAGE), head, body, policy or Policy(), ResponseCache()
+    )
+    assert isinstance(found, Stored), found
+    return found
 
 
 @dataclass
