@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
+    from holdover.wsgi.http.codec import PageCodec
+    from holdover.wsgi.http.middleware import HTTPCacheMiddleware
     from holdover.wsgi.session import Session
     from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
@@ -36,7 +38,9 @@ __all__ = [
     "BeakerSessions",
     "CacheMiddleware",
     "FlaskSessions",
+    "HTTPCacheMiddleware",
     "InsecureSessionWarning",
+    "PageCodec",
     "PyramidSessions",
     "Session",
     "SessionError",
@@ -55,7 +59,9 @@ _HOMES = {
     "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
     "FlaskSessions": "holdover.wsgi.session_flask",
+    "HTTPCacheMiddleware": "holdover.wsgi.http.middleware",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "PageCodec": "holdover.wsgi.http.codec",
     "PyramidSessions": "holdover.wsgi.session_pyramid",
     "Session": "holdover.wsgi.session",
     "SessionError": "holdover.wsgi.session_errors",
