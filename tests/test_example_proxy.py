@@ -1,6 +1,7 @@
 """The reverse proxy of the examples, over real HTTP, in front of a real origin."""
 
 import http.client
+import itertools
 import re
 import socket
 import sys
@@ -14,6 +15,7 @@ from waiting import wait_until
 
 BODY = bytes(range(256)) * 40
 KEPT = "max-age=60"
+NUMBERS = itertools.count()
 
 
 class Origin(ThreadingHTTPServer):
@@ -64,7 +66,7 @@ class Pages(BaseHTTPRequestHandler):
         """Answer with the page of the path's name."""
         self.server.asked[f"{self.command} {self.path}"] += 1
         self.server.fields[self.path] = self.headers
-        getattr(self, self.path.strip("/") or "home")()
+        getattr(self, self.path.split("/")[1] or "home")()
 
     def log_message(self, *_):
         """Say nothing."""
@@ -142,7 +144,7 @@ class Pages(BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             sent = self.rfile.read(int(self.headers["Content-Length"]))
-        self.give(sent, ("Content-Location", "/fresh"))
+        self.give(sent, ("Content-Location", self.headers["X-Changes"]))
 
 
 class ProxyServer(WSGIServer):
@@ -166,18 +168,24 @@ class ProxyServer(WSGIServer):
             connection.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def origin():
-    """An origin of the test's own."""
+    """The origin that tests share which leave it alive."""
     with Origin() as server:
         yield server
 
 
-@pytest.fixture(params=["waitress", "gunicorn"])
+@pytest.fixture(scope="module", params=["waitress", "gunicorn"])
 def proxy(request, origin):
     """The proxy in front of it, under each server in turn."""
     with ProxyServer(request.param, origin.url) as server:
         yield server
+
+
+@pytest.fixture
+def page():
+    """Give a path that nobody has asked for yet, of a page by its name."""
+    return lambda name: f"/{name}/{next(NUMBERS)}"
 
 
 def test_it_runs_as_its_first_lines_say(origin):
@@ -187,62 +195,74 @@ def test_it_runs_as_its_first_lines_say(origin):
         assert visit(address) == "hello"
 
 
-def test_a_fresh_page_is_asked_for_once(origin, proxy):
+def test_a_fresh_page_is_asked_for_once(origin, proxy, page):
     """Then all is answered from what is stored: the whole, parts, heads, and 304s."""
-    status, fields, body = proxy.ask("/fresh", X_Any="1", X_Own="1", Connection="X-Own")
+    path = page("fresh")
+    status, fields, body = proxy.ask(path, X_Any="1", X_Own="1", Connection="X-Own")
     assert (status, body) == (200, BODY)
     assert fields["Cache-Status"] == '"Holdover";fwd=uri-miss;stored'
     assert "X-Hop" not in fields
-    assert origin.fields["/fresh"]["X-Any"] == "1"
-    assert "X-Own" not in origin.fields["/fresh"]
+    assert origin.fields[path]["X-Any"] == "1"
+    assert "X-Own" not in origin.fields[path]
     for method, given in (("GET", BODY), ("HEAD", b"")):
-        status, fields, body = proxy.ask("/fresh", method)
+        status, fields, body = proxy.ask(path, method)
         assert (status, body) == (200, given)
         assert fields["Content-Length"] == str(len(BODY))
         assert fields["Cache-Status"].startswith('"Holdover";hit;ttl=')
         assert int(fields["Age"]) < 10
-    status, fields, body = proxy.ask("/fresh", Range="bytes=10-19")
+    status, fields, body = proxy.ask(path, Range="bytes=10-19")
     assert (status, body) == (206, BODY[10:20])
     assert fields["Content-Range"] == f"bytes 10-19/{len(BODY)}"
-    status, _, body = proxy.ask("/fresh", If_None_Match='"one"')
+    status, _, body = proxy.ask(path, If_None_Match='"one"')
     assert (status, body) == (304, b"")
-    assert origin.asked["GET /fresh"] == 1
-    assert origin.asked["HEAD /fresh"] == 0
+    assert origin.asked[f"GET {path}"] == 1
+    assert origin.asked[f"HEAD {path}"] == 0
 
 
-def test_a_stale_page_is_served_while_the_next_is_made(origin, proxy):
+def test_a_stale_page_is_served_while_the_next_is_made(origin, proxy, page):
     """The visitor gets the old one at once, another soon the new one."""
-    assert proxy.ask("/meanwhile")[2] == b"1"
-    assert proxy.ask("/meanwhile")[2] == b"1"
-    wait_until(lambda: proxy.ask("/meanwhile")[2] != b"1")
-    assert "cookie" not in origin.fields["/meanwhile"]
+    path = page("meanwhile")
+    assert proxy.ask(path)[2] == b"1"
+    assert proxy.ask(path)[2] == b"1"
+    wait_until(lambda: proxy.ask(path)[2] != b"1")
+    assert "cookie" not in origin.fields[path]
 
 
-def test_the_origin_is_asked_whether_a_page_still_holds(origin, proxy):
+def test_the_origin_is_asked_whether_a_page_still_holds(origin, proxy, page):
     """A 304 saves it the body."""
-    assert proxy.ask("/asked")[2] == BODY
-    status, fields, body = proxy.ask("/asked")
+    path = page("asked")
+    assert proxy.ask(path)[2] == BODY
+    status, fields, body = proxy.ask(path)
     assert (status, body) == (200, BODY)
     assert ";fwd=stale;fwd-status=304" in fields["Cache-Status"]
-    assert origin.fields["/asked"]["If-None-Match"] == '"one"'
+    assert origin.fields[path]["If-None-Match"] == '"one"'
 
 
-def test_a_page_in_chunks_is_stored_whole(origin, proxy):
+def test_a_page_in_chunks_is_stored_whole(origin, proxy, page):
     """What had no length when it came has one when it is served again."""
-    assert proxy.ask("/chunked")[2] == BODY
-    _, fields, body = proxy.ask("/chunked")
+    path = page("chunked")
+    assert proxy.ask(path)[2] == BODY
+    _, fields, body = proxy.ask(path)
     assert body == BODY
     assert fields["Content-Length"] == str(len(BODY))
-    assert origin.asked["GET /chunked"] == 1
+    assert origin.asked[f"GET {path}"] == 1
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
-def test_a_body_goes_through_and_changes_what_others_get(origin, proxy, is_chunked):
+def test_a_body_goes_through_and_changes_what_others_get(
+    origin, proxy, page, is_chunked
+):
     """Whatever its form; the page that it changed is asked for again."""
-    proxy.ask("/fresh")
+    path = page("fresh")
+    proxy.ask(path)
     body = iter([BODY[:5000], BODY[5000:]]) if is_chunked else BODY
     status, fields, back = proxy.ask(
-        "/echo", "POST", body, X_Forwarded_For="192.0.2.1", Content_Type="text/x"
+        "/echo",
+        "POST",
+        body,
+        X_Changes=path,
+        X_Forwarded_For="192.0.2.1",
+        Content_Type="text/x",
     )
     assert (status, back) == (200, BODY)
     assert fields["Cache-Status"] == '"Holdover";fwd=method'
@@ -250,38 +270,43 @@ def test_a_body_goes_through_and_changes_what_others_get(origin, proxy, is_chunk
     known = origin.fields["/echo"]["X-Forwarded-For"]
     assert known in ("192.0.2.1, 127.0.0.1", "127.0.0.1")
     assert origin.fields["/echo"]["Content-Type"] == "text/x"
-    proxy.ask("/fresh")
-    assert origin.asked["GET /fresh"] == 2
+    proxy.ask(path)
+    assert origin.asked[f"GET {path}"] == 2
 
 
-def test_a_client_that_goes_away_leaves_nothing(origin, proxy):
+def test_a_client_that_goes_away_leaves_nothing(origin, proxy, page):
     """Half a page is never stored; the next client gets the whole."""
+    path = page("slow")
+    origin.may_end.clear()
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     origin.may_end.set()
     for _ in range(2):
-        assert proxy.ask("/slow", Host="127.0.0.1")[2] == BODY
-    assert origin.asked["GET /slow"] <= 2
+        assert proxy.ask(path, Host="127.0.0.1")[2] == BODY
+    assert origin.asked[f"GET {path}"] <= 2
 
 
-def test_a_page_that_breaks_off_is_an_error_and_not_stored(origin, proxy):
+def test_a_page_that_breaks_off_is_an_error_and_not_stored(origin, proxy, page):
     """Nobody is told that half of it was the whole."""
+    path = page("torn")
     for _ in range(2):
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-            proxy.ask("/torn")
-    assert origin.asked["GET /torn"] == 2
+            proxy.ask(path)
+    assert origin.asked[f"GET {path}"] == 2
 
 
-def test_an_origin_that_dies_is_stood_in_for(origin, proxy):
+@pytest.mark.parametrize("name", ["waitress", "gunicorn"])
+def test_an_origin_that_dies_is_stood_in_for(name):
     """By what was said to do so, and by what is fresh; of the rest, there is a 502."""
-    for path in ("/fallback", "/fresh"):
-        proxy.ask(path)
-    origin.die()
-    for path in ("/fallback", "/fresh"):
-        status, _, body = proxy.ask(path)
-        assert (status, body) == (200, BODY)
-    assert proxy.ask("/home")[0] == 502
+    with Origin() as origin, ProxyServer(name, origin.url) as proxy:
+        for path in ("/fallback", "/fresh"):
+            proxy.ask(path)
+        origin.die()
+        for path in ("/fallback", "/fresh"):
+            status, _, body = proxy.ask(path)
+            assert (status, body) == (200, BODY)
+        assert proxy.ask("/home")[0] == 502
 
 
 def test_what_is_no_origin_is_refused(monkeypatch):
