@@ -4,8 +4,8 @@
 
 "alone" calls the middleware without a server, interleaved with the same application
 bare: "added" is what it takes longer, best round against best round, and "read" what of
-that is the region's, which reads and decodes the page. At most 25 us are added in
-memory.
+that is the region's, which reads and decodes the page, and for one that varies first
+its variants. At most 25 us are added in memory.
 
 "served" has gunicorn (one process, four threads) serve that page, and wrk (one thread,
 16 connections) ask for it, beside the bare application, Django's per-site cache and
@@ -36,8 +36,8 @@ from wsgiref.util import setup_testing_defaults
 
 from http_site import PAGE, bare, holdover_in
 
-from holdover.wsgi.http.messages import Target
-from holdover.wsgi.http.variants import primary_key
+from holdover.wsgi.http.messages import Stored, Target
+from holdover.wsgi.http.variants import Variants, primary_key
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from interleaved import Timed, measure
@@ -70,8 +70,6 @@ def request() -> dict[str, object]:
     setup_testing_defaults(environ)
     return environ | {
         "HTTP_HOST": "example.com",
-        "PATH_INFO": "/page",
-        "RAW_URI": "/page",
         "HTTP_ACCEPT": "text/html,application/xhtml+xml",
         "HTTP_ACCEPT_ENCODING": "gzip, deflate, br",
         "HTTP_ACCEPT_LANGUAGE": "en",
@@ -80,8 +78,8 @@ def request() -> dict[str, object]:
     }
 
 
-def requests_to(app) -> Callable[[], object]:
-    template = request()
+def requests_to(app, path: str = "/page") -> Callable[[], object]:
+    template = request() | {"PATH_INFO": path, "RAW_URI": path}
 
     def call() -> object:
         body = app(dict(template), respond)
@@ -101,7 +99,9 @@ def alone(stores: dict[str, str], rounds: int) -> list[dict[str, object]]:
     for name, url in stores.items():
         app = holdover_in(url)
         subjects.append(Subject(name, requests_to(app)))
-        reads.append(Subject(name, read_by(app._pages.region)))
+        reads.append(Subject(name, reads_of(app, "/page")))
+        subjects.append(Subject(f"{name}, varied", requests_to(app, "/varied")))
+        reads.append(Subject(name, reads_of(app, "/varied")))
     measure([base, *subjects, *reads], rounds, SLICE)
     return [
         {
@@ -111,21 +111,26 @@ def alone(stores: dict[str, str], rounds: int) -> list[dict[str, object]]:
             "added_median_us": round(one.median - base.median, 2),
             "bare_us": round(base.best, 2),
             "of_bare": round(one.best / base.best, 1),
-            "is_missed": one.store == "memory"
+            "is_missed": one.store.startswith("memory")
             and one.best - base.best > MOST_IN_MEMORY,
         }
         for one, read in zip(subjects, reads, strict=True)
     ]
 
 
-def read_by(region) -> Callable[[], object]:
-    key = primary_key(Target("https", "example.com", "/page"))
+def reads_of(app, path: str) -> Callable[[], object]:
+    """Give a function that reads what a hit reads: one page, or first its variants."""
+    requests_to(app, path)()
+    region = app._pages.region
+    primary = primary_key(Target("https", "example.com", path))
+    keys, found = [primary], region.get(primary)
+    if isinstance(found, Variants):
+        keys.append(found.key(primary, found.known[0]))
 
     def call() -> object:
-        page = region.get(key)
-        assert page.response.status == 200
-        return page
+        return [region.get(key).__class__ for key in keys]
 
+    assert call()[-1] is Stored
     return call
 
 

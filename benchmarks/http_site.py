@@ -12,6 +12,7 @@ PAGE = b"<p>" + b"news " * 2046 + b"</p>\n"  # 10 KB
 FIELDS = [("Content-Type", "text/html; charset=utf-8"), ("ETag", '"one"')]
 FIELDS += [("Content-Length", str(len(PAGE)))]
 SLOW_FOR = 1.0  # seconds that a page at /slow takes to make
+VARIED = {"/varied": [("Vary", "Accept-Encoding")]}
 LASTS = {"/slow": "max-age=1, stale-while-revalidate=60"}
 
 
@@ -19,8 +20,8 @@ def bare(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/slow":
         time.sleep(SLOW_FOR)
-    said = LASTS.get(path, "max-age=3600")
-    start_response("200 OK", [*FIELDS, ("Cache-Control", said)])
+    said = ("Cache-Control", LASTS.get(path, "max-age=3600"))
+    start_response("200 OK", [*FIELDS, *VARIED.get(path, ()), said])
     return [PAGE]
 
 
