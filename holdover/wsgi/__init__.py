@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
     from holdover.wsgi.http.codec import PageCodec
     from holdover.wsgi.http.middleware import HTTPCacheMiddleware
+    from holdover.wsgi.http.policy import HTTPCachePolicy
+    from holdover.wsgi.http.steering import ResponseCache, response_cache
     from holdover.wsgi.session import Session
     from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
@@ -39,9 +41,11 @@ __all__ = [
     "CacheMiddleware",
     "FlaskSessions",
     "HTTPCacheMiddleware",
+    "HTTPCachePolicy",
     "InsecureSessionWarning",
     "PageCodec",
     "PyramidSessions",
+    "ResponseCache",
     "Session",
     "SessionError",
     "SessionMiddleware",
@@ -51,6 +55,7 @@ __all__ = [
     "SessionUnavailable",
     "Sessions",
     "UserSession",
+    "response_cache",
     "service_unavailable",
 ]
 
@@ -60,9 +65,11 @@ _HOMES = {
     "CacheMiddleware": "holdover.wsgi.cache",
     "FlaskSessions": "holdover.wsgi.session_flask",
     "HTTPCacheMiddleware": "holdover.wsgi.http.middleware",
+    "HTTPCachePolicy": "holdover.wsgi.http.policy",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
     "PageCodec": "holdover.wsgi.http.codec",
     "PyramidSessions": "holdover.wsgi.session_pyramid",
+    "ResponseCache": "holdover.wsgi.http.steering",
     "Session": "holdover.wsgi.session",
     "SessionError": "holdover.wsgi.session_errors",
     "SessionMiddleware": "holdover.wsgi.sessions",
@@ -72,6 +79,7 @@ _HOMES = {
     "SessionUnavailable": "holdover.wsgi.session_errors",
     "Sessions": "holdover.wsgi.sessions",
     "UserSession": "holdover.wsgi.session_users",
+    "response_cache": "holdover.wsgi.http.steering",
     "service_unavailable": "holdover.wsgi.sessions",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.validation import CONDITIONAL
+from holdover.wsgi.http.wanted import Wanted
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 _RAW = ("RAW_URI", "REQUEST_URI")  # gunicorn's; uWSGI's and mod_wsgi's
+_NOBODY = "0.0.0.0"  # noqa: S104 - an address that no application trusts
 _SAFE = "/;=,:@!$&'()*+~"
 
 
@@ -99,15 +101,16 @@ def _first(value: str | None) -> str:
 def _path(environ: WSGIEnvironment) -> str:
     """Give the path as it was sent, where the server tells; nothing is decoded.
 
-    Where it does not, what the application gets is spelled in the usual way.
+    Where it does not, or somebody has rewritten it since, what the application gets is
+    spelled in the usual way.
     """
+    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
     for name in _RAW:
-        raw = environ.get(name)
-        if raw and raw.startswith("/"):
-            path: str = raw.partition("?")[0]
-            return path
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return quote(path.encode("latin-1"), safe=_SAFE) or "/"
+        raw: str = environ.get(name) or ""
+        raw = raw.partition("?")[0]
+        if raw.startswith("/") and unquote_to_bytes(raw).decode("latin-1") == path:
+            return raw
+    return quote(path.encode("latin-1"), safe=_SAFE)
 
 
 def without_conditions(environ: WSGIEnvironment) -> None:
@@ -122,20 +125,16 @@ def variable(name: str) -> str:
     return "HTTP_" + name.upper().replace("-", "_")
 
 
-def clean_environ(
-    target: Target, script_name: str, fields: Mapping[str, str]
-) -> dict[str, Any]:
+def clean_environ(wanted: Wanted, script_name: str) -> dict[str, Any]:
     """Make the environ of a GET that nobody sent.
 
     Args:
-        target: What it is for.
+        wanted: What it is for.
         script_name: Where the application is mounted.
-        fields: The request fields that the response varies by, and no others.
     """
+    target = wanted.target
     host, port = _host_and_port(target)
     path = unquote_to_bytes(target.path).decode("latin-1")
-    if not path.startswith(script_name):
-        script_name = ""
     query = f"?{target.query}" if target.query else ""
     return {
         "REQUEST_METHOD": "GET",
@@ -143,7 +142,7 @@ def clean_environ(
         "PATH_INFO": path.removeprefix(script_name),
         "QUERY_STRING": target.query,
         "RAW_URI": target.path + query,
-        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_ADDR": _NOBODY,
         "SERVER_NAME": host,
         "SERVER_PORT": port,
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -155,7 +154,7 @@ def clean_environ(
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        **{variable(name): value for name, value in fields.items()},
+        **{variable(name): value for name, value in wanted.fields.items()},
     }
 
 

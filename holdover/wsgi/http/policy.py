@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from holdover import errors
+from holdover.regions.lifetime import seconds
 from holdover.wsgi.http.directives import ResponseDirectives
 from holdover.wsgi.http.fields import members
 from holdover.wsgi.http.messages import Request, Response
@@ -104,3 +106,50 @@ class Policy:
     most_variants: int = 32
     most_body: int = 5_000_000
     static_suffixes: frozenset[str] = STATIC_SUFFIXES
+
+    def __post_init__(self) -> None:
+        for name in _SPANS:
+            given = seconds(getattr(self, name), name, zero=True)
+            object.__setattr__(self, name, given)
+        for name, least in _COUNTS.items():
+            count = getattr(self, name)
+            if isinstance(count, bool) or not isinstance(count, int) or count < least:
+                raise errors.ConfigurationError(
+                    f"{name} must be an int of {least} or more, got {count!r}"
+                )
+        if not 0.0 <= self.heuristic_fraction <= 1.0:
+            raise errors.ConfigurationError(
+                "heuristic_fraction must be from 0 to 1, got "
+                f"{self.heuristic_fraction!r}"
+            )
+        for name in _COLLECTIONS:
+            _check_texts(name, getattr(self, name))
+        if self.override is not None and not callable(self.override):
+            raise errors.ConfigurationError(
+                f"override must be a function, got {self.override!r}"
+            )
+
+
+_SPANS = (
+    "heuristic_most",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "wait",
+    "pass_for",
+)
+_COUNTS = {"most_variants": 1, "most_body": 0}
+_COLLECTIONS = ("targets", "hosts", "static_suffixes")
+
+
+def _check_texts(name: str, given: object) -> None:
+    if isinstance(given, tuple | list | set | frozenset) and all(
+        isinstance(one, str) and one and one == one.lower() for one in given
+    ):
+        return
+    raise errors.ConfigurationError(
+        f"{name} must be texts in lower case, got {given!r}"
+    )
+
+
+HTTPCachePolicy = Policy
+"""What `Policy` is called in ``holdover.wsgi``."""

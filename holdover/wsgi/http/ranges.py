@@ -73,11 +73,11 @@ def wanted_parts(value: str, length: int) -> list[Part] | None:
     unit, given, spelled = value.partition("=")
     if not given or unit.strip().lower() != "bytes":
         return None
-    specs = [_SPEC.fullmatch(one) for one in members([spelled])]
+    specs = members([spelled])
     if not specs or len(specs) > _MOST:
         return None
     parts = []
-    for spec in specs:
+    for spec in map(_SPEC.fullmatch, specs):
         if spec is None or spec[0] == "-":
             return None
         first, last = map(_number, spec.groups())

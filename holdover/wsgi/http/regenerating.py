@@ -2,116 +2,39 @@
 
 from __future__ import annotations
 
-import weakref
+import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from holdover import Cached, errors
 from holdover.wsgi.http.environ import clean_environ, variable
-from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.filling import has_its_length
-from holdover.wsgi.http.messages import Request, Response, Stored, Target
+from holdover.wsgi.http.fills import Pauses
+from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Pages, Place
 from holdover.wsgi.http.policy import Policy
+from holdover.wsgi.http.private import uses_session
 from holdover.wsgi.http.steering import ENVIRON_KEY, ResponseCache
 from holdover.wsgi.http.storing import read_storable
 from holdover.wsgi.http.upstream import Upstream
 from holdover.wsgi.http.validation import concerns, freshened, questions
-from holdover.wsgi.http.variants import Variants, primary_key, selected, varied_names
+from holdover.wsgi.http.variants import varied_names
+from holdover.wsgi.http.wanted import Wanted
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
+log = logging.getLogger("holdover")
+
 _SERVER_ERROR = 500
 _NOT_MODIFIED = 304
+
+Cache = Callable[[dict[str, Any]], Any]
 
 
 class NotRegenerated(errors.HoldoverError):
     """A page was not made anew, for a reason that may pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A page that is to be made anew, as it travels in an order.
-
-    Attributes:
-        target: Its URI.
-        script_name: Where the application is mounted.
-        varied: Names of the request fields that it varies by.
-        fields: What these are.
-        generation: Of the variants that it belongs to; empty if it does not vary.
-    """
-
-    target: Target
-    script_name: str
-    varied: tuple[str, ...]
-    fields: dict[str, str]
-    generation: str
-
-    @classmethod
-    def by(cls, request: Request, script_name: str, place: Place) -> Self:
-        """Want what answers *request*; only fields in the key go along."""
-        variants = place.variants
-        varied = () if variants is None else variants.varied
-        given = {name: request.headers.joined(name) for name in varied}
-        return cls(
-            request.target,
-            script_name,
-            varied,
-            {name: value for name, value in given.items() if value is not None},
-            "" if variants is None else variants.generation,
-        )
-
-    def as_data(self) -> dict[str, Any]:
-        """Give it as plain data."""
-        return {**asdict(self), "varied": list(self.varied)}
-
-    @classmethod
-    def from_data(cls, data: dict[str, Any]) -> Self:
-        """Read plain data; raises TypeError or KeyError if it is something else."""
-        varied = tuple(data["varied"])
-        return cls(**{**data, "target": Target(**data["target"]), "varied": varied})
-
-    def request(self) -> Request:
-        """Give the request that nobody sent."""
-        return Request("GET", self.target, Headers(self.fields.items()))
-
-    def environ(self) -> WSGIEnvironment:
-        """Give the same for the application."""
-        return clean_environ(self.target, self.script_name, self.fields)
-
-
-def make_page(site: str, wanted: dict[str, Any]) -> Any:
-    """Make a page anew: what a refresh of the HTTP response cache runs.
-
-    Args:
-        site: The name of the middleware, which is there once its module is imported.
-        wanted: See `Wanted`.
-    """
-    return _site(site).make(Wanted.from_data(wanted))
-
-
-def _key_generator(*_: object, **__: object) -> Callable[..., str]:
-    """Make the key from what the page is, so that no order can name another."""
-
-    def key(site: str, wanted: dict[str, Any]) -> str:
-        return _site(site).place(Wanted.from_data(wanted)).key
-
-    return key
-
-
-_sites: weakref.WeakValueDictionary[str, Regeneration] = weakref.WeakValueDictionary()
-
-
-def _site(name: str) -> Regeneration:
-    found = _sites.get(name)
-    if found is None:
-        raise errors.UnregisteredFunction(
-            f"no HTTPCacheMiddleware {name!r} is in this process: has the worker "
-            "imported the module that makes it?"
-        )
-    return found
 
 
 class Regeneration:
@@ -122,42 +45,102 @@ class Regeneration:
         pages: Where they are kept.
         policy: The site's.
         name: By which a worker finds it.
+        script_name: Where the application is mounted for workers.
     """
 
     def __init__(
-        self, app: WSGIApplication, pages: Pages, policy: Policy, name: str
+        self,
+        app: WSGIApplication,
+        pages: Pages,
+        policy: Policy,
+        *,
+        name: str,
+        script_name: str,
     ) -> None:
         self._app = app
         self._pages = pages
         self._policy = policy
-        self._name = name
-        self._cached: Callable[[str, dict[str, Any]], Any] | None = None
-        _sites[name] = self
-        if pages.region.is_configured:
-            self._register()
+        self._script_name = script_name
+        self._failed = Pauses(policy.pass_for)
+        self._cached = self._registered(name)
 
-    def order(self, request: Request, script_name: str, place: Place) -> None:
-        """Have a stale page made anew by the region's runner."""
-        cached = self._cached or self._register()
-        cached(self._name, Wanted.by(request, script_name, place).as_data())
+    def _registered(self, name: str) -> Cache:
+        """Have the region's runner, and its workers, know how pages are made.
 
-    def _register(self) -> Callable[[str, dict[str, Any]], Any]:
-        self._cached = self._pages.region.cached(
-            make_page, namespace=self._name, function_key_generator=_key_generator
+        A worker knows by the name; no order can say anything but which page it is.
+        """
+
+        def make_page(wanted: dict[str, Any]) -> Any:
+            return self.make(Wanted.from_data(wanted), self._script_name)
+
+        def key_generator(*_: object, **__: object) -> Callable[..., str]:
+            return lambda wanted: self._place(Wanted.from_data(wanted)).key
+
+        make_page.__qualname__ = make_page.__name__  # there is one of each name
+        cached: Cache = self._pages.region.cache_on_arguments(
+            namespace=name, function_key_generator=key_generator
+        )(make_page)
+        return cached
+
+    def order(
+        self, request: Request, environ: WSGIEnvironment, place: Place
+    ) -> Callable[[], None] | None:
+        """Have a stale page made anew.
+
+        Returns:
+            What is to be done after the response was sent, if nobody else makes it: the
+            application is then called in the thread of its server.
+        """
+        try:
+            wanted = Wanted.by(request, place)
+            script_name = environ.get("SCRIPT_NAME", "")
+            if not self._is_made_elsewhere(environ, script_name):
+                return partial(self._make_here, wanted, script_name)
+            self._cached(wanted.as_data())
+        except Exception as error:  # noqa: BLE001 - the visitor has a page
+            self._tell(request.target, error)
+        return None
+
+    def _is_made_elsewhere(self, environ: WSGIEnvironment, script_name: str) -> bool:
+        if script_name != self._script_name:
+            return False
+        runners = self._pages.region.runners
+        if any(runner.leaves_process for runner in runners):
+            return True
+        # An application that is never called by two threads need not bear it.
+        return bool(environ.get("wsgi.multithread")) and any(
+            not getattr(runner, "is_eager", False) for runner in runners
         )
-        return self._cached
 
-    def place(self, wanted: Wanted) -> Place:
-        """Give where a page is kept."""
-        primary = primary_key(wanted.target)
-        if not wanted.generation:
-            return Place(primary, primary)
-        variants = Variants(wanted.varied, wanted.generation)
-        headers = Headers(wanted.fields.items())
-        chosen = selected(wanted.varied, headers, self._policy.normalise)
-        return Place(primary, variants.key(primary, chosen), variants, chosen)
+    def _make_here(self, wanted: Wanted, script_name: str) -> None:
+        """Make a page in this thread, unless somebody else does."""
+        place = self._place(wanted)
+        if place.key in self._failed:
+            return
+        try:
+            lease = self._pages.region.lease(place.key)
+            if lease is None:
+                return
+            with lease:
+                if self._is_stale(place):
+                    lease.commit(self.make(wanted, script_name))
+        except Exception as error:  # noqa: BLE001 - the response was sent
+            self._failed.begin(place.key)
+            self._tell(wanted.target, error)
 
-    def make(self, wanted: Wanted) -> Cached[Any]:
+    def _is_stale(self, place: Place) -> bool:
+        held = self._pages.region.hold(place.key, stale=True)
+        return held is not None and not held.is_fresh
+
+    def _tell(self, target: object, error: Exception) -> None:
+        log.warning("%s was not made anew: %r", target, error)
+
+    def _place(self, wanted: Wanted) -> Place:
+        return wanted.place(self._policy.normalise)
+
+    # -- making ----------------------------------------------------------------
+
+    def make(self, wanted: Wanted, script_name: str) -> Cached[Any]:
         """Make a page anew.
 
         Returns:
@@ -169,40 +152,55 @@ class Regeneration:
                 may still be served.
             Exception: Whatever the application raised.
         """
-        held = self._pages.region.hold(self.place(wanted).key, stale=True)
-        old = (
-            held.value if held is not None and isinstance(held.value, Stored) else None
-        )
-        environ, steering = wanted.environ(), ResponseCache()
+        place = self._place(wanted)
+        old = self._old(place)
+        environ, steering = clean_environ(wanted, script_name), ResponseCache()
         environ[ENVIRON_KEY] = steering
         if old is not None:
-            environ |= {variable(name): value for name, value in questions(old)}
-        response, body = _updated(*self._called(environ, wanted), old)
-        made = read_storable(wanted.request(), response, body, self._policy, steering)
-        too_long = len(body) > self._policy.most_body
-        if (
-            isinstance(made, str)
-            or too_long
-            or varied_names(response.headers) != wanted.varied
-        ):
-            self._pages.remove(wanted.target)
-            return Cached(None, store=False)
-        return self._pages.cached(made)
+            asked = questions(old)
+            environ |= {variable(name.lower()): value for name, value in asked}
+        response, body = self._called(environ, wanted)
+        if body is not None:
+            response, body = _updated(response, body, old)
+            made = read_storable(
+                wanted.request(), response, body, self._policy, steering
+            )
+            named = varied_names(response.headers)
+            if (
+                isinstance(made, Stored)
+                and set(named) <= set(wanted.varied)
+                and not uses_session(environ)
+            ):
+                return self._pages.cached(made)
+        self._pages.forget(place)
+        return Cached(None, store=False)
+
+    def _old(self, place: Place) -> Stored | None:
+        held = self._pages.region.hold(place.key, stale=True)
+        if held is None or not isinstance(held.value, Stored):
+            return None
+        return held.value
 
     def _called(
         self, environ: WSGIEnvironment, wanted: Wanted
-    ) -> tuple[Response, bytes]:
+    ) -> tuple[Response, bytes | None]:
+        """Ask the application; of a body that is too long, nothing is kept."""
         upstream = Upstream(self._app, environ)
+        parts, length = [], 0
         try:
-            body = b"".join(upstream.chunks())
+            for chunk in upstream.chunks():
+                parts.append(chunk)
+                length += len(chunk)
+                if length > self._policy.most_body:
+                    return upstream.response, None
         finally:
             upstream.close()
         response = upstream.response
-        if response.status >= _SERVER_ERROR or not has_its_length(response, len(body)):
+        if response.status >= _SERVER_ERROR or not has_its_length(response, length):
             raise NotRegenerated(
                 f"{wanted.target} answered {response.status} {response.reason}"
             )
-        return response, body
+        return response, b"".join(parts)
 
 
 def _updated(

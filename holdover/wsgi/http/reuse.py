@@ -34,7 +34,7 @@ def reuse(
         stored: The response.
         asked: What the client asks of caches.
         now: Unix time.
-        expired: Whether it was made to expire before its time, softly.
+        expired: Whether it is past its time, or was made to expire before, softly.
     """
     if stored.needs_validation or asked.no_cache:  # 5.2.2.4, 5.2.1.4
         return Reuse.NOT_WITHOUT_ASKING
@@ -43,10 +43,10 @@ def reuse(
         return Reuse.FRESH if is_wanted else Reuse.NOT_WITHOUT_ASKING
     if stored.no_stale or not _takes_stale(stored, asked, now):  # 4.2.4
         return Reuse.NOT_WITHOUT_ASKING
-    stale_for = max(0.0, stored.age(now) - stored.lifetime)
-    if stale_for < stored.stale_while_revalidate:
+    stale_for = stored.age(now) - stored.lifetime  # below 0 before its time
+    if max(0.0, stale_for) < stored.stale_while_revalidate:
         return Reuse.STALE_MEANWHILE
-    if not expired and _within(stale_for, asked.max_stale):  # 5.2.1.2
+    if stale_for >= 0 and _within(stale_for, asked.max_stale):  # 5.2.1.2
         return Reuse.STALE
     return Reuse.NOT_WITHOUT_ASKING
 

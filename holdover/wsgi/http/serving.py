@@ -65,11 +65,21 @@ def gateway_timeout(request: Request, start_response: StartResponse) -> Iterable
 
     Without ``Cache-Status``, since no response was handled (RFC 9211 section 2).
     """
-    body = b"nothing that is stored answers this request\n"
+    return short(request, start_response, "504 Gateway Timeout")
+
+
+def short(
+    request: Request,
+    start_response: StartResponse,
+    line: str,
+    more: Iterable[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    """Answer with nothing but a status, which nobody is to store."""
+    body = line.encode("ascii") + b"\n"
     fields = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
     ]
-    start_response("504 Gateway Timeout", fields)
+    start_response(line, [*fields, *more])
     return [] if request.method == "HEAD" else [body]

@@ -16,32 +16,54 @@ if TYPE_CHECKING:
 ExcInfo = (
     tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 )
+Fields = Iterable[tuple[str, str]]
+Finish = Callable[[], Iterable[bytes]]
+"""Gives what the server gets, once the application has returned."""
+Decide = Callable[["Upstream"], Finish]
+"""Sends a head on, or keeps it; called once, as soon as the head is known."""
+
+_WHOLE = (list, tuple)
 
 
 class Upstream:
     """One call of an application.
 
-    The head is held back, and with it what the application writes, until `passed_on`
-    or `whole`; so that something else can still be sent.
+    The head is held back until `send`, so that something else can still be sent.
 
     Args:
         app: The application.
         environ: The request.
+        decide: Called before the first thing that the application writes by
+            ``write()``, if it does, which then goes out at once. What it writes
+            without *decide* is kept until its body is asked for.
 
     Attributes:
-        response: The head.
+        response: The head. A status that is none counts as 0.
+        is_broken: Whether the application took its head back after it was sent.
 
     Raises:
         Exception: Whatever the application raised before its head was complete; its
             iterable was closed.
     """
 
-    def __init__(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
+    response: Response
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        environ: WSGIEnvironment,
+        decide: Decide | None = None,
+    ) -> None:
         self._requested_at = time.time()
+        self._decide = decide
+        self._finish: Finish | None = None
         self._head: tuple[str, list[tuple[str, str]]] | None = None
         self._begun: list[bytes] = []  # written, or made before the head was known
         self._start: StartResponse | None = None
-        self._exc_info: Any = None
+        self._write: Callable[[bytes], object] | None = None
+        self._more: list[tuple[str, str]] = []
+        self._note: Callable[[bytes], None] | None = None
+        self._has_written = False
         self.is_broken = False
         self._body = app(environ, self._start_response)
         self._rest: Iterator[bytes] | None = None
@@ -50,28 +72,58 @@ class Upstream:
         except BaseException:
             self.close()
             raise
-        self.response = self._read_head()
 
     @property
-    def is_finished(self) -> bool:
-        """Whether the whole body is there, and nothing has to be waited for."""
-        return isinstance(self._body, list | tuple)
+    def is_whole(self) -> bool:
+        """Whether all of the body is there, and nothing has to be waited for."""
+        return type(self._body) in _WHOLE and not self._has_written
 
-    def passed_on(
-        self, start_response: StartResponse, more: Iterable[tuple[str, str]]
-    ) -> Iterable[bytes]:
-        """Send the head on, with fields besides its own; give the body untouched."""
-        self._send_head(start_response, more)
+    def answer(self, decide: Decide | None = None) -> Iterable[bytes]:
+        """Have it decided, unless it is already; give what the server gets.
+
+        Args:
+            decide: Decides, where nobody was to do so before.
+
+        Raises:
+            Exception: Whatever was raised by that; the iterable was closed.
+        """
+        try:
+            if self._finish is None:
+                self._decide = decide or self._decide
+                self._decided()
+            assert self._finish is not None  # noqa: S101 - for type checkers
+            return self._finish()
+        except BaseException:
+            self.close()
+            raise
+
+    def send(
+        self,
+        start_response: StartResponse,
+        more: Fields,
+        *,
+        if_broken: Fields | None = None,
+        note: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Send the head on.
+
+        Args:
+            start_response: The server's.
+            more: Fields besides its own.
+            if_broken: The same for the head that may take its place; None: as *more*.
+            note: Called with what the application writes by ``write()`` from now on.
+        """
+        assert self._head is not None  # noqa: S101 - awaited
+        (status, headers), more = self._head, list(more)
+        self._more = more if if_broken is None else list(if_broken)
+        self._start, self._note = start_response, note
+        self._write = start_response(status, [*headers, *more])
+
+    def untouched(self) -> Iterable[bytes]:
+        """Give the body as the application gave it."""
         if self._begun or self._rest is not None:
             return _Passed(self)
         return self._body
-
-    def followed(
-        self, start_response: StartResponse, more: Iterable[tuple[str, str]]
-    ) -> Iterator[bytes]:
-        """Send the head on; give the body, to be closed by `close`."""
-        self._send_head(start_response, more)
-        return self.chunks()
 
     def chunks(self) -> Iterator[bytes]:
         """Give the body; `close` is to be called in any case."""
@@ -91,9 +143,11 @@ class Upstream:
         if close is not None:
             close()
 
+    # -- what the application does ---------------------------------------------
+
     def _await_head(self) -> None:
         """Have the body begin, if only then the application starts its response."""
-        if self._has_head():
+        if self._head is not None:
             return
         self._rest = iter(self._body)
         for chunk in self._rest:
@@ -113,33 +167,43 @@ class Upstream:
         exc_info: ExcInfo | None = None,
         /,
     ) -> Callable[[bytes], object]:
-        if self._start is not None:  # it has been sent on: only an error may follow
-            self.is_broken = True
-            return self._start(status, headers, exc_info)
         if self._head is not None and exc_info is None:
             raise AssertionError("start_response() was called twice, without exc_info")
+        if self._start is not None:  # it has been sent on: only an error may follow
+            self.is_broken = True
+            return self._start(status, [*headers, *self._more], exc_info)
+        if self._begun and self._rest is None and exc_info is not None and exc_info[1]:
+            raise exc_info[1].with_traceback(exc_info[2])  # as if it had been sent
         self._head = status, list(headers)
-        return self._begun.append
+        self.response = self._read_head(status)
+        return self._written
 
-    def _read_head(self) -> Response:
-        assert self._head is not None  # noqa: S101 - awaited
-        status, headers = self._head
+    def _written(self, data: bytes) -> object:
+        self._has_written = True
+        if self._start is None and self._decide is not None:
+            self._decided()
+        if self._write is None:
+            self._begun.append(data)
+            return None
+        if self._note is not None:
+            self._note(data)
+        return self._write(data)
+
+    def _decided(self) -> None:
+        assert self._decide is not None  # noqa: S101 - whoever gives none asks nothing
+        decide, self._decide = self._decide, None
+        self._finish = decide(self)
+
+    def _read_head(self, status: str) -> Response:
+        assert self._head is not None  # noqa: S101 - just given
         code, _, reason = status.partition(" ")
         return Response(
-            status=int(code),
+            status=int(code) if code.isascii() and code.isdigit() else 0,
             reason=reason,
-            headers=Headers(headers),
+            headers=Headers(self._head[1]),
             requested_at=self._requested_at,
             received_at=time.time(),
         )
-
-    def _send_head(
-        self, start_response: StartResponse, more: Iterable[tuple[str, str]]
-    ) -> None:
-        assert self._head is not None  # noqa: S101 - awaited
-        status, headers = self._head
-        self._start = start_response
-        start_response(status, [*headers, *more])
 
 
 class _Passed:
@@ -151,3 +215,52 @@ class _Passed:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
+
+
+def passing(start_response: StartResponse, more: Fields) -> Decide:
+    """Decide to pass a response on as it is, with fields besides its own."""
+
+    def decide(upstream: Upstream) -> Finish:
+        upstream.send(start_response, more)
+        return upstream.untouched
+
+    return decide
+
+
+def called(
+    app: WSGIApplication, environ: WSGIEnvironment, decide: Decide
+) -> Iterable[bytes]:
+    """Call an application; give what the server gets.
+
+    Raises:
+        Exception: Whatever the application raised; its iterable was closed.
+    """
+    return Upstream(app, environ, decide).answer()
+
+
+def is_file(body: object, environ: WSGIEnvironment) -> bool:
+    """Say whether a body is a file that the server sends by itself (PEP 3333)."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+class Afterwards:
+    """A body, and what is done once it was sent and closed."""
+
+    def __init__(self, body: Iterable[bytes], act: Callable[[], Any]) -> None:
+        self._body = body
+        self._act: Callable[[], Any] | None = act
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body, then act, whatever became of it."""
+        act, self._act = self._act, None
+        if act is None:
+            return
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            act()

@@ -11,19 +11,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Self
+from urllib.parse import quote
 
 from holdover.wsgi.http.fields import Headers, names
 from holdover.wsgi.http.messages import Target
 from holdover.wsgi.http.policy import Normalise
 
 _DIGEST_SIZE = 16  # bytes
+_READABLE = 300  # characters of a key; a region shortens those of more than 512
+_SAFE = "%/;=,:@!$&'()*+~"
 
 
 def primary_key(target: Target) -> str:
-    """Give the key of a URL; no two URLs share one, and none is too long."""
+    """Give the key of a URL; no two URLs share one, and none is too long.
+
+    It begins as the URL does, as far as that tells nothing private, so that all that is
+    below a path can be invalidated at once.
+    """
     parts = (target.scheme, target.host, target.path, target.query)
     spelled = "".join(f"{len(part)}:{part}" for part in parts)
-    return "page:" + _digest(spelled)
+    return f"{readable_key(target)} {_digest(spelled)}"
+
+
+def readable_key(target: Target) -> str:
+    """Give how the keys of all URLs begin that begin like *target*."""
+    path = quote(target.path, safe=_SAFE)
+    return f"page:{target.scheme}://{target.host}{path}"[:_READABLE]
 
 
 def varied_names(headers: Headers) -> tuple[str, ...]:
