@@ -48,6 +48,22 @@ def test_stale_if_error(site, code, age, stands_in):
     assert ("stale", code) == (answer.told["fwd"], answer.told["fwd-status"])
 
 
+@pytest.mark.parametrize("raises", [False, True])
+def test_stale_if_error_without_a_validator(site, raises):
+    """Of a page that cannot be asked about, too; also if the application raises."""
+
+    def down(environ):
+        raise OSError("down")
+
+    site.caches("max-age=10, stale-if-error=20").ask()
+    site.passes(LATER)
+    site.says(status="503 Down", body=b"error")
+    if raises:
+        site.reply = down
+    answer = site.ask()
+    assert (200, b"page", "stale") == (answer.status, answer.body, answer.told["fwd"])
+
+
 @requires("5861 4", "-", "let a request say so, for itself")
 @pytest.mark.parametrize(("span", "status"), [(2, 200), (1, 503)])
 def test_stale_if_error_of_a_request(site, span, status):

@@ -67,12 +67,13 @@ class Asking:
 
     def ask(self, found: Found, turn: Turn) -> Iterable[bytes]:
         """Ask the application on behalf of all who wait for its answer."""
+        stored = found.stored
         without_conditions(self.environ)
         try:
-            if found.stored is not None and (asked := questions(found.stored)):
-                for name, value in asked:
+            if stored is not None and self._is_of_use(found, stored):
+                for name, value in questions(stored):
                     self.environ[variable(name.lower())] = value
-                return self._asked_again(found, found.stored, turn)
+                return self._asked_again(found, stored, turn)
             return called(self.app, self.environ, partial(self._decide, found, turn))
         except BaseException:
             self._not_kept(found, turn, _RAISED, has_failed=True)
@@ -118,6 +119,10 @@ class Asking:
         return "Cache-Status", told
 
     # -- asking whether it still holds -----------------------------------------
+
+    def _is_of_use(self, found: Found, stored: Stored) -> bool:
+        """Say whether it can be asked about, or stand in for an error."""
+        return bool(questions(stored)) or self._may_stand_in(found, stored, None)
 
     def _asked_again(self, found: Found, stored: Stored, turn: Turn) -> Iterable[bytes]:
         """Ask whether a stored response still holds (RFC 9111 section 4.3)."""
