@@ -15,6 +15,7 @@ from waiting import wait_until
 
 BODY = bytes(range(256)) * 40
 KEPT = "max-age=60"
+HIT = r'"Holdover";(hit;ttl=\d+|fwd=uri-miss;ttl=\d+;collapsed)$'
 NUMBERS = itertools.count()
 
 
@@ -208,7 +209,8 @@ def test_a_fresh_page_is_asked_for_once(origin, proxy, page):
         status, fields, body = proxy.ask(path, method)
         assert (status, body) == (200, given)
         assert fields["Content-Length"] == str(len(BODY))
-        assert fields["Cache-Status"].startswith('"Holdover";hit;ttl=')
+        # Who has read the first answer may be there before it is stored, and waits.
+        assert re.match(HIT, fields["Cache-Status"])
         assert int(fields["Age"]) < 10
     status, fields, body = proxy.ask(path, Range="bytes=10-19")
     assert (status, body) == (206, BODY[10:20])
