@@ -1,6 +1,5 @@
 """The HTTP response cache before a WSGI application: what passes, what is kept."""
 
-import itertools
 import re
 import sys
 from datetime import timedelta
@@ -40,7 +39,7 @@ class TestTheUsualWay:
 
     def test_it_says_what_it_did(self, site):
         """`Cache-Status` and `Age` (RFC 9211, RFC 9111 section 5.1)."""
-        assert site.ask().cache == 'fwd="uri-miss";stored'.replace('"', "")
+        assert site.ask().cache == "fwd=uri-miss;stored"
         hit = site.ask()
         assert re.fullmatch(r"hit;ttl=(59|60)", hit.cache)
         assert hit["Age"] == "0"
@@ -88,21 +87,24 @@ class TestTheUsualWay:
 
     def test_fields_that_are_named_later(self, site):
         """Variants of before are not found any more, and nothing is mistaken."""
-        names = iter([["A"], ["A"], ["A", "B"]])
+        vary = ["A"]
 
         def view(environ, start_response):
-            vary = ", ".join(next(names, ["A", "B"]))
-            start_response(
-                "200 OK", [MINUTE, ("Vary", vary), ("Content-Type", "text/plain")]
-            )
+            head = [MINUTE, ("Vary", ", ".join(vary)), ("Content-Type", "text/plain")]
+            start_response("200 OK", head)
             return [(environ["HTTP_A"] + environ["HTTP_B"]).encode()]
 
+        def get(a, b):
+            return site.ask(fields={"A": a, "B": b}).text
+
         site.view = view
-        for a, b in [*itertools.product("12", repeat=2)] * 3:
-            fresh = site.ask(fields={"A": a, "B": b}).text
-            assert fresh[0] == a
-        for a, b in [*itertools.product("12", repeat=2)] * 2:
-            assert site.ask(fields={"A": a, "B": b}).text == a + b
+        assert [get("1", "1"), get("1", "2")] == ["11", "11"]
+        vary.append("B")
+        assert [get("2", "1"), get("2", "2"), get("2", "1")] == ["21", "22", "21"]
+        assert [get("1", "2"), get("1", "1"), get("1", "2")] == ["12", "11", "12"]
+        vary[:] = ["B"]  # those of both are kept
+        assert [get("3", "1"), get("4", "1"), get("1", "2")] == ["31", "41", "12"]
+        assert site.calls == 7
 
     def test_head_is_answered_from_get(self, site):
         """With its length, and without a body."""
@@ -157,27 +159,18 @@ class TestTheUsualWay:
 
     def test_a_page_that_holds_is_not_made_again(self, site):
         """An old one is asked about; 304 makes it new (RFC 9111 section 4.3)."""
-        answers = iter(
-            [
-                page("old", ("Cache-Control", "max-age=10"), ("Age", "11"),
-                     ("ETag", '"1"')),
-                page("", MINUTE, ("ETag", '"1"'), status="304 Not Modified"),
-            ]
-        )  # fmt: skip
-
-        def view(environ, start_response):
-            return next(answers)(environ, start_response)
 
         def not_modified(environ, start_response):
             start_response("304 Not Modified", [MINUTE, ("ETag", '"1"')])
             return []
 
-        site.view = view
+        old = ("Cache-Control", "max-age=10"), ("Age", "11"), ("ETag", '"1"')
+        site.view = page("old", *old)
         assert site.ask().text == "old"
         site.view = not_modified
         again = site.ask(fields={"If-None-Match": '"other"'})
         assert (again.code, again.text) == (200, "old")
-        assert again.cache == "fwd=stale;fwd-status=304;ttl=60"
+        assert again.cache == "fwd=stale;fwd-status=304;ttl=59"
         assert site.asked[-1]["HTTP_IF_NONE_MATCH"] == '"1"'
         assert re.match("hit", site.ask().cache)
 
@@ -192,7 +185,7 @@ class TestTheUsualWay:
         site.ask()
         site.view = page("sorry", status="503 Service Unavailable")
         reply = site.ask()
-        assert (reply.text, reply.cache) == ("old", "fwd=stale;fwd-status=503;ttl=-1")
+        assert (reply.text, reply.cache) == ("old", "fwd=stale;fwd-status=503;ttl=-2")
         site.view = view
         assert site.ask().text == "old"
 
@@ -305,9 +298,7 @@ class TestBodies:
         """Said or not; they are passed on all the same."""
         policy = HTTPCachePolicy(most_body=5)
         said = Site(pages_url, page("123456"), policy=policy)
-        assert said.ask().cache == "fwd=uri-miss;detail=too-large".replace(
-            "=too-large", '="too-large"'
-        )
+        assert said.ask().cache == 'fwd=uri-miss;detail="too-large"'
         unsaid = Site(pages_url, policy=policy)
         unsaid.view = serving(Body(b"123", b"456"))
         assert unsaid.texts(2, "/unsaid") == ["123456", "123456"]
@@ -316,11 +307,13 @@ class TestBodies:
         small.texts(2, "/small")
         assert small.calls == 1
 
-    def test_that_are_lists_are_stored_before_they_are_sent(self, site):
+    def test_that_are_lists_are_stored_before_they_are_sent(self, pages_url):
         """Whoever fetches slowly keeps nobody waiting."""
-        first = Response(site.app, environ_for())
-        assert site.ask().text == "1"
-        assert first.whole().text == "1"
+        app = HTTPCacheMiddleware(serving([b"one", b"two"]), pages_url)
+        first = Response(app, environ_for())
+        assert type(first.body) is list
+        assert ask(app).cache.startswith("hit")
+        assert first.whole().text == "onetwo"
 
     def test_that_begin_before_their_head(self, site):
         """A generator starts its response when it is first asked."""

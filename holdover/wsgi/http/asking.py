@@ -67,10 +67,10 @@ class Asking:
 
     def ask(self, found: Found, turn: Turn) -> Iterable[bytes]:
         """Ask the application on behalf of all who wait for its answer."""
-        stored = found.stored
         without_conditions(self.environ)
+        stored = found.stored
         try:
-            if stored is not None and self._is_of_use(found, stored):
+            if stored is not None and self._may_be_of_use(found, stored):
                 for name, value in questions(stored):
                     self.environ[variable(name.lower())] = value
                 return self._asked_again(found, stored, turn)
@@ -120,8 +120,8 @@ class Asking:
 
     # -- asking whether it still holds -----------------------------------------
 
-    def _is_of_use(self, found: Found, stored: Stored) -> bool:
-        """Say whether it can be asked about, or stand in for an error."""
+    def _may_be_of_use(self, found: Found, stored: Stored) -> bool:
+        """Say whether the answer may be that it holds, or one it may stand in for."""
         return bool(questions(stored)) or self._may_stand_in(found, stored, None)
 
     def _asked_again(self, found: Found, stored: Stored, turn: Turn) -> Iterable[bytes]:

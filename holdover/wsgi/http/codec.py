@@ -7,19 +7,15 @@ written here is refused, above all header fields that would part into two.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from holdover import errors
-from holdover.wsgi.http.fields import Headers
+from holdover.wsgi.http.fields import Headers, is_field, is_value
 from holdover.wsgi.http.messages import Response, Stored
 from holdover.wsgi.http.variants import Passed, Variants
 
 _LENGTH = 4  # bytes in front, that tell how long the head is
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_REASON = _VALUE
 _CODES = range(200, 1000)
 _NUMBERS = (int, float)
 
@@ -98,7 +94,7 @@ def _stored(head: Mapping[str, Any], body: bytes) -> Stored:
     return Stored(
         response=Response(
             status,
-            _matching(head["reason"], _REASON),
+            _line(head["reason"]),
             Headers([_field(one) for one in head["headers"]]),
             requested_at,
             received_at,
@@ -117,13 +113,15 @@ def _stored(head: Mapping[str, Any], body: bytes) -> Stored:
 
 def _field(given: Any) -> tuple[str, str]:
     name, value = given
-    return _matching(name, _NAME), _matching(value, _VALUE)
-
-
-def _matching(given: Any, form: re.Pattern[str]) -> str:
-    if not isinstance(given, str) or not form.fullmatch(given):
+    if not is_field(_text(name), _text(value)):
         raise ValueError("no header field")
-    return given
+    return name, value
+
+
+def _line(given: Any) -> str:
+    if not is_value(_text(given)):
+        raise ValueError("no line")
+    return str(given)
 
 
 def _text(given: Any) -> str:

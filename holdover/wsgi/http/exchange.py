@@ -10,11 +10,11 @@ from holdover.wsgi.http.asking import Asking, forwarded_for, miss
 from holdover.wsgi.http.cache_status import Forwarded
 from holdover.wsgi.http.collapsing import Collapsing, Settled
 from holdover.wsgi.http.invalidation import SAFE, invalidated
+from holdover.wsgi.http.looking_up import why_not_looked_up
 from holdover.wsgi.http.messages import Target
 from holdover.wsgi.http.pages import Found, reuse_of
 from holdover.wsgi.http.reuse import Reuse
 from holdover.wsgi.http.serving import gateway_timeout
-from holdover.wsgi.http.storing import why_not_looked_up
 from holdover.wsgi.http.upstream import (
     Afterwards,
     Finish,

@@ -14,6 +14,7 @@ _MEMBER = re.compile(rf'(?:[^,"]|{_TEXT}")+', re.DOTALL)
 _MARKS = re.compile(rf'(^|=|,[ \t]*)?{_TEXT}("?)', re.DOTALL)
 _QUOTED = re.compile(rf'{_TEXT}"', re.DOTALL)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TIME = r"(\d\d):(\d\d):(\d\d)"
 _FLAGS = re.ASCII | re.IGNORECASE  # of case though it counts (RFC 9111 section 4.2)
@@ -103,6 +104,16 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def is_field(name: str, value: str) -> bool:
+    """Say whether a field can be sent as one (RFC 9110 section 5)."""
+    return is_token(name) and is_value(value)
+
+
+def is_value(text: str) -> bool:
+    """Say whether a text stands on one line, and can be sent (section 5.5)."""
+    return _VALUE.fullmatch(text) is not None
+
+
 def names(values: Iterable[str]) -> frozenset[str]:
     """Give the field names of a list, in lower case."""
     return frozenset(one.lower() for one in members(values))
@@ -139,19 +150,28 @@ def http_date(text: str, now: float) -> float | None:
     for form in _DATES:
         if found := form.fullmatch(text):
             day, month, year, *clock = found.groups()
-            return _instant(_full_year(year, now), month, day, clock)
+            if len(year) == len("94"):
+                return _recent(int(year), now, month, day, clock)
+            return _instant(int(year), month, day, clock)
     if found := _ASCTIME.fullmatch(text):
         month, day, *clock, year = found.groups()
         return _instant(int(year), month, day, clock)
     return None
 
 
-def _full_year(year: str, now: float) -> int:
-    if len(year) > 2:  # noqa: PLR2004 - the obsolete form has two digits
-        return int(year)
-    this = 1970 + int(now // 31_556_952)
-    full = this - this % 100 + int(year)
-    return full - 100 if full > this + 50 else full
+def _recent(
+    year: int, now: float, month: str, day: str, clock: Sequence[str]
+) -> float | None:
+    """Read a date without its century: the last one that is not too far ahead."""
+    century = (1970 + int(now // _YEAR)) // 100 * 100
+    for first in (century + 100, century, century - 100):
+        instant = _instant(first + year, month, day, clock)
+        if instant is not None and instant <= now + 50 * _YEAR:
+            return instant
+    return None
+
+
+_YEAR = 31_556_952  # seconds, leap years counted in
 
 
 def _instant(year: int, month: str, day: str, clock: Sequence[str]) -> float | None:

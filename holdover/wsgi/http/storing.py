@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
-from holdover.wsgi.http.fields import Headers, is_token, names
+from holdover.wsgi.http.fields import Headers, is_field, is_token, names
 from holdover.wsgi.http.freshness import (
     HEURISTIC_STATUSES,
     explicit_lifetime,
@@ -23,7 +23,7 @@ UNDERSTOOD |= {412, 413, 415, 417, 421, 422, 423, 424, 426, 428, 429, 431, 451}
 UNDERSTOOD |= {201, 202, 205, 500, 502, 503, 504, 505, 506, 507, 508, 511}
 """Whose rules for caches are kept here (RFC 9111 section 5.2.2.3)."""
 
-_FINAL = 200  # and above (RFC 9110 section 15)
+_INTERIM, _FINAL = range(100, 200), range(200, 1000)  # RFC 9110 section 15
 _NEVER = {206: "partial", 304: "not-modified"}
 
 _HOP_BY_HOP = frozenset(
@@ -40,35 +40,6 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-
-
-def why_not_looked_up(request: Request, policy: Policy) -> str | None:
-    """Say why a request passes the cache by; None if it does not.
-
-    Bodies of GET mean nothing (RFC 9110 section 9.3.1) and are not in the key, though
-    an application may go by them; so such requests are the application's alone.
-    """
-    if request.method not in ("GET", "HEAD"):
-        return "method"
-    if request.has_body:
-        return "request-body"
-    if "upgrade" in request.headers:
-        return "upgrade"
-    if "if-match" in request.headers or "if-unmodified-since" in request.headers:
-        return "precondition"  # for origins only (RFC 9111 section 4.3.2)
-    if not is_served_host(request.target, policy):
-        return "host"
-    return None
-
-
-def is_served_host(target: Target, policy: Policy) -> bool:
-    """Say whether a host is one, and one that is served from the cache."""
-    if not target.host or not set(target.host) <= _HOST:
-        return False
-    return not policy.hosts or target.host in policy.hosts
-
-
-_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_:[]%")
 
 
 def why_not_stored(
@@ -97,11 +68,21 @@ def _why_not_at_all(
         return "range"
     if request.directives.no_store:
         return "request-no-store"  # section 5.2.1.5
-    if response.status < _FINAL or response.status in _NEVER:
-        return _NEVER.get(response.status, "interim")
+    if (why := _why_not_a_page(response)) is not None:
+        return why
     if directives.must_understand:  # section 5.2.2.3: in place of no-store
         return None if response.status in UNDERSTOOD else "must-understand"
     return "no-store" if directives.no_store else None
+
+
+def _why_not_a_page(response: Response) -> str | None:
+    if response.status in _NEVER:
+        return _NEVER[response.status]
+    if response.status not in _FINAL:
+        return "interim" if response.status in _INTERIM else "nonsense"
+    if not all(is_field(*one) for one in response.headers):
+        return "nonsense"  # whoever read it back would part it into two
+    return None
 
 
 def _why_not_shared(
