@@ -12,6 +12,7 @@ from holdover.wsgi.http.cache_status import cache_status
 from holdover.wsgi.http.directives import RequestDirectives, response_directives
 from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.freshness import explicit_lifetime, initial_age
+from holdover.wsgi.http.looking_up import why_not_looked_up
 from holdover.wsgi.http.messages import Request, Response
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in, reuse
@@ -19,7 +20,6 @@ from holdover.wsgi.http.steering import ResponseCache
 from holdover.wsgi.http.storing import (
     directives_of,
     read_storable,
-    why_not_looked_up,
     why_not_stored,
 )
 
@@ -60,6 +60,7 @@ class TestLookingUp:
             (Request("GET", PAGE, has_body=True), "request-body"),
             (Request("GET", PAGE, Headers([("Upgrade", "h2c")])), "upgrade"),
             (Request("GET", PAGE, Headers([("If-Match", "*")])), "precondition"),
+            (Request("GET", PAGE, Headers([("X-Original-URL", "/a")])), "unkeyed"),
             (Request("GET", replace(PAGE, host="")), "host"),
             (Request("GET", replace(PAGE, host="a/b")), "host"),
             (Request("GET", replace(PAGE, host="a b")), "host"),
