@@ -19,14 +19,14 @@ DIRECTLY = urllib.request.build_opener(NO_PROXY)
 
 
 @contextlib.contextmanager
-def served(program, *arguments):
+def served(program, *arguments, **environment):
     """Start a server on a free port; give the address that it prints."""
     process = subprocess.Popen(
         [sys.executable, str(program), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
     )
     try:
         for line in process.stdout:
@@ -46,17 +46,21 @@ class WSGIServer:
         name: "waitress" or "gunicorn".
         store: Where sessions are kept.
         options: The server's own.
+        environment: More variables for the application.
     """
 
-    def __init__(self, name, store, *options):
+    folder = EXAMPLES / "sessions"
+    application = "plain_app:application"
+
+    def __init__(self, name, store, *options, **environment):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         listen = {"waitress": "--listen", "gunicorn": "--bind"}[name]
         self._command = [
             sys.executable, "-m", name, f"{listen}=127.0.0.1:{self.port}", *options,
-            "plain_app:application",
+            self.application,
         ]  # fmt: skip
-        self._environment = {**ENVIRONMENT, "SESSION_STORE": store}
+        self._environment = {**ENVIRONMENT, "SESSION_STORE": store, **environment}
 
     def __enter__(self):
         self.start()
@@ -70,7 +74,7 @@ class WSGIServer:
         """Start it, and wait until it answers."""
         self.process = subprocess.Popen(
             self._command,
-            cwd=EXAMPLES / "sessions",
+            cwd=self.folder,
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from holdover import errors
 from holdover.regions.lifetime import seconds
@@ -14,6 +15,8 @@ from holdover.wsgi.http.messages import Request, Response
 Override = Callable[[Request, Response, ResponseDirectives], ResponseDirectives]
 Normalise = Callable[[str], str]
 
+_SPELLINGS = 256  # of a field, that are remembered: browsers have few; a hit saves 3 us
+
 _SUFFIXES = """
 7z avi avif bmp bz2 class css csv doc docx eot eps exe gif gz ico jar jpeg jpg
 js json mid mp3 mp4 ogg otf pdf pls png ppt pptx ps rar rtf svg svgz swf tar
@@ -23,11 +26,13 @@ STATIC_SUFFIXES = frozenset(_SUFFIXES.split())
 """Endings of paths at which no page is expected."""
 
 
+@lru_cache(_SPELLINGS)
 def as_list(value: str) -> str:
     """Sum up a list: white space between its members means nothing."""
     return ",".join(members([value]))
 
 
+@lru_cache(_SPELLINGS)
 def content_coding(accepted: str) -> str:
     """Sum up ``Accept-Encoding``: neither order nor case nor white space matters.
 

@@ -46,7 +46,7 @@ class ResponseCache:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take spans as seconds or ``timedelta``; raises InvalidLifetime for others."""
-        if name in _SPANS:
+        if value is not None and name in _SPANS:  # each request has one: 1 us
             value = seconds_or_none(value, name, zero=True)
         object.__setattr__(self, name, value)
 
