@@ -52,11 +52,13 @@ lint:  ## Check style and types
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
-bench:  ## Measure what hits, Redis operations and sessions cost, beside their peers
+bench:  ## Measure what hits, Redis operations, sessions and pages cost, beside their peers
+	@tools/servers.sh bench
 	@tools/bootstrap.sh bench
 	.venv/bin/python benchmarks/hits.py $(ARGS)
 	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
 	.venv/bin/python benchmarks/sessions.py $(ARGS)
+	.venv/bin/python benchmarks/http_cache.py $(ARGS)
 
 .PHONY: tox
 tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)

@@ -5,10 +5,12 @@ import itertools
 import os
 import resource
 import signal
+import time
 
 import pytest
 import redis
 import sqlalchemy
+from http_site import Site
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
 from redis_clusters import Cluster
@@ -283,3 +285,29 @@ def emptied_mariadb(shared_mariadb):
     """Give the shared MariaDB server, its table as the last test left it, empty."""
     shared_mariadb.empty()
     return shared_mariadb
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+def pages_url(request, tmp_path):
+    """Where pages are kept: on each kind of backend in turn."""
+    if request.param == "redis":
+        return request.getfixturevalue("redis_server").url
+    return "memory://" if request.param == "memory" else f"file://{tmp_path}/pages"
+
+
+@pytest.fixture
+def clocked(monkeypatch):
+    """Make sites behind the HTTP response cache, which go by their own clocks."""
+
+    def make(policy=None):
+        site = Site(policy)
+        monkeypatch.setattr(time, "time", site.clock.wall)
+        return site
+
+    return make
+
+
+@pytest.fixture
+def site(clocked):
+    """A site with the policy of somebody who says nothing."""
+    return clocked()

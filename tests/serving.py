@@ -19,14 +19,14 @@ DIRECTLY = urllib.request.build_opener(NO_PROXY)
 
 
 @contextlib.contextmanager
-def served(program, *arguments):
+def served(program, *arguments, **environment):
     """Start a server on a free port; give the address that it prints."""
     process = subprocess.Popen(
         [sys.executable, str(program), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
     )
     try:
         for line in process.stdout:

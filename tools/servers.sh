@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install the programs that the tests start and cannot get from a Python package.
+# Install the programs that the tests start and cannot get from a Python package; with
+# the argument "bench", also those that measurements need.
 #
 # Does nothing when all are present. A missing program is an error, never a skipped test.
 
@@ -22,13 +23,17 @@ rabbitmq-server rabbitmq-server
 redis-server redis-server
 valkey-server valkey-server
 TABLE
+    [ "$1" != bench ] || cat <<'TABLE'
+nginx        nginx-light
+wrk          wrk
+TABLE
 }
 
 main() {
     local binary package missing=()
     while read -r binary package; do
         command -v "$binary" >/dev/null || missing+=("$package")
-    done < <(programs)
+    done < <(programs "$1")
     [ ${#missing[@]} -gt 0 ] || return 0
     case " ${missing[*]} " in
         *" valkey-server "*) provide_backports valkey-server ;;
@@ -36,4 +41,4 @@ main() {
     apt_install "${missing[@]}"
 }
 
-main
+main "${1:-test}"

@@ -44,6 +44,7 @@ from holdover.regions.lifetime import Lifetime
 from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
+from holdover.regions.refresh.base import Runner
 from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
@@ -240,6 +241,11 @@ class ConfiguredRegion(Configurable):
     def lifetime(self) -> Lifetime:
         """How long values may be served, and in which state."""
         return self._lifetime
+
+    @property
+    def runners(self) -> tuple[Runner, ...]:
+        """Who carries out its refreshes, first choice first; none: its callers do."""
+        return tuple(self._chain.runners)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* with every event of this region (`holdover.events`).

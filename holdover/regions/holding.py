@@ -7,27 +7,33 @@ from typing import Any
 
 from holdover.regions.entries import Entries
 from holdover.regions.envelope import Entry
+from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.outcomes import Found
 
 Changed = Callable[[Entry, Any, Lifetime | None], Entry]
 
 
 class Held:
-    """A fresh value as it was read; made by ``Region.hold()``.
+    """A value as it was read; made by ``Region.hold()``.
 
     Args:
-        entry: What was read.
+        found: What was read.
         key: The final key.
         entries: The region's.
         changed: Makes the next entry from an old one.
+
+    Attributes:
+        is_fresh: Whether it was neither expired nor invalidated, softly.
     """
 
-    __slots__ = ("_changed", "_entries", "_entry", "_key")
+    __slots__ = ("_changed", "_entries", "_entry", "_key", "is_fresh")
 
     def __init__(
-        self, entry: Entry, key: str, entries: Entries, changed: Changed
+        self, found: Found, key: str, entries: Entries, changed: Changed
     ) -> None:
-        self._entry = entry
+        self._entry = found.entry
+        self.is_fresh = found.freshness is Freshness.FRESH
         self._key = key
         self._entries = entries
         self._changed = changed
@@ -55,4 +61,6 @@ class Held:
         entry = self._changed(self._entry, value, lifetime)
         if not self._entries.swap(self._key, self._entry, entry):
             return None
-        return Held(entry, self._key, self._entries, self._changed)
+        is_fresh = self.is_fresh or lifetime is not None
+        replaced = Found(Freshness.FRESH if is_fresh else Freshness.STALE, entry)
+        return Held(replaced, self._key, self._entries, self._changed)

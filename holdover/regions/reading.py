@@ -140,7 +140,7 @@ class ReadableRegion(WritableRegion):
         queued_for = self._crew.orders.queued_for(told.lease, told.lease_expires_in)
         return replace(told, queued_for=queued_for)
 
-    def hold(self, key: str) -> Held | None:
+    def hold(self, key: str, *, stale: bool = False) -> Held | None:
         """Give the fresh value for *key*, to be replaced unless it changes meanwhile.
 
         For code that reads first and writes later, in one step each::
@@ -151,8 +151,12 @@ class ReadableRegion(WritableRegion):
 
         ``change()`` does this for functions that may be called more than once.
 
+        Args:
+            key: The key.
+            stale: Whether one that is not fresh any more, but kept yet, will do.
+
         Returns:
-            The value with the right to replace it; None if there is no fresh one.
+            The value with the right to replace it; None if there is no such.
 
         Raises:
             BackendError: The backend cannot be reached.
@@ -160,10 +164,10 @@ class ReadableRegion(WritableRegion):
         address, entries = self._address(key), self._entries
         self._note_read((address,))
         found = entries.find(address, self._lifetime, strict=True)
-        self._tell_found(address, found, ignore_expiration=False)
-        if found.freshness is not Freshness.FRESH:
+        self._tell_found(address, found, ignore_expiration=stale)
+        if not _serves(found, ignore_expiration=stale):
             return None
-        return Held(found.entry, address, entries, self._changed)
+        return Held(found, address, entries, self._changed)
 
     def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
         """Win the right to create *key*, for code that reads first and writes later.

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdover.wsgi.cache import CacheMiddleware
+    from holdover.wsgi.http.codec import PageCodec
+    from holdover.wsgi.http.middleware import HTTPCacheMiddleware
+    from holdover.wsgi.http.policy import HTTPCachePolicy
+    from holdover.wsgi.http.steering import ResponseCache, response_cache
     from holdover.wsgi.session import Session
     from holdover.wsgi.session_beaker_import import BeakerSessions
     from holdover.wsgi.session_errors import (
@@ -38,8 +42,12 @@ __all__ = [
     "BeakerSessions",
     "CacheMiddleware",
     "FlaskSessions",
+    "HTTPCacheMiddleware",
+    "HTTPCachePolicy",
     "InsecureSessionWarning",
+    "PageCodec",
     "PyramidSessions",
+    "ResponseCache",
     "Session",
     "SessionError",
     "SessionMiddleware",
@@ -49,6 +57,7 @@ __all__ = [
     "SessionUnavailable",
     "Sessions",
     "UserSession",
+    "response_cache",
     "service_unavailable",
 ]
 
@@ -58,8 +67,12 @@ _HOMES = {
     "BeakerSessions": "holdover.wsgi.session_beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
     "FlaskSessions": "holdover.wsgi.session_flask",
+    "HTTPCacheMiddleware": "holdover.wsgi.http.middleware",
+    "HTTPCachePolicy": "holdover.wsgi.http.policy",
     "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "PageCodec": "holdover.wsgi.http.codec",
     "PyramidSessions": "holdover.wsgi.session_pyramid",
+    "ResponseCache": "holdover.wsgi.http.steering",
     "Session": "holdover.wsgi.session",
     "SessionError": "holdover.wsgi.session_errors",
     "SessionMiddleware": "holdover.wsgi.sessions",
@@ -69,6 +82,7 @@ _HOMES = {
     "SessionUnavailable": "holdover.wsgi.session_errors",
     "Sessions": "holdover.wsgi.sessions",
     "UserSession": "holdover.wsgi.session_users",
+    "response_cache": "holdover.wsgi.http.steering",
     "service_unavailable": "holdover.wsgi.sessions",
 }
 

@@ -14,6 +14,7 @@ class InlineRunner:
     name = "inline"
     takes_orders = False
     leaves_process = False
+    is_eager = True
 
     def bind(self, execute: Execute) -> None:
         """Nothing to keep: a job knows how to carry itself out."""

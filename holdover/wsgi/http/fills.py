@@ -1,0 +1,132 @@
+"""Who of a process asks for a page, and who waits for him."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from holdover import KeyLease
+from holdover.wsgi.http.pages import Place
+
+_MOST_REMEMBERED = 1000  # pages that are left alone
+
+
+class Fill:
+    """One request's asking for a page, for which others of its process may wait."""
+
+    __slots__ = ("_is_over", "begun_at")
+
+    def __init__(self) -> None:
+        self.begun_at = time.monotonic()
+        self._is_over = threading.Event()
+
+    def wait(self, most: float) -> bool:
+        """Wait at most *most* seconds; say whether it is over."""
+        return self._is_over.wait(max(0.0, most))
+
+    def end(self) -> None:
+        """Wake those who wait; ending it twice does no harm."""
+        self._is_over.set()
+
+
+class Pauses:
+    """Pages that are left alone for a while, in this process.
+
+    Args:
+        span: For how long, in seconds.
+    """
+
+    def __init__(self, span: float) -> None:
+        self._span = span
+        self._until: dict[str, float] = {}
+
+    def begin(self, key: str) -> None:
+        """Leave a page alone from now on."""
+        if len(self._until) >= _MOST_REMEMBERED:
+            self._until.clear()
+        self._until[key] = time.monotonic() + self._span
+
+    def __contains__(self, key: str) -> bool:
+        return time.monotonic() < self._until.get(key, 0.0)
+
+
+class Fills:
+    """The fills of one process, by page.
+
+    Args:
+        most: Seconds for which anybody waits for one.
+        pause: Seconds for which a page is not waited for after that was in vain.
+
+    Attributes:
+        in_vain: The pages that were waited for in vain, just now.
+    """
+
+    def __init__(self, most: float, pause: float) -> None:
+        self._most = most
+        self.in_vain = Pauses(pause)
+        self._renew()
+
+    def _renew(self) -> None:
+        self._pid = os.getpid()
+        # Changed by single steps of a dict only, so that there is no lock to be caught
+        # by a fork.
+        self._fills: dict[str, Fill] = {}
+
+    def join(self, key: str) -> tuple[Fill, bool]:
+        """Give the fill of a page to wait for, or begin one; say whether it is new."""
+        if self._pid != os.getpid():  # those who fill stayed behind in the parent
+            self._renew()
+        mine = Fill()
+        found = self._fills.setdefault(key, mine)
+        if time.monotonic() - found.begun_at > self._most:  # no server has closed it
+            found = self._fills[key] = mine
+        return found, found is mine
+
+    def end(self, key: str, fill: Fill) -> None:
+        """End a fill, by whoever began it."""
+        if self._fills.get(key) is fill:
+            self._fills.pop(key, None)
+        fill.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to ask for a page and to store it; others wait until it ends.
+
+    As a context manager it ends with the block.
+
+    Attributes:
+        place: Where the page is kept.
+        lease: The right to store it.
+    """
+
+    place: Place
+    lease: KeyLease
+    _fills: Fills
+    _fill: Fill
+
+    def end(self) -> None:
+        """Let others have it; does nothing the second time."""
+        try:
+            self.lease.release()
+        finally:
+            self._fills.end(self.place.key, self._fill)
+
+    def was_in_vain(self) -> None:
+        """Have nobody of this process wait for the page for a while."""
+        self._fills.in_vain.begin(self.place.key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()

@@ -1,0 +1,168 @@
+"""What an application may say of its response, besides header fields."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, ParamSpec, TypeVar
+
+from holdover import errors
+from holdover.regions.lifetime import seconds_or_none
+from holdover.wsgi.http.directives import ResponseDirectives
+from holdover.wsgi.http.fields import Headers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ENVIRON_KEY = "holdover.response_cache"
+TAG_FIELDS = ("cache-tag", "surrogate-key")
+"""Cache-Tag parts its tags by commas, Surrogate-Key by blanks."""
+
+_SPANS = ("expiration_time", "stale_while_revalidate", "stale_if_error")
+_MOST_TAGS = 64  # of one response; each is a name that a read looks at
+
+
+@dataclass(slots=True)
+class ResponseCache:
+    """Steers what becomes of the response to one request.
+
+    ``environ["holdover.response_cache"]``; to be used before the head of the response
+    goes out. The decorator `response_cache` says the same.
+
+    Attributes:
+        store: False: this response is not stored.
+        expiration_time: Seconds for which it is fresh, in place of what it says.
+        stale_while_revalidate: Seconds, likewise.
+        stale_if_error: Seconds, likewise.
+        tags: Names under which it can be invalidated, besides those in its fields.
+    """
+
+    store: bool = True
+    expiration_time: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    tags: set[str] = field(default_factory=set)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take spans as seconds or ``timedelta``; raises InvalidLifetime for others."""
+        if value is not None and name in _SPANS:  # each request has one: 1 us
+            value = seconds_or_none(value, name, zero=True)
+        object.__setattr__(self, name, value)
+
+    def tag(self, *tags: str) -> None:
+        """Add tags.
+
+        Raises:
+            InvalidArgument: One is no text, or empty.
+        """
+        for tag in tags:
+            if not tag or not isinstance(tag, str):
+                raise errors.InvalidArgument(
+                    f"a tag must be a str that is not empty, got {tag!r}"
+                )
+        self.tags.update(tags)
+
+    def take(self, other: ResponseCache) -> None:
+        """Take over what another says, where this one says nothing yet."""
+        self.store = self.store and other.store
+        for name in _SPANS:
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(other, name))
+        self.tags |= other.tags
+
+    def applied(self, directives: ResponseDirectives) -> ResponseDirectives:
+        """Give the directives with what was said here in their place."""
+        if not self.store:
+            return replace(directives, no_store=True, must_understand=False)
+        spans: dict[str, Any] = {
+            "max_age": self.expiration_time,
+            "stale_while_revalidate": self.stale_while_revalidate,
+            "stale_if_error": self.stale_if_error,
+        }
+        own = {name: span for name, span in spans.items() if span is not None}
+        if "max_age" in own:
+            own["s_maxage"] = None
+        return replace(directives, **own)
+
+
+def tags_of(headers: Headers, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Give the tags that a response has, in its fields and otherwise."""
+    found = {tag for one in headers.all("cache-tag") for tag in one.split(",")}
+    found |= {tag for one in headers.all("surrogate-key") for tag in one.split()}
+    named = {tag.strip() for tag in found} - {""}
+    return tuple(sorted(named | set(more))[:_MOST_TAGS])
+
+
+def response_cache(
+    *,
+    store: bool = True,
+    expiration_time: object = None,
+    stale_while_revalidate: object = None,
+    stale_if_error: object = None,
+    tags: Iterable[str] = (),
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Steer what becomes of a view's responses in the HTTP response cache.
+
+    ::
+
+        @response_cache(expiration_time=60, tags=["prices"])
+        def prices(environ, start_response):
+            ...
+
+    For whatever gets a WSGI environ, or a request that has one as its ``environ``:
+    applications, views of WebOb, Pyramid or Werkzeug, methods. What the view itself
+    says by ``environ["holdover.response_cache"]`` goes before. Without an
+    `HTTPCacheMiddleware` around it, nothing changes.
+
+    Args:
+        store: False: its responses are not stored.
+        expiration_time: Seconds for which they are fresh, in place of what they say.
+        stale_while_revalidate: Seconds, likewise.
+        stale_if_error: Seconds, likewise.
+        tags: Names under which they can be invalidated.
+
+    Raises:
+        InvalidLifetime: A span is none.
+        InvalidArgument: A tag is no text, or empty; or, when it is called, nothing that
+            the view gets has an environ.
+    """
+    given = ResponseCache()
+    given.store = store
+    given.expiration_time = seconds_or_none(
+        expiration_time, "expiration_time", zero=True
+    )
+    given.stale_while_revalidate = seconds_or_none(
+        stale_while_revalidate, "stale_while_revalidate", zero=True
+    )
+    given.stale_if_error = seconds_or_none(stale_if_error, "stale_if_error", zero=True)
+    given.tag(*_checked(tags))
+
+    def decorate(view: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(view)
+        def steered(*args: P.args, **kwargs: P.kwargs) -> T:
+            steering = _environ_of(view, args).get(ENVIRON_KEY)
+            if isinstance(steering, ResponseCache):
+                steering.take(given)
+            return view(*args, **kwargs)
+
+        return steered
+
+    return decorate
+
+
+def _checked(tags: Iterable[str]) -> Iterable[str]:
+    if isinstance(tags, str | bytes):
+        raise errors.InvalidArgument(f"tags must be a collection of str, got {tags!r}")
+    return tags
+
+
+def _environ_of(view: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    for one in args:
+        environ = one if isinstance(one, dict) else getattr(one, "environ", None)
+        if isinstance(environ, dict) and "REQUEST_METHOD" in environ:
+            return environ
+    raise errors.InvalidArgument(
+        f"response_cache() is for views that get a WSGI environ, or a request that has "
+        f"one; {view!r} got neither"
+    )
