@@ -9,6 +9,7 @@ from pathlib import Path
 
 import capability_table
 import contract_matrix
+from http_shop import environ_for
 from waiting import wait_until
 
 from holdover import NO_VALUE, Figures, Registry
@@ -16,7 +17,7 @@ from holdover.cli import main
 from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
-from holdover.wsgi import BeakerSessions, SessionOptions
+from holdover.wsgi import BeakerSessions, HTTPCachePolicy, SessionOptions
 
 ROOT = Path(__file__).parent.parent
 
@@ -195,6 +196,37 @@ def test_the_sessions_code_runs(redis_server, capsys, monkeypatch):
     environ = {"HTTP_COOKIE": ""}
     assert names["application"](environ, lambda *said: got.append(said)) == [b"visit 1"]
     assert "Set-Cookie" in dict(got[0][1])
+
+
+def test_the_http_cache_s_code_runs(redis_server, tmp_path):
+    """The page on the HTTP response cache, from top to bottom, is one program."""
+    program = "\n".join(blocks("http_cache.rst"))
+    program = program.replace("redis://localhost/0", redis_server.url)
+    names = {"__name__": "page"}
+    exec(program.replace("/var/cache/shop", str(tmp_path / "pages")), names)
+    got = []
+    for view, said in (("prices", b"tea: 4.20"), ("news", b"nothing new")):
+        names["cached"] = names["HTTPCacheMiddleware"](names[view], "memory://")
+        for _ in range(2):
+            environ = environ_for()
+            body = names["cached"](environ, lambda *head: got.append(dict(head[1])))
+            assert b"".join(body) == said
+        assert "hit;ttl=59" in got[-1]["Cache-Status"]
+
+
+def test_every_option_of_the_http_cache_is_in_the_table():
+    """With its default, where that is a plain one."""
+    text = (ROOT / "docs" / "http_cache.rst").read_text()
+    table = text.partition("Option  ")[2].partition("Steering from")[0]
+    rows = dict(re.findall(r"^``(\w+)``  +(\S+)", table, re.MULTILINE))
+    assert set(rows) == {one.name for one in fields(HTTPCachePolicy)}
+    plain = {one.name: one.default for one in fields(HTTPCachePolicy)
+             if type(one.default) in (bool, int, float)}  # fmt: skip
+    shown = {name: rows[name].replace(",", "") for name in plain}
+    assert shown.pop("heuristic_most") == "1"
+    del plain["heuristic_most"]
+    assert shown == {name: f"{value:.0f}" if type(value) is float else str(value)
+                     for name, value in plain.items()}  # fmt: skip
 
 
 def test_every_option_of_sessions_is_in_the_table():
