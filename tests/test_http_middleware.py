@@ -2,10 +2,13 @@
 
 import re
 import sys
+import time
 from datetime import timedelta
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
+import bottle
+import flask
 import pytest
 import webob
 import webob.dec
@@ -575,9 +578,22 @@ class TestSteering:
         assert ask(view, **{"test.call": 1}).text == "text"
 
     def test_of_what_has_no_environ(self):
-        """Is told to who decorates it."""
-        with pytest.raises(errors.InvalidArgument, match="get a WSGI environ"):
-            response_cache()(lambda number: number)(5)
+        """Outside of all requests, nothing changes."""
+        assert response_cache()(lambda number: number)(5) == 5
+
+    def test_of_views_that_get_no_environ(self, pages_url):
+        """They run while the application is called: Flask's and Bottle's."""
+        for number, framework in enumerate((flask.Flask("shop"), bottle.Bottle())):
+
+            @framework.route("/<name>")
+            @response_cache(expiration_time=60)
+            def view(name):
+                return f"{name} at {time.time()}"
+
+            cached = HTTPCacheMiddleware(framework, pages_url, name=f"views-{number}")
+            path = f"/{framework.__class__.__name__}"
+            assert ask(cached, path).cache == "fwd=uri-miss;stored"
+            assert ask(cached, path).cache.startswith("hit")
 
 
 class TestOptions:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -110,9 +112,10 @@ def response_cache(
         def prices(environ, start_response):
             ...
 
-    For whatever gets a WSGI environ, or a request that has one as its ``environ``:
-    applications, views of WebOb, Pyramid or Werkzeug, methods. What the view itself
-    says by ``environ["holdover.response_cache"]`` goes before. Without an
+    For whatever runs while the application is called, or gets its environ, or a request
+    that has one as its ``environ``: applications, views of Flask, Bottle, WebOb,
+    Pyramid or Werkzeug, methods. What the view itself says by
+    ``environ["holdover.response_cache"]`` goes before. Without an
     `HTTPCacheMiddleware` around it, nothing changes.
 
     Args:
@@ -124,8 +127,7 @@ def response_cache(
 
     Raises:
         InvalidLifetime: A span is none.
-        InvalidArgument: A tag is no text, or empty; or, when it is called, nothing that
-            the view gets has an environ.
+        InvalidArgument: A tag is no text, or empty.
     """
     given = ResponseCache()
     given.store = store
@@ -141,8 +143,8 @@ def response_cache(
     def decorate(view: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(view)
         def steered(*args: P.args, **kwargs: P.kwargs) -> T:
-            steering = _environ_of(view, args).get(ENVIRON_KEY)
-            if isinstance(steering, ResponseCache):
+            steering = _steering_for(args)
+            if steering is not None:
                 steering.take(given)
             return view(*args, **kwargs)
 
@@ -157,12 +159,24 @@ def _checked(tags: Iterable[str]) -> Iterable[str]:
     return tags
 
 
-def _environ_of(view: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+def _steering_for(args: tuple[Any, ...]) -> ResponseCache | None:
+    """Give what steers the response of a view that is called with *args*."""
     for one in args:
         environ = one if isinstance(one, dict) else getattr(one, "environ", None)
         if isinstance(environ, dict) and "REQUEST_METHOD" in environ:
-            return environ
-    raise errors.InvalidArgument(
-        f"response_cache() is for views that get a WSGI environ, or a request that has "
-        f"one; {view!r} got neither"
-    )
+            found = environ.get(ENVIRON_KEY)
+            return found if isinstance(found, ResponseCache) else None
+    return _present.get()
+
+
+_present: ContextVar[ResponseCache | None] = ContextVar("response_cache", default=None)
+
+
+@contextmanager
+def steered_by(environ: Mapping[str, Any]) -> Iterator[None]:
+    """Let views that get no environ find what steers their response."""
+    token = _present.set(environ.get(ENVIRON_KEY))
+    try:
+        yield
+    finally:
+        _present.reset(token)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import Response
+from holdover.wsgi.http.steering import steered_by
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -65,8 +66,12 @@ class Upstream:
         self._note: Callable[[bytes], None] | None = None
         self._has_written = False
         self.is_broken = False
-        self._body = app(environ, self._start_response)
         self._rest: Iterator[bytes] | None = None
+        with steered_by(environ):
+            self._body = app(environ, self._start_response)
+            self._begin_body()
+
+    def _begin_body(self) -> None:
         try:
             self._await_head()
         except BaseException:
