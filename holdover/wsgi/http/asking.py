@@ -134,10 +134,8 @@ class Asking:
         except Exception:
             if not self._may_stand_in(found, stored, None):
                 raise
-            turn.end()
-            return self.from_stored(
-                found, stored, Reuse.STALE, forwarded=forwarded_for(found)
-            )
+            turn.end_failed()
+            return self._stood_in(found, stored)
         status = upstream.response.status
         if status == _NOT_MODIFIED:
             upstream.close()
@@ -147,15 +145,30 @@ class Asking:
             return called(self.app, self.environ, decide)
         if self._may_stand_in(found, stored, status):
             upstream.close()
-            turn.end()
-            return self.from_stored(
-                found,
-                stored,
-                Reuse.STALE,
-                forwarded=forwarded_for(found),
-                status=status,
-            )
+            turn.end_failed()
+            return self._stood_in(found, stored, status)
         return upstream.answer(decide)
+
+    def ask_alone(self, found: Found, stored: Stored) -> Iterable[bytes]:
+        """Have the application answer nobody else; the old page stands in for it."""
+        forwarded = forwarded_for(found)
+        if not self._may_stand_in(found, stored, None):
+            return self.pass_by(forwarded, None)
+        try:
+            upstream = Upstream(self.app, self.environ)
+        except Exception:  # noqa: BLE001 - whatever it is, the page stands in for it
+            return self._stood_in(found, stored)
+        if self._may_stand_in(found, stored, upstream.response.status):
+            upstream.close()
+            return self._stood_in(found, stored, upstream.response.status)
+        return upstream.answer(passing(self.start_response, [self.status(forwarded)]))
+
+    def _stood_in(
+        self, found: Found, stored: Stored, status: int | None = None
+    ) -> Iterable[bytes]:
+        return self.from_stored(
+            found, stored, Reuse.STALE, forwarded=forwarded_for(found), status=status
+        )
 
     def _may_stand_in(self, found: Found, stored: Stored, status: int | None) -> bool:
         asked, now = self.request.directives, time.time()
