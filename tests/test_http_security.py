@@ -359,6 +359,26 @@ class TestPoisoning:
 
 
 class TestAmounts:
+    @pytest.mark.parametrize("status", ["200 OK\r\nX-A: a", "200 \u20ac"])
+    def test_statuses_of_two_lines(self, pages_url, status):
+        """Are the server's to refuse, and not stored."""
+        site = Site(pages_url, page(status=status))
+        for _ in range(2):
+            reply = Response(site.middleware, environ_for()).whole()
+            assert reply.cache.endswith('detail="nonsense"')
+
+    def test_variants_by_what_has_no_prefix(self, site):
+        """PEP 3333 names the content type of a request in its own way."""
+
+        def view(environ, start_response):
+            start_response("200 OK", [PLAIN, MINUTE, ("Vary", "Content-Type")])
+            return [environ["CONTENT_TYPE"].encode()]
+
+        site.view = view
+        for kind in ("text/plain", "text/html") * 2:
+            assert site.ask(CONTENT_TYPE=kind).text == kind
+        assert site.calls == 2
+
     def test_variants_have_a_bound(self, pages_url):
         """The oldest go; who is thrown out is made again."""
         policy = HTTPCachePolicy(most_variants=4)
@@ -426,6 +446,9 @@ class TestAPoisonedStore:
             {"headers": [["X-A", 7]]},
             {"headers": "ab"},
             {"headers": None},
+            {"headers": [["Content-Length", "0"]]},
+            {"headers": [["Content-Length", "1"], ["Content-Length", "2"]]},
+            {"headers": [["Transfer-Encoding", "chunked"]]},
             {"reason": "OK\r\nX-A: a"},
             {"status": 100},
             {"status": "200"},
@@ -440,6 +463,7 @@ class TestAPoisonedStore:
             {"tags": "abc"},
             {"tags": [1]},
             {"passed": 7},
+            {"passed": "a\r\nX-A: a"},
             {"varied": "a", "generation": "b", "known": []},
         ],
         ids=str,

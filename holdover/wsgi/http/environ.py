@@ -122,7 +122,11 @@ def without_conditions(environ: WSGIEnvironment) -> None:
 @lru_cache(1024)  # those that responses vary by are in here, too
 def variable(name: str) -> str:
     """Give the name in the environ of a request field."""
-    return "HTTP_" + name.upper().replace("-", "_")
+    known = name.upper().replace("-", "_")
+    return known if known in _OF_CGI else f"HTTP_{known}"
+
+
+_OF_CGI = ("CONTENT_LENGTH", "CONTENT_TYPE")  # PEP 3333 has them without HTTP_
 
 
 def clean_environ(wanted: Wanted, script_name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
-from holdover.wsgi.http.fields import Headers, is_field, is_token, names
+from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value, names
 from holdover.wsgi.http.freshness import (
     HEURISTIC_STATUSES,
     explicit_lifetime,
@@ -80,7 +80,8 @@ def _why_not_a_page(response: Response) -> str | None:
         return _NEVER[response.status]
     if response.status not in _FINAL:
         return "interim" if response.status in _INTERIM else "nonsense"
-    if not all(is_field(*one) for one in response.headers):
+    fields = response.headers
+    if not (is_value(response.reason) and all(is_field(*one) for one in fields)):
         return "nonsense"  # whoever read it back would part it into two
     return None
 
