@@ -77,6 +77,28 @@ class TestAnswersForOne:
         fields = {"Authorization": "Basic x"}
         assert is_shared(site, ("Cache-Control", cache), fields=fields) is shared
 
+    @pytest.mark.parametrize("name", ["REMOTE_USER", "SSL_CLIENT_S_DN", "HTTPS_DN"])
+    @pytest.mark.parametrize("is_inside", [True, False])
+    def test_users_that_a_server_or_middleware_names(self, pages_url, name, is_inside):
+        """As with Authorization, which Apache httpd keeps to itself."""
+
+        def naming(app):
+            return lambda environ, start: app({**environ, name: "eve"}, start)
+
+        def noting(app):
+            def noted(environ, start):
+                environ[name] = "eve"
+                return app(environ, start)
+
+            return noted
+
+        for cache, shared in (("max-age=60", False), ("public, max-age=60", True)):
+            view = page(None, ("Cache-Control", cache))
+            site = Site(pages_url, view, inside=noting if is_inside else lambda a: a)
+            if not is_inside:
+                site.app = naming(site.app)
+            assert len(set(site.texts(2))) == (1 if shared else 2)
+
     @pytest.mark.parametrize("vary", ["*", "Accept, *", " * ", "accept-language,*"])
     def test_cve_2026_6907_vary_star(self, site, vary):
         """It never matches."""
@@ -217,7 +239,9 @@ class TestPoisoning:
         "name",
         ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method",
          "X-Method-Override", "X-Forwarded-Prefix", "X-Forwarded-Host",
-         "X-Forwarded-Proto"],
+         "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-Scheme",
+         "X-Host", "X-Original-Host", "X-HTTP-Host-Override",
+         "X-Script-Name", "Script-Name"],
     )  # fmt: skip
     def test_unkeyed_fields(self, site, name):
         """An application may go by them; so neither stored nor found."""
@@ -229,9 +253,42 @@ class TestPoisoning:
         assert site.ask(fields={name: "evil.example"}).text == "evil.example "
         assert site.ask().text == "- "
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("Forwarded", "for=192.0.2.7;host=evil.example"),
+            ("Forwarded", 'host=shop.example, HOST = "evil.example"'),
+            ("Forwarded", "proto=https"),
+            ("X-Forwarded-Ssl", "on"),
+            ("X-Forwarded-Port", "8080"),
+            ("X-Forwarded-Host", "shop.example, evil.example"),
+        ],
+    )
+    def test_unkeyed_values(self, site, name, value):
+        """Say something else than the request does."""
+        site.view = self.reflecting(name)
+        assert site.ask(fields={name: value}).cache == 'fwd=bypass;detail="unkeyed"'
+        assert site.ask().text == "- "
+
+    @pytest.mark.parametrize("server", ["RAW_URI", "REQUEST_URI"])
+    @pytest.mark.parametrize("raw", ["/#<evil>", "/?a#b", "http://evil.example/"])
+    def test_unkeyed_first_lines(self, site, server, raw):
+        """An application may look at all that its client has sent."""
+
+        def view(environ, start_response):
+            start_response("200 OK", [PLAIN, MINUTE])
+            return [environ[server].encode()]
+
+        site.view = view
+        evil = site.ask(**{server: raw})
+        assert (evil.text, evil.cache) == (raw, 'fwd=bypass;detail="unkeyed"')
+        assert site.ask(**{server: "/"}).text == "/"
+
     def test_forwarded_fields_that_agree(self, site):
         """Are what honest proxies send."""
-        fields = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http"}
+        fields = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http",
+                  "X-Forwarded-Port": "80", "X-Forwarded-Ssl": "off",
+                  "Forwarded": "for=_x;proto=http;host=Shop.example:80"}  # fmt: skip
         assert site.texts(2, fields=fields) == ["1", "1"]
         assert site.ask().text == "1"
 
@@ -244,6 +301,8 @@ class TestPoisoning:
                 fields = {"X-Forwarded-Host": host, "X-Forwarded-Proto": "https"}
                 assert site.ask(fields=fields).text == f"{host} "
         assert site.calls == 2
+        fields["X-Forwarded-Host"] = "two.example, evil.example"
+        assert site.ask(fields=fields).cache == 'fwd=bypass;detail="unkeyed"'
 
     def test_cve_2011_4139_hosts(self, pages_url):
         """Each has its own pages; with a list, no other is stored."""

@@ -23,7 +23,7 @@ from holdover.wsgi.http.freshness import initial_age
 from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Found, Pages, Place
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.private import uses_session
+from holdover.wsgi.http.private import names_user, uses_session
 from holdover.wsgi.http.regenerating import Regeneration
 from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in
 from holdover.wsgi.http.serving import serve
@@ -266,9 +266,10 @@ class Asking:
     ) -> Stored | str:
         if says_too_long(response, self.policy.most_body):
             return TOO_LARGE
-        storable = read_storable(
-            request or self.request, response, body, self.policy, self.steering
-        )
+        request = request or self.request
+        if names_user(self.environ):
+            request = replace(request, is_of_somebody=True)
+        storable = read_storable(request, response, body, self.policy, self.steering)
         if not isinstance(storable, str) and uses_session(self.environ):
             return "session"
         return storable

@@ -88,9 +88,7 @@ class Collapsing:
             return False
         return not asked.no_cache and asked.max_age != 0
 
-    def _unwaited(
-        self, request: Request, found: Found, *, has_waited: bool
-    ) -> Settled:
+    def _unwaited(self, request: Request, found: Found, *, has_waited: bool) -> Settled:
         """Take one's turn if nobody has it; ask for oneself otherwise."""
         key = found.place.key
         lease = self._pages.region.lease(key, strict=True)

@@ -94,7 +94,7 @@ def _why_not_shared(
 ) -> str | None:
     if directives.private:
         return "private"
-    is_of_somebody = "authorization" in request.headers
+    is_of_somebody = request.is_of_somebody or "authorization" in request.headers
     if is_of_somebody and not _allows_authorized(directives, policy):
         return "authorization"
     if _sets_cookie(response, directives) and not policy.strip_set_cookie:
