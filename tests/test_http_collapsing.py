@@ -220,6 +220,23 @@ class TestThreads:
         assert [one.text for one in results(first)] == ["slow"]
         assert site.ask().text == "slow"
 
+    def test_a_wrong_length_keeps_nobody_waiting(self, pages_url):
+        """It is known only at the end of a body, and remembered then."""
+
+        def view(environ, start_response):
+            head = [MINUTE, ("Content-Type", "text/plain"), ("Content-Length", "3")]
+            start_response("200 OK", head)
+            return iter([b"a"])
+
+        site = Site(pages_url, view)
+        site.app = site.middleware
+        site.ask()
+        first = Response(site.app, environ_for())
+        begun = time.monotonic()
+        site.ask()
+        assert time.monotonic() - begun < 1.0
+        first.close()
+
     def test_a_visitor_who_goes_lets_others_go_on(self, pages_url):
         """The next one asks."""
 

@@ -41,6 +41,7 @@ from holdover.wsgi.http.validation import (
     freshened,
     is_confirmed,
     questions,
+    says_which,
 )
 
 if TYPE_CHECKING:
@@ -211,6 +212,8 @@ class Asking:
         if not is_confirmed(stored, head):
             self.pages.forget(place)
             return
+        if not says_which(head):
+            return
         lease = self.pages.region.lease(place.key)
         if lease is None:
             return
@@ -233,8 +236,12 @@ class Asking:
             return passing(self.start_response, [status])(upstream)
 
         def done(body: bytes | None, reason: str) -> None:
-            if body is None or uses_session(self.environ):
+            if body is None:
                 self._not_kept(found, turn, reason)
+            elif uses_session(self.environ):  # only its body was made from that
+                self._not_kept(found, turn, "session")
+            elif not self.steering.store:
+                self._not_kept(found, turn, "no-store")
             else:
                 self._store(turn, replace(storable, body=body))
 

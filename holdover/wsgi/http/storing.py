@@ -15,7 +15,7 @@ from holdover.wsgi.http.freshness import (
 )
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.steering import ResponseCache, tags_of
+from holdover.wsgi.http.steering import MOST_TAGS, ResponseCache, tags_of
 from holdover.wsgi.http.validation import validators
 
 UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307, 400, 401, 402, 403, 406, 409, 411}
@@ -298,4 +298,6 @@ def read_storable(
     if why is not None:
         return why
     tags = tags_of(response.headers, steering.tags)
+    if len(tags) > MOST_TAGS:
+        return "tags"  # by those that were left out, it could not be purged
     return stored(response, body, directives, policy, tags)
