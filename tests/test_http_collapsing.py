@@ -17,10 +17,12 @@ from waiting import PATIENCE, wait_until
 from holdover.wsgi import HTTPCachePolicy
 from holdover.wsgi.http.collapsing import Collapsing
 from holdover.wsgi.http.environ import read_request
+from holdover.wsgi.http.fills import Fill
 from holdover.wsgi.http.pages import Pages
 
 MINUTE = ("Cache-Control", "max-age=60")
 PRIVATE = ("Cache-Control", "private")
+OLD = [("Cache-Control", "max-age=10, stale-if-error=600"), ("Age", "11")]
 CROWD = 32
 
 
@@ -40,6 +42,11 @@ class Gate:
         self.entered.release()
         assert self.open.wait(PATIENCE)
         return self.view(environ, start_response)
+
+
+def failing(environ, start_response):
+    """Be a view that gives no answer."""
+    raise RuntimeError("no answer")
 
 
 def crowd(site, count=CROWD, **request):
@@ -213,6 +220,23 @@ class TestThreads:
         assert [one.text for one in results(first)] == ["slow"]
         assert site.ask().text == "slow"
 
+    def test_a_wrong_length_keeps_nobody_waiting(self, pages_url):
+        """It is known only at the end of a body, and remembered then."""
+
+        def view(environ, start_response):
+            head = [MINUTE, ("Content-Type", "text/plain"), ("Content-Length", "3")]
+            start_response("200 OK", head)
+            return iter([b"a"])
+
+        site = Site(pages_url, view)
+        site.app = site.middleware
+        site.ask()
+        first = Response(site.app, environ_for())
+        begun = time.monotonic()
+        site.ask()
+        assert time.monotonic() - begun < 1.0
+        first.close()
+
     def test_a_visitor_who_goes_lets_others_go_on(self, pages_url):
         """The next one asks."""
 
@@ -243,6 +267,57 @@ class TestThreads:
         assert site.texts(10) == ["ab"] * 10
         assert time.monotonic() - begun < 1.0
         forgotten.close()
+
+    @pytest.mark.parametrize("fails", ["raises", "answers"])
+    def test_an_old_page_stands_in_for_all(self, pages_url, fails, monkeypatch):
+        """One sees the application fail; nobody waits for it again, nor is told."""
+        waiters, wait = [], Fill.wait
+        monkeypatch.setattr(
+            Fill, "wait", lambda self, most: waiters.append(self) or wait(self, most)
+        )
+        site = Site(pages_url, page("old", *OLD))
+        site.ask()
+        gate = Gate(failing if fails == "raises" else page("", status="503 No"))
+        site.view = gate
+        waiting = crowd(site)
+        assert gate.entered.acquire(timeout=PATIENCE)
+        wait_until(lambda: len(waiters) == CROWD - 1)
+        gate.open.set()
+        assert {(one.code, one.text) for one in results(waiting)} == {(200, "old")}
+        assert site.calls == 2
+
+    def test_an_old_page_stands_in_for_what_is_late(self, pages_url):
+        """Who has waited for long gets it, and who comes after that does not wait."""
+        policy = HTTPCachePolicy(wait=0.2)
+        site = Site(pages_url, page("old", *OLD), policy=policy)
+        site.ask()
+        gate = Gate(page("new", MINUTE))
+        site.view = gate
+        first = crowd(site, 1)
+        assert gate.entered.acquire(timeout=PATIENCE)
+        assert {one.text for one in results(crowd(site, 8))} == {"old"}
+        begun = time.monotonic()
+        assert site.ask().text == "old"
+        assert time.monotonic() - begun < 0.1
+        gate.open.set()
+        assert results(first)[0].text == "new"
+        assert site.ask().text == "new"
+        assert site.calls == 2
+
+    def test_an_old_page_stands_in_for_who_does_not_wait(self, pages_url):
+        """He asks for himself, beside another, and is told of no error."""
+        site = Site(pages_url, page("old", *OLD))
+        site.ask()
+        gate = Gate(page("new", MINUTE))
+        site.view = gate
+        first = crowd(site, 1)
+        assert gate.entered.acquire(timeout=PATIENCE)
+        for site.view in (failing, page("", status="503 No")):
+            assert site.ask(fields={"Cache-Control": "no-cache"}).text == "old"
+        site.view = page("other")
+        assert site.ask(fields={"Cache-Control": "no-cache"}).text == "other"
+        gate.open.set()
+        results(first)
 
     def test_who_wants_a_newer_one_does_not_wait(self, pages_url):
         """``no-cache`` means that the application is asked by this request."""

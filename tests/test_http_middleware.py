@@ -116,6 +116,16 @@ class TestTheUsualWay:
         assert (reply.code, reply.body, reply["Content-Length"]) == (200, b"", "1")
         assert site.calls == 1
 
+    def test_head_without_validators_renews_nothing(self, site):
+        """Or anybody could keep an old page for ever."""
+        site.view = page("old")
+        site.ask()
+        site.view = page("new")
+        site.middleware.purge("http://shop.example/", soft=True)
+        for fields in ({}, {"Cache-Control": "no-cache"}):
+            site.ask(method="HEAD", fields=fields)
+        assert site.ask().text == "new"
+
     def test_head_alone_stores_nothing(self, site):
         """It has nothing that a GET could be answered with."""
 
@@ -511,6 +521,19 @@ class TestSteering:
         assert re.fullmatch("hit;ttl=(299|300)", site.ask().cache)
         site.middleware.purge_tags("prices")
         assert site.ask().cache == "fwd=uri-miss;stored"
+
+    def test_not_to_store_after_all(self, site):
+        """What fails or turns out private amid its body is not stored either."""
+
+        def view(environ, start_response):
+            head = [("Cache-Control", "max-age=60"), ("Content-Type", "text/plain")]
+            start_response("200 OK", head)
+            yield b"half"
+            environ["holdover.response_cache"].store = False
+            yield str(environ["test.call"]).encode()
+
+        site.view = view
+        assert site.texts(2) == ["half1", "half2"]
 
     def test_not_to_store(self, site):
         """Whatever the fields say."""

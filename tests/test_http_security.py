@@ -77,6 +77,28 @@ class TestAnswersForOne:
         fields = {"Authorization": "Basic x"}
         assert is_shared(site, ("Cache-Control", cache), fields=fields) is shared
 
+    @pytest.mark.parametrize("name", ["REMOTE_USER", "SSL_CLIENT_S_DN", "HTTPS_DN"])
+    @pytest.mark.parametrize("is_inside", [True, False])
+    def test_users_that_a_server_or_middleware_names(self, pages_url, name, is_inside):
+        """As with Authorization, which Apache httpd keeps to itself."""
+
+        def naming(app):
+            return lambda environ, start: app({**environ, name: "eve"}, start)
+
+        def noting(app):
+            def noted(environ, start):
+                environ[name] = "eve"
+                return app(environ, start)
+
+            return noted
+
+        for cache, shared in (("max-age=60", False), ("public, max-age=60", True)):
+            view = page(None, ("Cache-Control", cache))
+            site = Site(pages_url, view, inside=noting if is_inside else lambda a: a)
+            if not is_inside:
+                site.app = naming(site.app)
+            assert len(set(site.texts(2))) == (1 if shared else 2)
+
     @pytest.mark.parametrize("vary", ["*", "Accept, *", " * ", "accept-language,*"])
     def test_cve_2026_6907_vary_star(self, site, vary):
         """It never matches."""
@@ -217,7 +239,9 @@ class TestPoisoning:
         "name",
         ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method",
          "X-Method-Override", "X-Forwarded-Prefix", "X-Forwarded-Host",
-         "X-Forwarded-Proto"],
+         "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-Scheme",
+         "X-Host", "X-Original-Host", "X-HTTP-Host-Override",
+         "X-Script-Name", "Script-Name"],
     )  # fmt: skip
     def test_unkeyed_fields(self, site, name):
         """An application may go by them; so neither stored nor found."""
@@ -229,9 +253,42 @@ class TestPoisoning:
         assert site.ask(fields={name: "evil.example"}).text == "evil.example "
         assert site.ask().text == "- "
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("Forwarded", "for=192.0.2.7;host=evil.example"),
+            ("Forwarded", 'host=shop.example, HOST = "evil.example"'),
+            ("Forwarded", "proto=https"),
+            ("X-Forwarded-Ssl", "on"),
+            ("X-Forwarded-Port", "8080"),
+            ("X-Forwarded-Host", "shop.example, evil.example"),
+        ],
+    )
+    def test_unkeyed_values(self, site, name, value):
+        """Say something else than the request does."""
+        site.view = self.reflecting(name)
+        assert site.ask(fields={name: value}).cache == 'fwd=bypass;detail="unkeyed"'
+        assert site.ask().text == "- "
+
+    @pytest.mark.parametrize("server", ["RAW_URI", "REQUEST_URI"])
+    @pytest.mark.parametrize("raw", ["/#<evil>", "/?a#b", "http://evil.example/"])
+    def test_unkeyed_first_lines(self, site, server, raw):
+        """An application may look at all that its client has sent."""
+
+        def view(environ, start_response):
+            start_response("200 OK", [PLAIN, MINUTE])
+            return [environ[server].encode()]
+
+        site.view = view
+        evil = site.ask(**{server: raw})
+        assert (evil.text, evil.cache) == (raw, 'fwd=bypass;detail="unkeyed"')
+        assert site.ask(**{server: "/"}).text == "/"
+
     def test_forwarded_fields_that_agree(self, site):
         """Are what honest proxies send."""
-        fields = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http"}
+        fields = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http",
+                  "X-Forwarded-Port": "80", "X-Forwarded-Ssl": "off",
+                  "Forwarded": "for=_x;proto=http;host=Shop.example:80"}  # fmt: skip
         assert site.texts(2, fields=fields) == ["1", "1"]
         assert site.ask().text == "1"
 
@@ -244,6 +301,8 @@ class TestPoisoning:
                 fields = {"X-Forwarded-Host": host, "X-Forwarded-Proto": "https"}
                 assert site.ask(fields=fields).text == f"{host} "
         assert site.calls == 2
+        fields["X-Forwarded-Host"] = "two.example, evil.example"
+        assert site.ask(fields=fields).cache == 'fwd=bypass;detail="unkeyed"'
 
     def test_cve_2011_4139_hosts(self, pages_url):
         """Each has its own pages; with a list, no other is stored."""
@@ -359,6 +418,26 @@ class TestPoisoning:
 
 
 class TestAmounts:
+    @pytest.mark.parametrize("status", ["200 OK\r\nX-A: a", "200 \u20ac"])
+    def test_statuses_of_two_lines(self, pages_url, status):
+        """Are the server's to refuse, and not stored."""
+        site = Site(pages_url, page(status=status))
+        for _ in range(2):
+            reply = Response(site.middleware, environ_for()).whole()
+            assert reply.cache.endswith('detail="nonsense"')
+
+    def test_variants_by_what_has_no_prefix(self, site):
+        """PEP 3333 names the content type of a request in its own way."""
+
+        def view(environ, start_response):
+            start_response("200 OK", [PLAIN, MINUTE, ("Vary", "Content-Type")])
+            return [environ["CONTENT_TYPE"].encode()]
+
+        site.view = view
+        for kind in ("text/plain", "text/html") * 2:
+            assert site.ask(CONTENT_TYPE=kind).text == kind
+        assert site.calls == 2
+
     def test_variants_have_a_bound(self, pages_url):
         """The oldest go; who is thrown out is made again."""
         policy = HTTPCachePolicy(most_variants=4)
@@ -378,10 +457,11 @@ class TestAmounts:
         assert texts == {"1"}
 
     def test_tags_have_a_bound(self, site):
-        """A head of thousands of them is no burden."""
-        tags = ",".join(f"tag-{number:05}" for number in range(5000))
-        site.view = page(None, MINUTE, ("Cache-Tag", tags))
-        assert site.texts(2) == ["1", "1"]
+        """What has more cannot be purged by each of them, and is not stored."""
+        for count, shared in ((64, True), (65, False), (5000, False)):
+            tags = ",".join(f"tag-{number:05}" for number in range(count))
+            assert is_shared(site, MINUTE, ("Cache-Tag", tags)) is shared
+            site.middleware.purge("http://shop.example/")
 
 
 class TestAPoisonedStore:
@@ -426,6 +506,9 @@ class TestAPoisonedStore:
             {"headers": [["X-A", 7]]},
             {"headers": "ab"},
             {"headers": None},
+            {"headers": [["Content-Length", "0"]]},
+            {"headers": [["Content-Length", "1"], ["Content-Length", "2"]]},
+            {"headers": [["Transfer-Encoding", "chunked"]]},
             {"reason": "OK\r\nX-A: a"},
             {"status": 100},
             {"status": "200"},
@@ -440,6 +523,7 @@ class TestAPoisonedStore:
             {"tags": "abc"},
             {"tags": [1]},
             {"passed": 7},
+            {"passed": "a\r\nX-A: a"},
             {"varied": "a", "generation": "b", "known": []},
         ],
         ids=str,

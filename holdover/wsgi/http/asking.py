@@ -23,7 +23,7 @@ from holdover.wsgi.http.freshness import initial_age
 from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Found, Pages, Place
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.private import uses_session
+from holdover.wsgi.http.private import names_user, uses_session
 from holdover.wsgi.http.regenerating import Regeneration
 from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in
 from holdover.wsgi.http.serving import serve
@@ -41,6 +41,7 @@ from holdover.wsgi.http.validation import (
     freshened,
     is_confirmed,
     questions,
+    says_which,
 )
 
 if TYPE_CHECKING:
@@ -134,10 +135,8 @@ class Asking:
         except Exception:
             if not self._may_stand_in(found, stored, None):
                 raise
-            turn.end()
-            return self.from_stored(
-                found, stored, Reuse.STALE, forwarded=forwarded_for(found)
-            )
+            turn.end_failed()
+            return self._stood_in(found, stored)
         status = upstream.response.status
         if status == _NOT_MODIFIED:
             upstream.close()
@@ -147,15 +146,30 @@ class Asking:
             return called(self.app, self.environ, decide)
         if self._may_stand_in(found, stored, status):
             upstream.close()
-            turn.end()
-            return self.from_stored(
-                found,
-                stored,
-                Reuse.STALE,
-                forwarded=forwarded_for(found),
-                status=status,
-            )
+            turn.end_failed()
+            return self._stood_in(found, stored, status)
         return upstream.answer(decide)
+
+    def ask_alone(self, found: Found, stored: Stored) -> Iterable[bytes]:
+        """Have the application answer nobody else; the old page stands in for it."""
+        forwarded = forwarded_for(found)
+        if not self._may_stand_in(found, stored, None):
+            return self.pass_by(forwarded, None)
+        try:
+            upstream = Upstream(self.app, self.environ)
+        except Exception:  # noqa: BLE001 - whatever it is, the page stands in for it
+            return self._stood_in(found, stored)
+        if self._may_stand_in(found, stored, upstream.response.status):
+            upstream.close()
+            return self._stood_in(found, stored, upstream.response.status)
+        return upstream.answer(passing(self.start_response, [self.status(forwarded)]))
+
+    def _stood_in(
+        self, found: Found, stored: Stored, status: int | None = None
+    ) -> Iterable[bytes]:
+        return self.from_stored(
+            found, stored, Reuse.STALE, forwarded=forwarded_for(found), status=status
+        )
 
     def _may_stand_in(self, found: Found, stored: Stored, status: int | None) -> bool:
         asked, now = self.request.directives, time.time()
@@ -198,6 +212,8 @@ class Asking:
         if not is_confirmed(stored, head):
             self.pages.forget(place)
             return
+        if not says_which(head):
+            return
         lease = self.pages.region.lease(place.key)
         if lease is None:
             return
@@ -220,8 +236,12 @@ class Asking:
             return passing(self.start_response, [status])(upstream)
 
         def done(body: bytes | None, reason: str) -> None:
-            if body is None or uses_session(self.environ):
+            if body is None:
                 self._not_kept(found, turn, reason)
+            elif uses_session(self.environ):  # only its body was made from that
+                self._not_kept(found, turn, "session")
+            elif not self.steering.store:
+                self._not_kept(found, turn, "no-store")
             else:
                 self._store(turn, replace(storable, body=body))
 
@@ -253,9 +273,10 @@ class Asking:
     ) -> Stored | str:
         if says_too_long(response, self.policy.most_body):
             return TOO_LARGE
-        storable = read_storable(
-            request or self.request, response, body, self.policy, self.steering
-        )
+        request = request or self.request
+        if names_user(self.environ):
+            request = replace(request, is_of_somebody=True)
+        storable = read_storable(request, response, body, self.policy, self.steering)
         if not isinstance(storable, str) and uses_session(self.environ):
             return "session"
         return storable

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdover import errors
-from holdover.wsgi.http.fields import Headers, is_field, is_value
+from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value
 from holdover.wsgi.http.messages import Response, Stored
 from holdover.wsgi.http.variants import Passed, Variants
 
@@ -77,7 +77,7 @@ def _read(head: Any, body: bytes) -> Stored | Variants | Passed:
     if not isinstance(head, dict):
         raise ValueError("no head")  # noqa: TRY004 - of bytes, not of a caller
     if "passed" in head:
-        return Passed(_text(head["passed"]))
+        return Passed(_word(head["passed"]))
     if "varied" in head:
         return Variants(
             _texts(head["varied"]), _text(head["generation"]), _texts(head["known"])
@@ -91,11 +91,15 @@ def _stored(head: Mapping[str, Any], body: bytes) -> Stored:
     status = head["status"]
     if type(status) is not int or status not in _CODES:
         raise ValueError("no status")
+    headers = Headers([_field(one) for one in head["headers"]])
+    lengths = headers.all("content-length")
+    if "transfer-encoding" in headers or not set(lengths) <= {str(len(body))}:
+        raise ValueError("no length")  # a client would find its next response here
     return Stored(
         response=Response(
             status,
             _line(head["reason"]),
-            Headers([_field(one) for one in head["headers"]]),
+            headers,
             requested_at,
             received_at,
         ),
@@ -116,6 +120,12 @@ def _field(given: Any) -> tuple[str, str]:
     if not is_field(_text(name), _text(value)):
         raise ValueError("no header field")
     return name, value
+
+
+def _word(given: Any) -> str:
+    if not is_token(_text(given)):
+        raise ValueError("no word")
+    return str(given)
 
 
 def _line(given: Any) -> str:

@@ -16,7 +16,7 @@ from holdover.wsgi.http.fills import Fill, Fills, Turn
 from holdover.wsgi.http.messages import Request
 from holdover.wsgi.http.pages import Found, Pages, reuse_of
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.reuse import Reuse
+from holdover.wsgi.http.reuse import Reuse, may_stand_in
 
 _FIRST, _LONGEST = 0.002, 0.01  # seconds between two looks
 _GROWTH = 1.5
@@ -67,15 +67,17 @@ class Collapsing:
                 if settled is not None:
                     return settled
             elif not fill.wait(deadline - time.monotonic()):
-                return self._in_vain(found)
+                return self._in_vain(request, found)
             has_waited |= not is_mine
             found = self._pages.find(request)
             how = reuse_of(found, request)
             if how is not Reuse.NOT_WITHOUT_ASKING:
                 return Settled(found, reuse=how, has_waited=True)
+            if fill.has_failed and _stands_in(request, found):
+                return Settled(found, reuse=Reuse.STALE, has_waited=True)
             if _came_after(found, begun_at):  # nobody else's answer would do either
                 break
-        return self._unwaited(found, has_waited=has_waited)
+        return self._unwaited(request, found, has_waited=has_waited)
 
     def _may_wait(self, request: Request, found: Found) -> bool:
         """Say whether an answer would do that another request has asked for."""
@@ -86,17 +88,23 @@ class Collapsing:
             return False
         return not asked.no_cache and asked.max_age != 0
 
-    def _unwaited(self, found: Found, *, has_waited: bool) -> Settled:
+    def _unwaited(self, request: Request, found: Found, *, has_waited: bool) -> Settled:
         """Take one's turn if nobody has it; ask for oneself otherwise."""
         key = found.place.key
         lease = self._pages.region.lease(key, strict=True)
         if lease is None:
+            if key in self._fills.overdue and _stands_in(request, found):
+                return Settled(found, reuse=Reuse.STALE, has_waited=True)
             return Settled(found, has_waited=has_waited)
         turn = Turn(found.place, lease, self._fills, Fill())
         return Settled(found, turn, has_waited=has_waited)
 
-    def _in_vain(self, found: Found) -> Settled:
+    def _in_vain(self, request: Request, found: Found) -> Settled:
+        """Wait no longer; an answer that is late counts as an error (RFC 5861)."""
         self._fills.in_vain.begin(found.place.key)
+        self._fills.overdue.begin(found.place.key)
+        if _stands_in(request, found):
+            return Settled(found, reuse=Reuse.STALE, has_waited=True)
         return Settled(found, has_waited=True)
 
     # -- on behalf of a process ------------------------------------------------
@@ -114,7 +122,7 @@ class Collapsing:
                     is_kept = settled is not None and settled.turn is not None
                     return settled
                 if time.monotonic() >= deadline:
-                    return self._in_vain(found)
+                    return self._in_vain(request, found)
                 found = self._polled(request, found, deadline)
                 how = reuse_of(found, request)
                 if how is not Reuse.NOT_WITHOUT_ASKING:
@@ -156,6 +164,14 @@ class Collapsing:
             if not self._pages.region.key_is_locked(found.place.key):
                 return found
         return found
+
+
+def _stands_in(request: Request, found: Found) -> bool:
+    """Say whether what is stored may be served though nobody answers in time."""
+    asked, stored = request.directives, found.stored
+    if stored is None or asked.no_cache or asked.max_age == 0:
+        return False
+    return may_stand_in(stored, asked, None, time.time(), expired=found.expired)
 
 
 def _came_after(found: Found, instant: float) -> bool:

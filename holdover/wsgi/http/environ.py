@@ -51,6 +51,10 @@ class RequestHeaders(Headers):
     def __contains__(self, name: str) -> bool:
         return variable(name) in self._environ
 
+    def has_any(self, names: tuple[str, ...]) -> bool:
+        """Say whether any of some fields is there; their names are in lower case."""
+        return not self._environ.keys().isdisjoint(_variables(names))
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for key, value in self._environ.items():
             if key.startswith("HTTP_"):
@@ -68,6 +72,7 @@ def read_request(environ: WSGIEnvironment, policy: Policy) -> Request:
         directives=_directives(headers, policy),
         has_body=environ.get("CONTENT_LENGTH", "") not in ("", "0")
         or "transfer-encoding" in headers,
+        is_odd=_is_odd(environ),
     )
 
 
@@ -92,6 +97,14 @@ def _target(environ: WSGIEnvironment, headers: Headers, policy: Policy) -> Targe
         path=_path(environ),
         query=environ.get("QUERY_STRING", ""),
     )
+
+
+def _is_odd(environ: WSGIEnvironment) -> bool:
+    for name in _RAW:
+        raw: str = environ.get(name) or "/"
+        if raw[0] != "/" or "#" in raw:
+            return True
+    return False
 
 
 def _first(value: str | None) -> str:
@@ -122,7 +135,16 @@ def without_conditions(environ: WSGIEnvironment) -> None:
 @lru_cache(1024)  # those that responses vary by are in here, too
 def variable(name: str) -> str:
     """Give the name in the environ of a request field."""
-    return "HTTP_" + name.upper().replace("-", "_")
+    known = name.upper().replace("-", "_")
+    return known if known in _OF_CGI else f"HTTP_{known}"
+
+
+@lru_cache(16)  # each is a constant somewhere; a hit saves 2 us
+def _variables(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(variable, names))
+
+
+_OF_CGI = ("CONTENT_LENGTH", "CONTENT_TYPE")  # PEP 3333 has them without HTTP_
 
 
 def clean_environ(wanted: Wanted, script_name: str) -> dict[str, Any]:

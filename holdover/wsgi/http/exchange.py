@@ -70,12 +70,18 @@ class Exchange(Asking):
         found, stored = settled.found, settled.found.stored
         if settled.turn is not None:
             return self.ask(found, settled.turn)
-        if stored is None or settled.reuse is Reuse.NOT_WITHOUT_ASKING:
+        if stored is None:
             return self.pass_by(forwarded_for(found), found.passed)
+        if settled.reuse is Reuse.NOT_WITHOUT_ASKING:
+            return self.ask_alone(found, stored)
         if not settled.has_waited:  # it came between two looks
             return self.from_stored(found, stored, settled.reuse)
         return self.from_stored(
-            found, stored, settled.reuse, forwarded=miss(found), collapsed=True
+            found,
+            stored,
+            settled.reuse,
+            forwarded="stale" if settled.reuse is Reuse.STALE else miss(found),
+            collapsed=True,
         )
 
     def _unsafe(self) -> Iterable[bytes]:

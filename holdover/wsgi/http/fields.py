@@ -58,6 +58,10 @@ class Headers:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def has_any(self, names: tuple[str, ...]) -> bool:
+        """Say whether any of some fields is there; their names are in lower case."""
+        return not self._by_name.keys().isdisjoint(names)
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields)
 

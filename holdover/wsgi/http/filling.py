@@ -10,6 +10,7 @@ from holdover.wsgi.http.upstream import Upstream
 
 TOO_LARGE = "too-large"
 BROKEN_OFF = "broken-off"
+WRONG_LENGTH = "length"
 
 Done = Callable[[bytes | None, str], None]
 """Called once: with the whole body, or with None and why there is none to keep."""
@@ -62,12 +63,13 @@ class Filling:
         """Close the application's iterable; tell of the body."""
         if self._is_closed:
             return
-        self._is_closed, whole = True, None
+        self._is_closed, whole, reason = True, None, BROKEN_OFF
         try:
             self._upstream.close()
-            whole = self._whole()
+            if self._is_at_end and not self._upstream.is_broken:
+                whole, reason = self._whole(), WRONG_LENGTH
         finally:
-            self._end(whole, BROKEN_OFF)
+            self._end(whole, reason)
 
     def _end(self, whole: bytes | None, reason: str) -> None:
         done, self._done = self._done, None
@@ -76,8 +78,6 @@ class Filling:
             done(whole, reason)
 
     def _whole(self) -> bytes | None:
-        if not self._is_at_end or self._upstream.is_broken:
-            return None
         if not has_its_length(self._upstream.response, self._length):
             return None
         return b"".join(self._parts)

@@ -18,9 +18,10 @@ _MOST_REMEMBERED = 1000  # pages that are left alone
 class Fill:
     """One request's asking for a page, for which others of its process may wait."""
 
-    __slots__ = ("_is_over", "begun_at")
+    __slots__ = ("_is_over", "begun_at", "has_failed")
 
     def __init__(self) -> None:
+        self.has_failed = False  # an older page was served in place of an error
         self.begun_at = time.monotonic()
         self._is_over = threading.Event()
 
@@ -63,11 +64,13 @@ class Fills:
 
     Attributes:
         in_vain: The pages that were waited for in vain, just now.
+        overdue: Those of them whose answer did not come in time.
     """
 
     def __init__(self, most: float, pause: float) -> None:
         self._most = most
         self.in_vain = Pauses(pause)
+        self.overdue = Pauses(pause)
         self._renew()
 
     def _renew(self) -> None:
@@ -115,6 +118,11 @@ class Turn:
             self.lease.release()
         finally:
             self._fills.end(self.place.key, self._fill)
+
+    def end_failed(self) -> None:
+        """End it, and have those who wait be served what stands in, too."""
+        self._fill.has_failed = True
+        self.end()
 
     def was_in_vain(self) -> None:
         """Have nobody of this process wait for the page for a while."""

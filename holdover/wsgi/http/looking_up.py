@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from holdover.wsgi.http.messages import Request, Target, host_of
+import re
+
+from holdover.wsgi.http.fields import members
+from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
 
 
@@ -23,7 +26,7 @@ def why_not_looked_up(request: Request, policy: Policy) -> str | None:
         return "precondition"  # for origins only (RFC 9111 section 4.3.2)
     if not is_served_host(request.target, policy):
         return "host"
-    return "unkeyed" if _asks_by_unkeyed_fields(request, policy) else None
+    return "unkeyed" if request.is_odd or _asks_by_unkeyed_fields(request) else None
 
 
 _OVERRIDES = (
@@ -33,25 +36,49 @@ _OVERRIDES = (
     "x-original-url",
     "x-rewrite-url",
     "x-forwarded-prefix",
+    "x-script-name",
+    "script-name",  # gunicorn takes it, from a proxy that lets it through
 )
+_HOSTS = ("x-forwarded-host", "x-host", "x-original-host", "x-http-host-override")
+_SCHEMES = ("x-forwarded-proto", "x-forwarded-scheme", "x-scheme")
+_OTHERS = ("forwarded", "x-forwarded-port", "x-forwarded-ssl")
+_UNKEYED = (*_OVERRIDES, *_HOSTS, *_SCHEMES, *_OTHERS)
+_PARAMETER = re.compile(r'\b(host|proto)[ \t]*=[ \t]*"?([^;,"]*)', re.IGNORECASE)
 
 
-def _asks_by_unkeyed_fields(request: Request, policy: Policy) -> bool:
+def _asks_by_unkeyed_fields(request: Request) -> bool:
     """Say whether an application may take a request for one of another URL.
 
     Many do, by fields that proxies set, and anybody else can. What agrees with the
-    request changes nothing.
+    request changes nothing; of several members all have to, since applications differ
+    in which of them they take.
     """
     headers, target = request.headers, request.target
-    if any(name in headers for name in _OVERRIDES):
-        return True
-    if policy.trust_forwarded:  # they are in the key then
+    if not headers.has_any(_UNKEYED):
         return False
-    host = headers.joined("x-forwarded-host")
-    if host is not None and host_of(host, target.scheme) != target.host:
+    if headers.has_any(_OVERRIDES):
         return True
-    proto = headers.joined("x-forwarded-proto")
-    return proto is not None and proto.lower() != target.scheme
+    hosts = [one for name in _HOSTS for one in headers.all(name)]
+    schemes = [one for name in _SCHEMES for one in headers.all(name)]
+    for name, value in _PARAMETER.findall(headers.joined("forwarded") or ""):
+        (hosts if name.lower() == "host" else schemes).append(value)
+    own_hosts = {host_of(one, target.scheme) for one in members(hosts)}
+    own_schemes = {one.lower() for one in members(schemes)}
+    return (
+        not own_hosts <= {target.host}
+        or not own_schemes <= {target.scheme}
+        or not set(members(headers.all("x-forwarded-port"))) <= {_port(target)}
+        or not _agrees(headers.joined("x-forwarded-ssl"), target.scheme)
+    )
+
+
+def _port(target: Target) -> str:
+    own = target.host.rpartition("]")[2].partition(":")[2]
+    return own or PORTS.get(target.scheme, ":").removeprefix(":")
+
+
+def _agrees(ssl: str | None, scheme: str) -> bool:
+    return ssl is None or (ssl.lower() == "on") is (scheme == "https")
 
 
 def is_served_host(target: Target, policy: Policy) -> bool:

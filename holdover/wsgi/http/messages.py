@@ -40,6 +40,9 @@ class Request:
         headers: Its header fields.
         directives: What it asks of caches.
         has_body: Whether there is, or may be, a body.
+        is_of_somebody: Whether the server or a middleware knows who has sent it.
+        is_odd: Whether its first line says something that *target* does not, and an
+            application can see: an authority, or a fragment.
     """
 
     method: str
@@ -47,6 +50,8 @@ class Request:
     headers: Headers = field(default_factory=Headers)
     directives: RequestDirectives = field(default_factory=RequestDirectives)
     has_body: bool = False
+    is_of_somebody: bool = False
+    is_odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,17 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 
+_USERS = ("REMOTE_USER", "SSL_CLIENT_S_DN", "HTTPS_DN")  # mod_wsgi's and uWSGI's too
+
+
+def names_user(environ: WSGIEnvironment) -> bool:
+    """Say whether it is known whose request this is.
+
+    Apache httpd keeps ``Authorization`` to itself, and servers check certificates.
+    """
+    return any(environ.get(name) for name in _USERS)
+
+
 def uses_session(environ: WSGIEnvironment) -> bool:
     """Say whether this request has used a session.
 

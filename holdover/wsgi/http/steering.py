@@ -22,7 +22,7 @@ TAG_FIELDS = ("cache-tag", "surrogate-key")
 """Cache-Tag parts its tags by commas, Surrogate-Key by blanks."""
 
 _SPANS = ("expiration_time", "stale_while_revalidate", "stale_if_error")
-_MOST_TAGS = 64  # of one response; each is a name that a read looks at
+MOST_TAGS = 64  # of one response; each is a name that a read looks at
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def tags_of(headers: Headers, more: Iterable[str] = ()) -> tuple[str, ...]:
     found = {tag for one in headers.all("cache-tag") for tag in one.split(",")}
     found |= {tag for one in headers.all("surrogate-key") for tag in one.split()}
     named = {tag.strip() for tag in found} - {""}
-    return tuple(sorted(named | set(more))[:_MOST_TAGS])
+    return tuple(sorted(named | set(more)))
 
 
 def response_cache(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
-from holdover.wsgi.http.fields import Headers, is_field, is_token, names
+from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value, names
 from holdover.wsgi.http.freshness import (
     HEURISTIC_STATUSES,
     explicit_lifetime,
@@ -15,7 +15,7 @@ from holdover.wsgi.http.freshness import (
 )
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.steering import ResponseCache, tags_of
+from holdover.wsgi.http.steering import MOST_TAGS, ResponseCache, tags_of
 from holdover.wsgi.http.validation import validators
 
 UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307, 400, 401, 402, 403, 406, 409, 411}
@@ -80,7 +80,8 @@ def _why_not_a_page(response: Response) -> str | None:
         return _NEVER[response.status]
     if response.status not in _FINAL:
         return "interim" if response.status in _INTERIM else "nonsense"
-    if not all(is_field(*one) for one in response.headers):
+    fields = response.headers
+    if not (is_value(response.reason) and all(is_field(*one) for one in fields)):
         return "nonsense"  # whoever read it back would part it into two
     return None
 
@@ -93,7 +94,7 @@ def _why_not_shared(
 ) -> str | None:
     if directives.private:
         return "private"
-    is_of_somebody = "authorization" in request.headers
+    is_of_somebody = request.is_of_somebody or "authorization" in request.headers
     if is_of_somebody and not _allows_authorized(directives, policy):
         return "authorization"
     if _sets_cookie(response, directives) and not policy.strip_set_cookie:
@@ -297,4 +298,6 @@ def read_storable(
     if why is not None:
         return why
     tags = tags_of(response.headers, steering.tags)
+    if len(tags) > MOST_TAGS:
+        return "tags"  # by those that were left out, it could not be purged
     return stored(response, body, directives, policy, tags)

@@ -135,6 +135,15 @@ def is_confirmed(stored: Stored, head: Response) -> bool:
     return not length or set(length) == {str(len(stored.body))}
 
 
+def says_which(head: Response) -> bool:
+    """Say whether the response to a HEAD tells of which representation it is.
+
+    One that does not may be about a newer one, and anybody can send a HEAD: by it he
+    would keep an old page for ever, in spite of a soft purge.
+    """
+    return any(validators(head))
+
+
 def _opaque(etag: str) -> str:
     return etag.removeprefix("W/")
 
