@@ -362,7 +362,8 @@ def tell(process, path):
 
 def asked(folder, path):
     """Give who has been asked for a page."""
-    lines = (folder / "calls").read_text().splitlines()
+    notes = folder / "calls"
+    lines = notes.read_text().splitlines() if notes.exists() else []
     return [int(one.split()[1]) for one in lines if one.split()[0] == path]
 
 
@@ -404,7 +405,7 @@ class TestProcesses:
         """By one of those who wait, when his lease has lapsed."""
         with processes(shared_url, tmp_path, 2, 1) as (first, second):
             tell(first, "/forever")
-            wait_until((tmp_path / "calls").exists, "the first")
+            wait_until(lambda: asked(tmp_path, "/forever"), "the first")
             tell(second, "/forever")
             first.send_signal(signal.SIGKILL)
             wait_until(lambda: len(asked(tmp_path, "/forever")) == 2, "the second")
