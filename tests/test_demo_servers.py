@@ -40,19 +40,19 @@ def settings_of(folder, *options, expiration_time=5.0):
 
 
 @pytest.fixture
-def databases(redis_server):
+def databases(own_redis):
     """The URLs of two databases: for values, and for messages."""
-    return redis_server.url, redis_server.url.removesuffix("0") + "1"
+    return own_redis.url, own_redis.url.removesuffix("0") + "1"
 
 
 @pytest.fixture
-def kept(redis_server):
+def kept(own_redis):
     """Give what the server holds, in both databases."""
 
     def names():
         found = set()
         for number in (0, 1):
-            with redis.Redis(port=redis_server.port, db=number) as client:
+            with redis.Redis(port=own_redis.port, db=number) as client:
                 found |= set(client.keys())
         return found
 
