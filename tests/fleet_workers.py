@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
+from holdover import Region
+
 HERE = Path(__file__).parent
 
 
@@ -74,9 +76,14 @@ def application(folder, broker, cache=None, queues="classic", module="fleet"):
         patch.syspath_prepend(HERE)
         for name in (module, "fleet_notes"):
             patch.delitem(sys.modules, name, raising=False)
-        yield importlib.import_module(module)
+        made = importlib.import_module(module)
+        yield made
         for name in (module, "fleet_notes"):
             patch.delitem(sys.modules, name, raising=False)
+    for held in vars(made).values():
+        # Else it would go on writing where later tests look who writes what.
+        if isinstance(held, Region) and held._reporter is not None:
+            held._reporter.stop()
 
 
 def runs(fleet, article):
