@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from holdover.wsgi.http.codec import PageCodec
     from holdover.wsgi.http.middleware import HTTPCacheMiddleware
     from holdover.wsgi.http.policy import HTTPCachePolicy
+    from holdover.wsgi.http.reflections import ReflectedFieldWarning
     from holdover.wsgi.http.steering import ResponseCache, response_cache
-    from holdover.wsgi.session import Session
-    from holdover.wsgi.session_beaker_import import BeakerSessions
-    from holdover.wsgi.session_errors import (
+    from holdover.wsgi.sessions.beaker_import import BeakerSessions
+    from holdover.wsgi.sessions.errors import (
         BeakerPickleWarning,
         BeakerSecretWarning,
         InsecureSessionWarning,
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
         SessionTooLate,
         SessionUnavailable,
     )
-    from holdover.wsgi.session_flask import FlaskSessions
-    from holdover.wsgi.session_options import SessionOptions
-    from holdover.wsgi.session_pyramid import PyramidSessions
-    from holdover.wsgi.session_users import UserSession
-    from holdover.wsgi.sessions import (
+    from holdover.wsgi.sessions.flask import FlaskSessions
+    from holdover.wsgi.sessions.middleware import (
         SessionMiddleware,
         Sessions,
         service_unavailable,
     )
+    from holdover.wsgi.sessions.options import SessionOptions
+    from holdover.wsgi.sessions.pyramid import PyramidSessions
+    from holdover.wsgi.sessions.session import Session
+    from holdover.wsgi.sessions.users import UserSession
 
 __all__ = [
     "BeakerPickleWarning",
@@ -47,6 +48,7 @@ __all__ = [
     "InsecureSessionWarning",
     "PageCodec",
     "PyramidSessions",
+    "ReflectedFieldWarning",
     "ResponseCache",
     "Session",
     "SessionError",
@@ -62,28 +64,29 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BeakerPickleWarning": "holdover.wsgi.session_errors",
-    "BeakerSecretWarning": "holdover.wsgi.session_errors",
-    "BeakerSessions": "holdover.wsgi.session_beaker_import",
+    "BeakerPickleWarning": "holdover.wsgi.sessions.errors",
+    "BeakerSecretWarning": "holdover.wsgi.sessions.errors",
+    "BeakerSessions": "holdover.wsgi.sessions.beaker_import",
     "CacheMiddleware": "holdover.wsgi.cache",
-    "FlaskSessions": "holdover.wsgi.session_flask",
+    "FlaskSessions": "holdover.wsgi.sessions.flask",
     "HTTPCacheMiddleware": "holdover.wsgi.http.middleware",
     "HTTPCachePolicy": "holdover.wsgi.http.policy",
-    "InsecureSessionWarning": "holdover.wsgi.session_errors",
+    "InsecureSessionWarning": "holdover.wsgi.sessions.errors",
     "PageCodec": "holdover.wsgi.http.codec",
-    "PyramidSessions": "holdover.wsgi.session_pyramid",
+    "PyramidSessions": "holdover.wsgi.sessions.pyramid",
+    "ReflectedFieldWarning": "holdover.wsgi.http.reflections",
     "ResponseCache": "holdover.wsgi.http.steering",
-    "Session": "holdover.wsgi.session",
-    "SessionError": "holdover.wsgi.session_errors",
-    "SessionMiddleware": "holdover.wsgi.sessions",
-    "SessionOptions": "holdover.wsgi.session_options",
-    "SessionTooLarge": "holdover.wsgi.session_errors",
-    "SessionTooLate": "holdover.wsgi.session_errors",
-    "SessionUnavailable": "holdover.wsgi.session_errors",
-    "Sessions": "holdover.wsgi.sessions",
-    "UserSession": "holdover.wsgi.session_users",
+    "Session": "holdover.wsgi.sessions.session",
+    "SessionError": "holdover.wsgi.sessions.errors",
+    "SessionMiddleware": "holdover.wsgi.sessions.middleware",
+    "SessionOptions": "holdover.wsgi.sessions.options",
+    "SessionTooLarge": "holdover.wsgi.sessions.errors",
+    "SessionTooLate": "holdover.wsgi.sessions.errors",
+    "SessionUnavailable": "holdover.wsgi.sessions.errors",
+    "Sessions": "holdover.wsgi.sessions.middleware",
+    "UserSession": "holdover.wsgi.sessions.users",
     "response_cache": "holdover.wsgi.http.steering",
-    "service_unavailable": "holdover.wsgi.sessions",
+    "service_unavailable": "holdover.wsgi.sessions.middleware",
 }
 
 

@@ -13,8 +13,10 @@ from holdover.wsgi.beaker.util import (
     parse_cache_config_options,
 )
 from holdover.wsgi.flat_options import SESSION, bare, below
-from holdover.wsgi.sessions import ENVIRON_KEY
-from holdover.wsgi.sessions import SessionMiddleware as PlainSessionMiddleware
+from holdover.wsgi.sessions.middleware import ENVIRON_KEY
+from holdover.wsgi.sessions.middleware import (
+    SessionMiddleware as PlainSessionMiddleware,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

@@ -7,8 +7,8 @@ from typing import Any
 
 from holdover.wsgi.beaker.exceptions import BeakerException
 from holdover.wsgi.beaker.regions import frozen
-from holdover.wsgi.session import Session as PlainSession
-from holdover.wsgi.sessions import Sessions
+from holdover.wsgi.sessions.middleware import Sessions
+from holdover.wsgi.sessions.session import Session as PlainSession
 
 __all__ = ["BeakerException", "CookieSession", "Session", "SessionObject"]
 

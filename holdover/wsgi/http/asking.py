@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Found, Pages, Place
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.private import names_user, uses_session
+from holdover.wsgi.http.reflections import REFLECTED, reflected, warn_of
 from holdover.wsgi.http.regenerating import Regeneration
 from holdover.wsgi.http.reuse import Reuse, is_fresh, may_stand_in
 from holdover.wsgi.http.serving import serve
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _OK, _NOT_MODIFIED, _SERVER_ERROR = 200, 304, 500
-_OF_THE_REQUEST = frozenset({"authorization", "range", "request-no-store", "session"})
+_OF_THE_REQUEST = frozenset(
+    {"authorization", "range", "request-no-store", "session", REFLECTED}
+)
 """Reasons not to store that say nothing of other requests for the same URL."""
 _RAISED = "error"
 _OVER = -1.0  # seconds that what was made to expire is fresh yet
@@ -130,43 +133,53 @@ class Asking:
     def _asked_again(self, found: Found, stored: Stored, turn: Turn) -> Iterable[bytes]:
         """Ask whether a stored response still holds (RFC 9111 section 4.3)."""
         decide = partial(self._decide, found, turn)
-        try:
-            upstream = Upstream(self.app, self.environ)
-        except Exception:
-            if not self._may_stand_in(found, stored, None):
-                raise
-            turn.end_failed()
-            return self._stood_in(found, stored)
-        status = upstream.response.status
-        if status == _NOT_MODIFIED:
+
+        def answer(upstream: Upstream) -> Iterable[bytes]:
+            if upstream.response.status != _NOT_MODIFIED:
+                return upstream.answer(decide)
             upstream.close()
             if concerns(stored, upstream.response):
                 return self._freshened(found, stored, turn, upstream.response)
             without_conditions(self.environ)
             return called(self.app, self.environ, decide)
-        if self._may_stand_in(found, stored, status):
-            upstream.close()
-            turn.end_failed()
-            return self._stood_in(found, stored, status)
-        return upstream.answer(decide)
+
+        return self._or_stand_in(found, stored, answer, turn.end_failed)
 
     def ask_alone(self, found: Found, stored: Stored) -> Iterable[bytes]:
         """Have the application answer nobody else; the old page stands in for it."""
         forwarded = forwarded_for(found)
         if not self._may_stand_in(found, stored, None):
             return self.pass_by(forwarded, None)
+        decide = passing(self.start_response, [self.status(forwarded)])
+        return self._or_stand_in(found, stored, lambda one: one.answer(decide))
+
+    def _or_stand_in(
+        self,
+        found: Found,
+        stored: Stored,
+        answer: Callable[[Upstream], Iterable[bytes]],
+        fail: Callable[[], None] = lambda: None,
+    ) -> Iterable[bytes]:
+        """Answer by what the application says, or by what is stored if it fails.
+
+        Args:
+            found: Where that was found.
+            stored: What may stand in for an error.
+            answer: Gives the answer, of anything else.
+            fail: Called before what is stored is served in place of an error.
+        """
+        status = None
         try:
             upstream = Upstream(self.app, self.environ)
-        except Exception:  # noqa: BLE001 - whatever it is, the page stands in for it
-            return self._stood_in(found, stored)
-        if self._may_stand_in(found, stored, upstream.response.status):
+        except Exception:
+            if not self._may_stand_in(found, stored, status):
+                raise
+        else:
+            status = upstream.response.status
+            if not self._may_stand_in(found, stored, status):
+                return answer(upstream)
             upstream.close()
-            return self._stood_in(found, stored, upstream.response.status)
-        return upstream.answer(passing(self.start_response, [self.status(forwarded)]))
-
-    def _stood_in(
-        self, found: Found, stored: Stored, status: int | None = None
-    ) -> Iterable[bytes]:
+        fail()
         return self.from_stored(
             found, stored, Reuse.STALE, forwarded=forwarded_for(found), status=status
         )
@@ -184,7 +197,7 @@ class Asking:
             self._not_kept(found, turn, storable)
             newer = replace(stored, initial_age=initial_age(head))
         else:
-            self._store(turn, storable)
+            self._store(found, turn, storable)
             newer = storable
         # Who asked also gets what is not stored, such as a cookie.
         sent = replace(head, headers=end_to_end(head.headers))
@@ -242,8 +255,11 @@ class Asking:
                 self._not_kept(found, turn, "session")
             elif not self.steering.store:
                 self._not_kept(found, turn, "no-store")
+            elif name := self._reflected(whole := replace(storable, body=body)):
+                self._not_kept(found, turn, REFLECTED)
+                warn_of(name, self.request)
             else:
-                self._store(turn, replace(storable, body=body))
+                self._store(found, turn, whole)
 
         def finish() -> Iterable[bytes]:
             return self._stored_at_once(upstream, filling) or filling
@@ -279,12 +295,21 @@ class Asking:
         storable = read_storable(request, response, body, self.policy, self.steering)
         if not isinstance(storable, str) and uses_session(self.environ):
             return "session"
+        if not isinstance(storable, str) and (name := self._reflected(storable)):
+            warn_of(name, self.request)
+            return REFLECTED
         return storable
 
-    def _store(self, turn: Turn, stored: Stored) -> None:
+    def _reflected(self, storable: Stored) -> str | None:
+        if not self.policy.find_reflections:
+            return None
+        return reflected(self.request, storable)
+
+    def _store(self, found: Found, turn: Turn, stored: Stored) -> None:
         """Store it; whatever hinders that is no trouble of the visitor's."""
         with turn, suppress(errors.HoldoverError):
-            self.pages.keep(self.request, turn.place, stored, turn.lease)
+            if self.pages.keep(self.request, turn.place, stored, turn.lease):
+                self._tell_if_new(found, turn)
 
     def _not_kept(
         self, found: Found, turn: Turn, why: str, *, has_failed: bool = False
@@ -297,9 +322,14 @@ class Asking:
             if why == BROKEN_OFF or found.passed is not None:
                 return
             if found.stored is None or not (has_failed or why in _OF_THE_REQUEST):
-                self.pages.keep_passing(turn.place, why, turn.lease)
+                if self.pages.keep_passing(turn.place, why, turn.lease):
+                    self._tell_if_new(found, turn)
             else:
                 turn.was_in_vain()
+
+    def _tell_if_new(self, found: Found, turn: Turn) -> None:
+        if found.is_new:
+            self.pages.tell_of_new(turn.place)
 
 
 def miss(found: Found) -> Forwarded:

@@ -7,17 +7,23 @@ written here is refused, above all header fields that would part into two.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from holdover import errors
-from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value
+from holdover.regions.numbers import is_instant, is_span
+from holdover.wsgi.http.fields import (
+    Headers,
+    has_its_length,
+    is_field,
+    is_token,
+    is_value,
+)
 from holdover.wsgi.http.messages import Response, Stored
 from holdover.wsgi.http.variants import Passed, Variants
 
 _LENGTH = 4  # bytes in front, that tell how long the head is
 _CODES = range(200, 1000)
-_NUMBERS = (int, float)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode  # json.loads() would look for the encoding: 1.5 us
@@ -86,14 +92,14 @@ def _read(head: Any, body: bytes) -> Stored | Variants | Passed:
 
 
 def _stored(head: Mapping[str, Any], body: bytes) -> Stored:
-    requested_at, received_at = _numbers(head["at"], 2)
-    lifetime, age, while_revalidate, if_error = _numbers(head["spans"], 4)
+    requested_at, received_at = _numbers(head["at"], 2, is_instant)
+    spans = _numbers(head["spans"], 4, _is_lifetime)
+    lifetime, age, while_revalidate, if_error = spans
     status = head["status"]
     if type(status) is not int or status not in _CODES:
         raise ValueError("no status")
     headers = Headers([_field(one) for one in head["headers"]])
-    lengths = headers.all("content-length")
-    if "transfer-encoding" in headers or not set(lengths) <= {str(len(body))}:
+    if "transfer-encoding" in headers or not has_its_length(headers, len(body)):
         raise ValueError("no length")  # a client would find its next response here
     return Stored(
         response=Response(
@@ -146,12 +152,18 @@ def _texts(given: Any) -> tuple[str, ...]:
     return tuple(map(_text, given))
 
 
-def _numbers(given: Any, count: int) -> tuple[float, ...]:
+def _numbers(
+    given: Any, count: int, is_fit: Callable[[object], bool]
+) -> tuple[float, ...]:
     if not isinstance(given, list) or len(given) != count:
         raise ValueError("no numbers")
-    if not all(type(one) in _NUMBERS and 0 <= one < _MOST for one in given):
+    if not all(map(is_fit, given)):
         raise ValueError("no numbers")
     return tuple(map(float, given))
 
 
-_MOST = 1e12
+def _is_lifetime(value: object) -> bool:
+    return is_span(value) and value < _LONGEST
+
+
+_LONGEST = 1e12  # seconds; no field can say as much

@@ -101,8 +101,7 @@ class Collapsing:
 
     def _in_vain(self, request: Request, found: Found) -> Settled:
         """Wait no longer; an answer that is late counts as an error (RFC 5861)."""
-        self._fills.in_vain.begin(found.place.key)
-        self._fills.overdue.begin(found.place.key)
+        self._fills.give_up(found.place.key, overdue=True)
         if _stands_in(request, found):
             return Settled(found, reuse=Reuse.STALE, has_waited=True)
         return Settled(found, has_waited=True)

@@ -12,15 +12,8 @@ from typing import Any, cast
 
 import http_sf
 
-from holdover.wsgi.http.fields import (
-    MOST_SECONDS,
-    Headers,
-    delta_seconds,
-    is_token,
-    members,
-    names,
-    unquoted,
-)
+from holdover.wsgi.http.fields import MOST_SECONDS, Headers, delta_seconds, is_token
+from holdover.wsgi.lists import members, names, unquoted
 
 Directives = Mapping[str, Sequence[str | None]]
 """The arguments of each directive, by its name in lower case; None for one without."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdover import errors
+from holdover import errors, events
+from holdover.wsgi.files import is_file
 from holdover.wsgi.http.asking import Asking, forwarded_for, miss
 from holdover.wsgi.http.cache_status import Forwarded
+from holdover.wsgi.http.clients import Newcomers
 from holdover.wsgi.http.collapsing import Collapsing, Settled
 from holdover.wsgi.http.invalidation import SAFE, invalidated
 from holdover.wsgi.http.looking_up import why_not_looked_up
@@ -20,7 +22,6 @@ from holdover.wsgi.http.upstream import (
     Finish,
     Upstream,
     called,
-    is_file,
     passing,
 )
 
@@ -30,6 +31,7 @@ class Exchange(Asking):
     """One request and what is needed to answer it."""
 
     collapsing: Collapsing
+    newcomers: Newcomers
 
     def answer(self) -> Iterable[bytes]:
         """Answer from what is stored, or have the application do so."""
@@ -59,8 +61,14 @@ class Exchange(Asking):
             return self.pass_by(forwarded_for(found), None)
         if request.directives.no_store:  # it would not help those who waited for it
             return self.pass_by("request", "request-no-store")
+        return self._awaited(found)
+
+    def _awaited(self, found: Found) -> Iterable[bytes]:
+        """Wait for another's answer, or for the turn to ask."""
+        if found.is_new and not self.newcomers.would_admit(self.environ):
+            return self._not_admitted(found)  # without so much as a lease in the store
         try:
-            settled = self.collapsing.settle(request, found)
+            settled = self.collapsing.settle(self.request, found)
         except errors.BackendError:
             return self.pass_by("bypass", "backend")
         return self._settled(settled)
@@ -69,6 +77,9 @@ class Exchange(Asking):
         """Answer a request that has waited for an answer, or for its turn."""
         found, stored = settled.found, settled.found.stored
         if settled.turn is not None:
+            if found.is_new and not self.newcomers.admit(self.environ):
+                settled.turn.end()
+                return self._not_admitted(found)
             return self.ask(found, settled.turn)
         if stored is None:
             return self.pass_by(forwarded_for(found), found.passed)
@@ -83,6 +94,16 @@ class Exchange(Asking):
             forwarded="stale" if settled.reuse is Reuse.STALE else miss(found),
             collapsed=True,
         )
+
+    def _not_admitted(self, found: Found) -> Iterable[bytes]:
+        """Have nobody push all pages out of the store by asking for ever new ones."""
+        refused = events.KeyRefused(
+            region=self.pages.region.name or "",
+            key=found.place.key,
+            reason=f"{self.newcomers.name(self.environ)} asks for too many new pages",
+        )
+        self.pages.region.tell(refused)
+        return self.pass_by(miss(found), "budget")
 
     def _unsafe(self) -> Iterable[bytes]:
         """Have it done, and forget what it changed (RFC 9111 section 4.4)."""

@@ -1,4 +1,4 @@
-"""Reading header fields (RFC 9110 section 5): lists, quoted texts, dates, numbers."""
+"""Header fields (RFC 9110 section 5): what they may be; dates and numbers in them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import calendar
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-MONTHS: tuple[str, ...] = ("jan", "feb", "mar", "apr", "may", "jun")
-MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS: tuple[str, ...] = ("jan", "feb", "mar", "apr", "may", "jun")
+_MONTHS += ("jul", "aug", "sep", "oct", "nov", "dec")
 
-_TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*'  # what is quoted, without its last mark
-_MEMBER = re.compile(rf'(?:[^,"]|{_TEXT}")+', re.DOTALL)
-_MARKS = re.compile(rf'(^|=|,[ \t]*)?{_TEXT}("?)', re.DOTALL)
-_QUOTED = re.compile(rf'{_TEXT}"', re.DOTALL)
-_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TIME = r"(\d\d):(\d\d):(\d\d)"
@@ -82,27 +77,6 @@ class Headers:
         return Headers(one for one in self if one[0].lower() not in unwanted)
 
 
-def members(values: Iterable[str]) -> list[str]:
-    """Give the members of a list, over all its lines; empty ones do not count.
-
-    A comma within a quoted text parts nothing (RFC 9110 section 5.6.1). Where a
-    quotation has no end, or begins amid a word, every comma parts, so that it hides no
-    directive.
-    """
-    found = (one.strip() for value in values for one in _parted(value))
-    return [one for one in found if one]
-
-
-def _parted(value: str) -> list[str]:
-    if '"' not in value:
-        return value.split(",")
-    is_sound = all(
-        begin is not None and end
-        for begin, end in (one.groups() for one in _MARKS.finditer(value))
-    )
-    return _MEMBER.findall(value) if is_sound else value.split(",")
-
-
 def is_token(text: str) -> bool:
     """Say whether a text is one word, as names are (RFC 9110 section 5.6.2)."""
     return _TOKEN.fullmatch(text) is not None
@@ -118,16 +92,10 @@ def is_value(text: str) -> bool:
     return _VALUE.fullmatch(text) is not None
 
 
-def names(values: Iterable[str]) -> frozenset[str]:
-    """Give the field names of a list, in lower case."""
-    return frozenset(one.lower() for one in members(values))
-
-
-def unquoted(text: str) -> str:
-    """Give what a quoted text says; anything else as it is (RFC 9110 section 5.6.4)."""
-    if not _QUOTED.fullmatch(text):
-        return text
-    return _PAIR.sub(r"\1", text[1:-1])
+def has_its_length(headers: Headers, length: int) -> bool:
+    """Say whether a body is as long as its head says, if it does."""
+    said = headers.all("content-length")
+    return not said or set(said) == {str(length)}
 
 
 def delta_seconds(text: str) -> int | None:
@@ -139,6 +107,21 @@ def delta_seconds(text: str) -> int | None:
 
 
 _LONG = 12  # digits; Python refuses to read very many
+
+
+def date_in(headers: Headers, name: str, now: float) -> float | None:
+    """Give the date that a field says; None if it says none, or two.
+
+    Args:
+        headers: Of the message.
+        name: The field's, in lower case.
+        now: See `http_date`.
+
+    Returns:
+        Unix time.
+    """
+    lines = headers.all(name)
+    return http_date(lines[0], now) if len(lines) == 1 else None
 
 
 def http_date(text: str, now: float) -> float | None:
@@ -180,9 +163,9 @@ _YEAR = 31_556_952  # seconds, leap years counted in
 
 def _instant(year: int, month: str, day: str, clock: Sequence[str]) -> float | None:
     hour, minute, second = map(int, clock)
-    if month.lower() not in MONTHS or hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004
+    if month.lower() not in _MONTHS or hour > 23 or minute > 59 or second > 60:  # noqa: PLR2004
         return None
-    number = MONTHS.index(month.lower()) + 1
+    number = _MONTHS.index(month.lower()) + 1
     if year < 1 or not 1 <= int(day) <= calendar.monthrange(year, number)[1]:
         return None
     return float(calendar.timegm((year, number, int(day), hour, minute, second)))

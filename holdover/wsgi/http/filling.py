@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from holdover.wsgi.http.fields import has_its_length
 from holdover.wsgi.http.messages import Response
 from holdover.wsgi.http.upstream import Upstream
 
@@ -78,15 +79,9 @@ class Filling:
             done(whole, reason)
 
     def _whole(self) -> bytes | None:
-        if not has_its_length(self._upstream.response, self._length):
+        if not has_its_length(self._upstream.response.headers, self._length):
             return None
         return b"".join(self._parts)
-
-
-def has_its_length(response: Response, length: int) -> bool:
-    """Say whether a body is as long as its head says, if it does."""
-    said = response.headers.all("content-length")
-    return not said or set(said) == {str(length)}
 
 
 def says_too_long(response: Response, most: int) -> bool:

@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from holdover import KeyLease
+from holdover.regions.forks import renew_after_fork
+from holdover.regions.latch import Latch
+from holdover.regions.pauses import Pauses
 from holdover.wsgi.http.pages import Place
-
-_MOST_REMEMBERED = 1000  # pages that are left alone
 
 
 class Fill:
     """One request's asking for a page, for which others of its process may wait."""
 
-    __slots__ = ("_is_over", "begun_at", "has_failed")
+    __slots__ = ("_over", "begun_at", "has_failed")
 
     def __init__(self) -> None:
         self.has_failed = False  # an older page was served in place of an error
         self.begun_at = time.monotonic()
-        self._is_over = threading.Event()
+        self._over = Latch()
 
     def wait(self, most: float) -> bool:
         """Wait at most *most* seconds; say whether it is over."""
-        return self._is_over.wait(max(0.0, most))
+        return self._over.wait(most)
 
     def end(self) -> None:
         """Wake those who wait; ending it twice does no harm."""
-        self._is_over.set()
-
-
-class Pauses:
-    """Pages that are left alone for a while, in this process.
-
-    Args:
-        span: For how long, in seconds.
-    """
-
-    def __init__(self, span: float) -> None:
-        self._span = span
-        self._until: dict[str, float] = {}
-
-    def begin(self, key: str) -> None:
-        """Leave a page alone from now on."""
-        if len(self._until) >= _MOST_REMEMBERED:
-            self._until.clear()
-        self._until[key] = time.monotonic() + self._span
-
-    def __contains__(self, key: str) -> bool:
-        return time.monotonic() < self._until.get(key, 0.0)
+        self._over.open()
 
 
 class Fills:
@@ -69,25 +47,36 @@ class Fills:
 
     def __init__(self, most: float, pause: float) -> None:
         self._most = most
-        self.in_vain = Pauses(pause)
-        self.overdue = Pauses(pause)
-        self._renew()
+        self._pause = pause
+        self.in_vain = Pauses()
+        self.overdue = Pauses()
+        self.after_fork()
+        renew_after_fork(self)
 
-    def _renew(self) -> None:
-        self._pid = os.getpid()
+    def after_fork(self) -> None:
+        """Begin anew: those who fill stayed behind in the parent."""
         # Changed by single steps of a dict only, so that there is no lock to be caught
         # by a fork.
         self._fills: dict[str, Fill] = {}
 
     def join(self, key: str) -> tuple[Fill, bool]:
         """Give the fill of a page to wait for, or begin one; say whether it is new."""
-        if self._pid != os.getpid():  # those who fill stayed behind in the parent
-            self._renew()
         mine = Fill()
         found = self._fills.setdefault(key, mine)
         if time.monotonic() - found.begun_at > self._most:  # no server has closed it
             found = self._fills[key] = mine
         return found, found is mine
+
+    def give_up(self, key: str, *, overdue: bool) -> None:
+        """Have nobody wait for a page for a while.
+
+        Args:
+            key: The page's.
+            overdue: Whether its answer did not come in time, which counts as an error.
+        """
+        self.in_vain.begin(key, self._pause)
+        if overdue:
+            self.overdue.begin(key, self._pause)
 
     def end(self, key: str, fill: Fill) -> None:
         """End a fill, by whoever began it."""
@@ -126,7 +115,7 @@ class Turn:
 
     def was_in_vain(self) -> None:
         """Have nobody of this process wait for the page for a while."""
-        self._fills.in_vain.begin(self.place.key)
+        self._fills.give_up(self.place.key, overdue=False)
 
     def __enter__(self) -> Self:
         return self

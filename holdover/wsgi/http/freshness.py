@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdover.wsgi.http.directives import ResponseDirectives
-from holdover.wsgi.http.fields import delta_seconds, http_date
+from holdover.wsgi.http.fields import date_in, delta_seconds, http_date
 from holdover.wsgi.http.messages import Response
 from holdover.wsgi.http.policy import Policy
 
@@ -49,19 +49,15 @@ def heuristic_lifetime(
 ) -> float:
     """Guess for how long a response is fresh (RFC 9111 section 4.2.2)."""
     may_guess = response.status in HEURISTIC_STATUSES or directives.public
-    modified = response.headers.all("last-modified")
-    if not may_guess or len(modified) != 1:
-        return 0.0
-    modified_at = http_date(modified[0], response.received_at)
-    if modified_at is None:
+    modified_at = date_in(response.headers, "last-modified", response.received_at)
+    if not may_guess or modified_at is None:
         return 0.0
     since = max(0.0, _date(response) - modified_at)
     return min(since * policy.heuristic_fraction, policy.heuristic_most)
 
 
 def _date(response: Response) -> float:
-    dates = response.headers.all("date")
-    read = http_date(dates[0], response.received_at) if len(dates) == 1 else None
+    read = date_in(response.headers, "date", response.received_at)
     return response.received_at if read is None else read
 
 

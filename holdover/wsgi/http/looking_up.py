@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from holdover.wsgi.http.fields import members
 from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
+from holdover.wsgi.lists import members
 
 
 def why_not_looked_up(request: Request, policy: Policy) -> str | None:

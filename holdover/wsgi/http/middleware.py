@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 from holdover import Delivery, Region
 from holdover.wsgi.checking import check_middleware
+from holdover.wsgi.http.clients import Newcomers
 from holdover.wsgi.http.collapsing import Collapsing
 from holdover.wsgi.http.environ import read_request
 from holdover.wsgi.http.exchange import Exchange
 from holdover.wsgi.http.messages import Request
 from holdover.wsgi.http.pages import Pages
 from holdover.wsgi.http.policy import Policy
-from holdover.wsgi.http.purging import METHOD, outcome, read_networks, refusal
+from holdover.wsgi.http.purging import (
+    METHOD,
+    is_soft,
+    outcome,
+    read_networks,
+    refusal,
+)
 from holdover.wsgi.http.regenerating import Regeneration
 from holdover.wsgi.http.serving import short
 from holdover.wsgi.http.site import (
@@ -85,6 +92,7 @@ class HTTPCacheMiddleware:
         self._networks = read_networks(purge_from)
         self._pages = Pages(self.region, self._policy)
         self._collapsing = Collapsing(self._pages, self._policy)
+        self._newcomers = Newcomers(self._policy)
         self._regeneration = Regeneration(
             self._app,
             self._pages,
@@ -109,6 +117,7 @@ class HTTPCacheMiddleware:
             pages=self._pages,
             policy=self._policy,
             collapsing=self._collapsing,
+            newcomers=self._newcomers,
             regeneration=self._regeneration,
             environ=environ,
             start_response=start_response,
@@ -166,6 +175,5 @@ class HTTPCacheMiddleware:
         refused = refusal(request, environ, self._networks)
         if refused is not None:
             return short(request, start_response, *refused)
-        return short(
-            request, start_response, outcome(self._pages.remove(request.target))
-        )
+        removed = self._pages.remove(request.target, soft=is_soft(request))
+        return short(request, start_response, outcome(removed))

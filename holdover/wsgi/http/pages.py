@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from holdover import Cached, Delivery, Held, KeyLease, Lifetime, Region, errors
+from holdover import Cached, Delivery, Held, KeyLease, Lifetime, Region, errors, events
 from holdover.wsgi.http.messages import Request, Stored, Target
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.reuse import Reuse, reuse
@@ -60,6 +60,11 @@ class Found:
     stored: Stored | None = None
     expired: bool = False
     passed: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether whatever is stored there takes up new room."""
+        return self.stored is None and self.passed is None
 
 
 class Pages:
@@ -143,7 +148,8 @@ class Pages:
             return False
         if found.variants is None:
             return self._noted(Place(found.primary, place.key, variants, chosen))
-        return self._begun_anew(found, variants.with_one(chosen, 1))
+        begun_anew = variants.with_one(chosen, 1)
+        return self._swapped(found, lambda _: begun_anew)
 
     def _marker(
         self, found: Place, variants: Variants, stored: Stored
@@ -157,8 +163,12 @@ class Pages:
             )
         return Cached(Passed("moved"), expiration_time=_MOVING, tags=stored.tags)
 
-    def keep_passing(self, place: Place, reason: str, lease: KeyLease) -> None:
-        """Remember that responses are not stored here, and end the lease."""
+    def keep_passing(self, place: Place, reason: str, lease: KeyLease) -> bool:
+        """Remember that responses are not stored here, and end the lease.
+
+        Returns:
+            Whether it was stored.
+        """
         passed = Cached(
             Passed(reason),
             expiration_time=self._policy.pass_for,
@@ -166,40 +176,46 @@ class Pages:
             stale_if_error=0.0,
             keep_for=0.0,
         )
-        if self._policy.pass_for and lease.commit(passed):
-            self._noted(place)
+        if not self._policy.pass_for or not lease.commit(passed):
+            return False
+        return self._noted(place)
 
     def _noted(self, found: Place) -> bool:
         """Have a variant be found from now on."""
         if found.variants is None:
             return True
-        for _ in range(_SWAPS):
-            held = self._index(found, found.variants)
-            if held is None:
-                return False
-            if found.chosen in held.value.known:
-                return True
-            more = held.value.with_one(found.chosen, self._policy.most_variants)
-            if held.replace(more, lifetime=_INDEX_LIFETIME) is not None:
-                return True
-        return False
 
-    def _begun_anew(self, found: Place, variants: Variants) -> bool:
-        """Put other variants in place of those that were found."""
+        def noted(there: Variants) -> Variants:
+            if found.chosen in there.known:
+                return there
+            return there.with_one(found.chosen, self._policy.most_variants)
+
+        return self._swapped(found, noted)
+
+    def _swapped(self, found: Place, newer: Callable[[Variants], Variants]) -> bool:
+        """Put what *newer* gives in place of the index that was found."""
         for _ in range(_SWAPS):
-            held = self._index(found, found.variants)
+            held = self._index(found)
             if held is None:
                 return False
+            variants = newer(held.value)
+            if variants is held.value:  # nothing changes
+                return True
             if held.replace(variants, lifetime=_INDEX_LIFETIME) is not None:
                 return True
         return False
 
-    def _index(self, found: Place, variants: Variants | None) -> Held | None:
+    def _index(self, found: Place) -> Held | None:
         """Give the index if it is still the one that was found."""
-        held = self.region.hold(found.primary, stale=True)
-        if held is None or not isinstance(held.value, Variants) or variants is None:
+        held, was = self.region.hold(found.primary, stale=True), found.variants
+        if held is None or was is None or not isinstance(held.value, Variants):
             return None
-        return held if held.value.generation == variants.generation else None
+        return held if held.value.generation == was.generation else None
+
+    def tell_of_new(self, place: Place) -> None:
+        """Have it counted that something is stored where nothing was."""
+        added = events.KeyAdded(region=self.region.name or "", key=place.key)
+        self.region.tell(added)
 
     # -- removing --------------------------------------------------------------
 

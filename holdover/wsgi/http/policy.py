@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from holdover import errors
 from holdover.regions.lifetime import seconds
 from holdover.wsgi.http.directives import ResponseDirectives
-from holdover.wsgi.http.fields import members
 from holdover.wsgi.http.messages import Request, Response
+from holdover.wsgi.lists import members
 
 Override = Callable[[Request, Response, ResponseDirectives], ResponseDirectives]
 Normalise = Callable[[str], str]
+Client = Callable[[Mapping[str, Any]], str]
 
 _SPELLINGS = 256  # of a field, that are remembered: browsers have few; a hit saves 3 us
 
@@ -40,7 +42,7 @@ def content_coding(accepted: str) -> str:
     asked for is all kept, since an application may use any of it (RFC 9111 section
     4.1).
     """
-    codings = (one.split(";") for one in accepted.lower().split(","))
+    codings = (one.split(";") for one in members([accepted.lower()]))
     return ",".join(sorted(";".join(map(str.strip, coding)) for coding in codings))
 
 
@@ -91,6 +93,15 @@ class Policy:
         most_body: The longest body that is stored.
         static_suffixes: Endings of paths at which HTML is not stored, since somebody
             may have made up the path (web cache deception).
+        most_new_pages: How many pages that are not there one client may have stored
+            within `new_pages_within`, by each process; None for any number. Who asks
+            for more gets them from the application, and nothing is stored.
+        new_pages_within: Seconds; see there.
+        client: Given the environ of a request, says who has sent it; None for
+            ``REMOTE_ADDR``. Behind a proxy that is the proxy, unless the server knows
+            better.
+        find_reflections: Whether to look for request fields that a response repeats
+            though they are not in its key: for tests, see `ReflectedFieldWarning`.
     """
 
     targets: tuple[str, ...] = ("cdn-cache-control",)
@@ -111,17 +122,21 @@ class Policy:
     most_variants: int = 32
     most_body: int = 5_000_000
     static_suffixes: frozenset[str] = STATIC_SUFFIXES
+    most_new_pages: int | None = None
+    new_pages_within: float = 60.0
+    client: Client | None = None
+    find_reflections: bool = False
 
     def __post_init__(self) -> None:
         for name in _SPANS:
             given = seconds(getattr(self, name), name, zero=True)
             object.__setattr__(self, name, given)
+        within = seconds(self.new_pages_within, "new_pages_within")
+        object.__setattr__(self, "new_pages_within", within)
         for name, least in _COUNTS.items():
-            count = getattr(self, name)
-            if isinstance(count, bool) or not isinstance(count, int) or count < least:
-                raise errors.ConfigurationError(
-                    f"{name} must be an int of {least} or more, got {count!r}"
-                )
+            _check_count(name, getattr(self, name), least)
+        if self.most_new_pages is not None:
+            _check_count("most_new_pages", self.most_new_pages, 1)
         if not 0.0 <= self.heuristic_fraction <= 1.0:
             raise errors.ConfigurationError(
                 "heuristic_fraction must be from 0 to 1, got "
@@ -129,10 +144,12 @@ class Policy:
             )
         for name in _COLLECTIONS:
             _check_texts(name, getattr(self, name))
-        if self.override is not None and not callable(self.override):
-            raise errors.ConfigurationError(
-                f"override must be a function, got {self.override!r}"
-            )
+        for name in _FUNCTIONS:
+            given = getattr(self, name)
+            if given is not None and not callable(given):
+                raise errors.ConfigurationError(
+                    f"{name} must be a function, got {given!r}"
+                )
 
 
 _SPANS = (
@@ -144,6 +161,14 @@ _SPANS = (
 )
 _COUNTS = {"most_variants": 1, "most_body": 0}
 _COLLECTIONS = ("targets", "hosts", "static_suffixes")
+_FUNCTIONS = ("override", "client")
+
+
+def _check_count(name: str, given: object, least: int) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        raise errors.ConfigurationError(
+            f"{name} must be an int of {least} or more, got {given!r}"
+        )
 
 
 def _check_texts(name: str, given: object) -> None:

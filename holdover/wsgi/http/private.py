@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdover.wsgi.session_reading import ReadableSession
+from holdover.wsgi.sessions.reading import ReadableSession
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from holdover import Delivery, errors
+from holdover.wsgi.http.clients import read_address
 from holdover.wsgi.http.messages import Request
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 METHOD = "PURGE"
+_SOFT = ("soft-purge", "fastly-soft-purge")
 _ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -47,22 +49,16 @@ def refusal(
     networks = tuple(networks)
     if not networks:
         return "405 Method Not Allowed", [("Allow", _ALLOWED)]
-    address = _address(environ)
+    address = read_address(environ.get("REMOTE_ADDR", ""))
     is_listed = address is not None and any(address in one for one in networks)
     if not is_listed or any(name in request.headers for name in _OF_PROXIES):
         return "403 Forbidden", []
     return None
 
 
-def _address(
-    environ: WSGIEnvironment,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(environ.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address if mapped is None else mapped
+def is_soft(request: Request) -> bool:
+    """Say whether pages are only to expire; whatever is not ``1`` is no softness."""
+    return any(request.headers.joined(name) == "1" for name in _SOFT)
 
 
 def outcome(delivery: Delivery) -> str:

@@ -6,9 +6,10 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from holdover.wsgi.http.fields import Headers, http_date, members
+from holdover.wsgi.http.fields import Headers, date_in, http_date
 from holdover.wsgi.http.messages import Stored
-from holdover.wsgi.http.validation import OF_A_REPRESENTATION, etag_of, modified_at
+from holdover.wsgi.http.validation import OF_A_REPRESENTATION, etag_of
+from holdover.wsgi.lists import members
 
 _SPEC = re.compile(r"(\d+)?-(\d+)?", re.ASCII)
 _LONG = 18  # digits; of bytes, there are never so many
@@ -125,8 +126,8 @@ def _strongly_modified_at(headers: Headers, came_at: float) -> float | None:
 
     RFC 9110 section 8.8.2.2: it was still so a second later, by the same clock.
     """
-    modified, dates = modified_at(headers, came_at), headers.all("date")
-    made_at = http_date(dates[0], came_at) if len(dates) == 1 else None
+    modified = date_in(headers, "last-modified", came_at)
+    made_at = date_in(headers, "date", came_at)
     if modified is None or made_at is None or made_at - modified < 1:
         return None
     return modified

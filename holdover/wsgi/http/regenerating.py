@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdover import Cached, errors
+from holdover.regions.pauses import Pauses
 from holdover.wsgi.http.environ import clean_environ, variable
-from holdover.wsgi.http.filling import has_its_length
-from holdover.wsgi.http.fills import Pauses
+from holdover.wsgi.http.fields import has_its_length
 from holdover.wsgi.http.messages import Request, Response, Stored
 from holdover.wsgi.http.pages import Pages, Place
 from holdover.wsgi.http.policy import Policy
@@ -61,7 +61,8 @@ class Regeneration:
         self._pages = pages
         self._policy = policy
         self._script_name = script_name
-        self._failed = Pauses(policy.pass_for)
+        self._pause = policy.pass_for
+        self._failed = Pauses()
         self._cached = self._registered(name)
 
     def _registered(self, name: str) -> Cache:
@@ -125,7 +126,7 @@ class Regeneration:
                 if self._is_stale(place):
                     lease.commit(self.make(wanted, script_name))
         except Exception as error:  # noqa: BLE001 - the response was sent
-            self._failed.begin(place.key)
+            self._failed.begin(place.key, self._pause)
             self._tell(wanted.target, error)
 
     def _is_stale(self, place: Place) -> bool:
@@ -196,7 +197,8 @@ class Regeneration:
         finally:
             upstream.close()
         response = upstream.response
-        if response.status >= _SERVER_ERROR or not has_its_length(response, length):
+        is_whole = has_its_length(response.headers, length)
+        if response.status >= _SERVER_ERROR or not is_whole:
             raise NotRegenerated(
                 f"{wanted.target} answered {response.status} {response.reason}"
             )

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
-from holdover import errors
+from holdover import Cached
 from holdover.regions.lifetime import seconds_or_none
 from holdover.wsgi.http.directives import ResponseDirectives
 from holdover.wsgi.http.fields import Headers
@@ -18,9 +18,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ENVIRON_KEY = "holdover.response_cache"
-TAG_FIELDS = ("cache-tag", "surrogate-key")
-"""Cache-Tag parts its tags by commas, Surrogate-Key by blanks."""
-
 _SPANS = ("expiration_time", "stale_while_revalidate", "stale_if_error")
 MOST_TAGS = 64  # of one response; each is a name that a read looks at
 
@@ -58,12 +55,7 @@ class ResponseCache:
         Raises:
             InvalidArgument: One is no text, or empty.
         """
-        for tag in tags:
-            if not tag or not isinstance(tag, str):
-                raise errors.InvalidArgument(
-                    f"a tag must be a str that is not empty, got {tag!r}"
-                )
-        self.tags.update(tags)
+        self.tags.update(_checked(tags))
 
     def take(self, other: ResponseCache) -> None:
         """Take over what another says, where this one says nothing yet."""
@@ -89,7 +81,10 @@ class ResponseCache:
 
 
 def tags_of(headers: Headers, more: Iterable[str] = ()) -> tuple[str, ...]:
-    """Give the tags that a response has, in its fields and otherwise."""
+    """Give the tags that a response has, in its fields and otherwise.
+
+    ``Cache-Tag`` parts them by commas, ``Surrogate-Key`` by blanks.
+    """
     found = {tag for one in headers.all("cache-tag") for tag in one.split(",")}
     found |= {tag for one in headers.all("surrogate-key") for tag in one.split()}
     named = {tag.strip() for tag in found} - {""}
@@ -129,16 +124,10 @@ def response_cache(
         InvalidLifetime: A span is none.
         InvalidArgument: A tag is no text, or empty.
     """
-    given = ResponseCache()
-    given.store = store
-    given.expiration_time = seconds_or_none(
-        expiration_time, "expiration_time", zero=True
-    )
-    given.stale_while_revalidate = seconds_or_none(
-        stale_while_revalidate, "stale_while_revalidate", zero=True
-    )
-    given.stale_if_error = seconds_or_none(stale_if_error, "stale_if_error", zero=True)
-    given.tag(*_checked(tags))
+    given = ResponseCache(store=store, tags=set(_checked(tags)))
+    spans = expiration_time, stale_while_revalidate, stale_if_error
+    for name, span in zip(_SPANS, spans, strict=True):
+        setattr(given, name, span)
 
     def decorate(view: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(view)
@@ -153,10 +142,9 @@ def response_cache(
     return decorate
 
 
-def _checked(tags: Iterable[str]) -> Iterable[str]:
-    if isinstance(tags, str | bytes):
-        raise errors.InvalidArgument(f"tags must be a collection of str, got {tags!r}")
-    return tags
+def _checked(tags: Any) -> tuple[str, ...]:
+    """Check tags as the region will; raises InvalidArgument."""
+    return Cached(None, tags=tags).tags
 
 
 def _steering_for(args: tuple[Any, ...]) -> ResponseCache | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from email.utils import formatdate
 
 from holdover.wsgi.http.directives import ResponseDirectives, response_directives
-from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value, names
+from holdover.wsgi.http.fields import Headers, is_field, is_token, is_value
 from holdover.wsgi.http.freshness import (
     HEURISTIC_STATUSES,
     explicit_lifetime,
@@ -16,7 +17,8 @@ from holdover.wsgi.http.freshness import (
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.steering import MOST_TAGS, ResponseCache, tags_of
-from holdover.wsgi.http.validation import validators
+from holdover.wsgi.http.validation import questions
+from holdover.wsgi.lists import names
 
 UNDERSTOOD = HEURISTIC_STATUSES | {302, 303, 307, 400, 401, 402, 403, 406, 409, 411}
 UNDERSTOOD |= {412, 413, 415, 417, 421, 422, 423, 424, 426, 428, 429, 431, 451}
@@ -42,21 +44,37 @@ _HOP_BY_HOP = frozenset(
 )
 
 
-def why_not_stored(
+def read_storable(
+    request: Request,
+    response: Response,
+    body: bytes,
+    policy: Policy,
+    steering: ResponseCache,
+) -> Stored | str:
+    """Give what is stored of a whole response, or why it is not (RFC 9111 section 3).
+
+    The reasons are for the ``detail`` of ``Cache-Status``.
+    """
+    directives = steering.applied(directives_of(request, response, policy))
+    why = _why_not_allowed(request, response, directives, policy)
+    if why is not None:
+        return why
+    tags = tags_of(response.headers, steering.tags)
+    kept = stored(response, body, directives, policy, tags)
+    return _why_not_useful(kept) or kept
+
+
+def _why_not_allowed(
     request: Request,
     response: Response,
     directives: ResponseDirectives,
     policy: Policy,
 ) -> str | None:
-    """Say why a response is not stored (RFC 9111 section 3); None if it may be.
-
-    The words are for the ``detail`` of ``Cache-Status``.
-    """
-    return (
-        _why_not_at_all(request, response, directives)
-        or _why_not_shared(request, response, directives, policy)
-        or _why_not_useful(response, directives, policy)
-    )
+    why = _why_not_at_all(request, response, directives)
+    why = why or _why_not_shared(request, response, directives, policy)
+    if why is None and not _says_anything(response, directives, policy):
+        return "no-lifetime"
+    return why
 
 
 def _why_not_at_all(
@@ -147,19 +165,16 @@ def _is_page_in_disguise(target: Target, response: Response, policy: Policy) -> 
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
-def _why_not_useful(
-    response: Response, directives: ResponseDirectives, policy: Policy
-) -> str | None:
-    """Refuse what would be used never: nothing says for how long, or it is over."""
-    if not _says_anything(response, directives, policy):
-        return "no-lifetime"
-    lifetime = _lifetime(response, directives, policy)
-    stale = _stale_spans(directives, policy)
-    if lifetime + max(stale) > initial_age(response) and not directives.no_cache:
-        return None
-    if any(validators(response)):
+def _why_not_useful(kept: Stored) -> str | None:
+    """Refuse what would never be used, or could not be purged."""
+    if len(kept.tags) > MOST_TAGS:
+        return "tags"  # it could not be purged by those that were left out
+    if questions(kept):
         return None  # to ask saves the application the body, at least
-    return "no-validator" if directives.no_cache else "stale"
+    if kept.needs_validation:
+        return "no-validator"
+    stale_for = max(kept.stale_while_revalidate, kept.stale_if_error)
+    return None if kept.lifetime + stale_for > kept.initial_age else "stale"
 
 
 def _says_anything(
@@ -235,13 +250,7 @@ def stored(
     )
     while_revalidate, if_error = _stale_spans(directives, policy)
     return Stored(
-        response=Response(
-            response.status,
-            response.reason,
-            kept,
-            response.requested_at,
-            response.received_at,
-        ),
+        response=replace(response, headers=kept),
         body=body,
         lifetime=_lifetime(response, directives, policy),
         initial_age=initial_age(response),
@@ -276,28 +285,14 @@ def storable_headers(
 
 
 def _dropped(headers: Headers, directives: ResponseDirectives) -> frozenset[str]:
-    named = names(headers.all("connection"))
-    return _HOP_BY_HOP | named | directives.private_fields | directives.no_cache_fields
+    qualified = directives.private_fields | directives.no_cache_fields
+    return _of_the_connection(headers) | qualified
 
 
 def end_to_end(headers: Headers) -> Headers:
     """Drop what concerns one connection only (RFC 9110 section 7.6.1)."""
-    return headers.without(_HOP_BY_HOP | names(headers.all("connection")))
+    return headers.without(_of_the_connection(headers))
 
 
-def read_storable(
-    request: Request,
-    response: Response,
-    body: bytes,
-    policy: Policy,
-    steering: ResponseCache,
-) -> Stored | str:
-    """Give what is stored of a whole response, or why it is not."""
-    directives = steering.applied(directives_of(request, response, policy))
-    why = why_not_stored(request, response, directives, policy)
-    if why is not None:
-        return why
-    tags = tags_of(response.headers, steering.tags)
-    if len(tags) > MOST_TAGS:
-        return "tags"  # by those that were left out, it could not be purged
-    return stored(response, body, directives, policy, tags)
+def _of_the_connection(headers: Headers) -> frozenset[str]:
+    return _HOP_BY_HOP | names(headers.all("connection"))

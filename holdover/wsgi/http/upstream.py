@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BufferedReader
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ Decide = Callable[["Upstream"], Finish]
 """Sends a head on, or keeps it; called once, as soon as the head is known."""
 
 _WHOLE = (list, tuple)
+_BLOCK = 65_536  # bytes of a file that are read at once
+_BY_LINES = BufferedReader  # which are short, or long
 
 
 class Upstream:
@@ -133,7 +137,8 @@ class Upstream:
     def chunks(self) -> Iterator[bytes]:
         """Give the body; `close` is to be called in any case."""
         yield from self._taken()
-        for chunk in self._body if self._rest is None else self._rest:
+        rest = _iterated(self._body) if self._rest is None else self._rest
+        for chunk in rest:
             yield from self._taken()  # written meanwhile
             yield chunk
         yield from self._taken()
@@ -154,7 +159,7 @@ class Upstream:
         """Have the body begin, if only then the application starts its response."""
         if self._head is not None:
             return
-        self._rest = iter(self._body)
+        self._rest = _iterated(self._body)
         for chunk in self._rest:
             self._begun.append(chunk)
             if self._has_head():
@@ -243,10 +248,12 @@ def called(
     return Upstream(app, environ, decide).answer()
 
 
-def is_file(body: object, environ: WSGIEnvironment) -> bool:
-    """Say whether a body is a file that the server sends by itself (PEP 3333)."""
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+def _iterated(body: Iterable[bytes]) -> Iterator[bytes]:
+    """Read a body; one that uWSGI would send by itself may be readable, and no more."""
+    read: Callable[[int], bytes] | None = getattr(body, "read", None)
+    if read is None or (hasattr(body, "__iter__") and not isinstance(body, _BY_LINES)):
+        return iter(body)
+    return iter(partial(read, _BLOCK), b"")
 
 
 class Afterwards:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdover.wsgi.http.fields import Headers, http_date
+from holdover.wsgi.http.fields import Headers, date_in, has_its_length
 from holdover.wsgi.http.messages import Response, Stored
 
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -48,12 +48,6 @@ def etag_of(headers: Headers) -> str | None:
     return lines[0]
 
 
-def modified_at(headers: Headers, now: float) -> float | None:
-    """Give when a response last changed, in Unix time; None if it does not say."""
-    lines = headers.all("last-modified")
-    return http_date(lines[0], now) if len(lines) == 1 else None
-
-
 def questions(stored: Stored) -> list[tuple[str, str]]:
     """Give the fields that ask whether a stored response still holds (section 4.3.1).
 
@@ -68,7 +62,7 @@ def validators(response: Response) -> tuple[str | None, str | None]:
     """Give the entity tag of a response, and when it last changed, as it says so."""
     headers = response.headers
     modified = headers.all("last-modified")
-    is_date = modified_at(headers, response.received_at) is not None
+    is_date = date_in(headers, "last-modified", response.received_at) is not None
     return etag_of(headers), modified[0] if is_date else None
 
 
@@ -78,23 +72,17 @@ def is_not_modified(stored: Stored, asked: Headers) -> bool:
     ``If-None-Match`` is compared weakly, and outranks ``If-Modified-Since`` (RFC 9110
     section 13.2.2). ``If-Match`` and ``If-Unmodified-Since`` are for origins.
     """
-    headers = stored.response.headers
+    headers, came_at = stored.response.headers, stored.response.received_at
     wanted = asked.joined("if-none-match")
     if wanted is not None:
         return _matches_weakly(etag_of(headers), wanted)
-    lines = asked.all("if-modified-since")
-    if len(lines) != 1:
-        return False
-    since = http_date(lines[0], stored.response.received_at)
+    since = date_in(asked, "if-modified-since", came_at)
     if since is None:
         return False
-    changed = modified_at(headers, stored.response.received_at)
+    changed = date_in(headers, "last-modified", came_at)
     if changed is None:  # section 4.3.2: the date of the response stands in
-        dates = headers.all("date")
-        changed = http_date(dates[0], since) if len(dates) == 1 else None
-    if changed is None:
-        changed = stored.response.received_at
-    return changed <= since
+        changed = date_in(headers, "date", since)
+    return (came_at if changed is None else changed) <= since
 
 
 def _matches_weakly(etag: str | None, wanted: str) -> bool:
@@ -131,8 +119,7 @@ def is_confirmed(stored: Stored, head: Response) -> bool:
     same = (name for name in ("etag", "last-modified") if name in theirs)
     if any(list(ours.all(name)) != list(theirs.all(name)) for name in same):
         return False
-    length = theirs.all("content-length")
-    return not length or set(length) == {str(len(stored.body))}
+    return has_its_length(theirs, len(stored.body))
 
 
 def says_which(head: Response) -> bool:

@@ -14,9 +14,10 @@ from hashlib import blake2b
 from typing import Self
 from urllib.parse import quote
 
-from holdover.wsgi.http.fields import Headers, names
+from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import Target
 from holdover.wsgi.http.policy import Normalise
+from holdover.wsgi.lists import names
 
 _DIGEST_SIZE = 16  # bytes
 _READABLE = 300  # characters of a key; a region shortens those of more than 512

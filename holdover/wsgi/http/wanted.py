@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from holdover.regions.texts import LONGEST_TEXT
 from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import Request, Target
 from holdover.wsgi.http.pages import Place
 from holdover.wsgi.http.policy import Normalise
 from holdover.wsgi.http.variants import Variants, primary_key, selected
-
-_LONGEST = 16_384  # characters of a text, as in any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Wanted:
 
 
 def _is_line(text: str) -> bool:
-    return len(text) <= _LONGEST and not _CONTROLS & set(text)
+    return len(text) <= LONGEST_TEXT and not _CONTROLS & set(text)
 
 
 _CONTROLS = {chr(code) for code in (*range(32), 127)} - {"\t"}

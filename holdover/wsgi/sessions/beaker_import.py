@@ -12,15 +12,15 @@ from holdover.regions.errors import unknown
 from holdover.regions.lifetime import seconds_or_none
 from holdover.regions.warnings import warn_caller
 from holdover.wsgi.flat_options import SESSION, bare, read_as, types_of
-from holdover.wsgi.session_beaker_data import BeakerData
-from holdover.wsgi.session_beaker_files import BeakerDbms, BeakerFiles
-from holdover.wsgi.session_beaker_moving import (
+from holdover.wsgi.sessions.beaker_data import BeakerData
+from holdover.wsgi.sessions.beaker_files import BeakerDbms, BeakerFiles
+from holdover.wsgi.sessions.beaker_moving import (
     BeakerMoving,
     BeakerStore,
     RestingStore,
 )
-from holdover.wsgi.session_cookie import CookieTerms
-from holdover.wsgi.session_errors import BeakerPickleWarning
+from holdover.wsgi.sessions.cookie import CookieTerms
+from holdover.wsgi.sessions.errors import BeakerPickleWarning
 
 _COOKIE = "cookie"
 _TYPES = (
@@ -187,16 +187,16 @@ class BeakerSessions:
 
     def _server(self, url: str) -> BeakerStore:
         if self.type == "ext:redis":
-            from holdover.wsgi.session_beaker_redis import BeakerRedis  # noqa: PLC0415
+            from holdover.wsgi.sessions.beaker_redis import BeakerRedis  # noqa: PLC0415
 
             return BeakerRedis(url)
         if self.type == "ext:memcached":
-            from holdover.wsgi.session_beaker_memcached import (  # noqa: PLC0415
+            from holdover.wsgi.sessions.beaker_memcached import (  # noqa: PLC0415
                 BeakerMemcached,
             )
 
             return BeakerMemcached(url)
-        from holdover.wsgi.session_beaker_sql import BeakerDatabase  # noqa: PLC0415
+        from holdover.wsgi.sessions.beaker_sql import BeakerDatabase  # noqa: PLC0415
 
         return BeakerDatabase(url, self.table_name, self.schema_name)
 

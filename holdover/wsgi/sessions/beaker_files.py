@@ -10,10 +10,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from holdover.wsgi.session_beaker_data import NAME, of_container
-from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_pickles import read_plain
+from holdover.wsgi.sessions.beaker_data import NAME, of_container
+from holdover.wsgi.sessions.bounds import LARGEST_RECORD, bounded
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.pickles import read_plain
 
 _DBM_SUFFIXES = ("", ".db", ".dat", ".dir", ".pag", ".bak")
 

@@ -20,16 +20,16 @@ from holdover.wsgi.flat_options import (
     read_as,
     types_of,
 )
-from holdover.wsgi.session_beaker import translated
-from holdover.wsgi.session_beaker_import import BeakerSessions, read_import
-from holdover.wsgi.session_cookie import (
+from holdover.wsgi.sessions.beaker import translated
+from holdover.wsgi.sessions.beaker_import import BeakerSessions, read_import
+from holdover.wsgi.sessions.cookie import (
     LONGEST_COOKIE,
     CookieTerms,
     SameSite,
     default_name,
 )
-from holdover.wsgi.session_moving import OldSessions
-from holdover.wsgi.session_record import Timeouts
+from holdover.wsgi.sessions.moving import OldSessions
+from holdover.wsgi.sessions.record import Timeouts
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

@@ -15,9 +15,9 @@ from typing import Any
 from holdover import errors
 from holdover.regions.codecs import is_plain
 from holdover.regions.numbers import is_instant
-from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded, inflated
-from holdover.wsgi.session_pickles import read_plain
-from holdover.wsgi.session_record import Record
+from holdover.wsgi.sessions.bounds import LARGEST_RECORD, bounded, inflated
+from holdover.wsgi.sessions.pickles import read_plain
+from holdover.wsgi.sessions.record import Record
 
 NAME = "session"  # of the only entry that Beaker makes for one
 _MAC = 40  # characters: HMAC-SHA1 in hexadecimal

@@ -10,9 +10,9 @@ from flask.sessions import SessionInterface
 from flask.wrappers import Request, Response
 
 from holdover import errors
-from holdover.wsgi.session import Session
-from holdover.wsgi.session_options import SessionOptions
-from holdover.wsgi.sessions import Sessions, finished, saving_sessions
+from holdover.wsgi.sessions.middleware import Sessions, finished, saving_sessions
+from holdover.wsgi.sessions.options import SessionOptions
+from holdover.wsgi.sessions.session import Session
 
 
 class FlaskSession(Session):

@@ -6,12 +6,12 @@ keep it, whatever the application had said of responses in general.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+
+from holdover.wsgi.lists import is_sound, members
 
 Headers = list[tuple[str, str]]
 
-_DIRECTIVE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PRIVATE = (("Vary", "Cookie"), ("Cache-Control", "private"))
 _FOR_SHARED_CACHES = ("public", "s-maxage", "private")
 # What outranks Cache-Control for some caches, and how they are told not to store: in
@@ -56,8 +56,7 @@ def _concerns_caches(header: tuple[str, str]) -> bool:
 
 def varied_by_cookie(values: Sequence[str]) -> str:
     """Add Cookie to the values of Vary."""
-    names = [name.strip() for value in values for name in value.split(",")]
-    names = [name for name in names if name]
+    names = members(values)
     if not {"*", "cookie"}.isdisjoint(name.lower() for name in names):
         return ", ".join(names)
     return ", ".join([*names, "Cookie"])
@@ -71,15 +70,17 @@ def private_floor(values: Sequence[str]) -> str:
     """
     if not values:
         return "private"
-    directives = [
-        found.strip() for value in values for found in _DIRECTIVE.findall(value)
-    ]
-    directives = [one for one in directives if one]
+    directives = members(values)
     if any(one.lower() == "no-store" for one in directives):
-        return ", ".join(directives)
+        return _listed(directives)
     kept = [
         one
         for one in directives
         if one.partition("=")[0].strip().lower() not in _FOR_SHARED_CACHES
     ]
-    return ", ".join([*kept, "private"])
+    return _listed([*kept, "private"])
+
+
+def _listed(directives: Sequence[str]) -> str:
+    """Join them; nothing stands behind a quotation that some read to the line's end."""
+    return ", ".join(sorted(directives, key=lambda one: not is_sound(one)))

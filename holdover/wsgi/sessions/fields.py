@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdover import errors
-from holdover.wsgi.session_record import Changes
+from holdover.wsgi.sessions.record import Changes
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 _BYTES = "something of type bytes"

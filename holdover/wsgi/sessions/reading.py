@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from holdover import errors
-from holdover.wsgi.session_cookie import CookieTerms
-from holdover.wsgi.session_errors import (
+from holdover.wsgi.sessions.cookie import CookieTerms
+from holdover.wsgi.sessions.errors import (
     SessionTooLarge,
     SessionTooLate,
     SessionUnavailable,
 )
-from holdover.wsgi.session_fields import TrackedFields
-from holdover.wsgi.session_moving import OldSession, OldSessions
-from holdover.wsgi.session_record import Kept, Timeouts
-from holdover.wsgi.session_store import SessionStore, new_id
+from holdover.wsgi.sessions.fields import TrackedFields
+from holdover.wsgi.sessions.moving import OldSession, OldSessions
+from holdover.wsgi.sessions.record import Kept, Timeouts
+from holdover.wsgi.sessions.store import SessionStore, new_id
 
 log = logging.getLogger("holdover")
 

@@ -9,10 +9,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from holdover import errors
-from holdover.wsgi.session_beaker_data import NAME
-from holdover.wsgi.session_bounds import LARGEST_RECORD, bounded
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_pickles import read_plain
+from holdover.wsgi.sessions.beaker_data import NAME
+from holdover.wsgi.sessions.bounds import LARGEST_RECORD, bounded
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.pickles import read_plain
 
 _PATIENCE = 1.0  # seconds for an answer
 

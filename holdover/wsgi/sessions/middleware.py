@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from holdover import errors
 from holdover.regions.warnings import warn_caller
 from holdover.wsgi.checking import check_middleware
-from holdover.wsgi.session import Session
-from holdover.wsgi.session_errors import InsecureSessionWarning, SessionUnavailable
-from holdover.wsgi.session_options import COOKIE, SessionOptions, read_options
-from holdover.wsgi.session_reading import SessionTerms
-from holdover.wsgi.session_store import RegionStore, SessionStore
-from holdover.wsgi.session_users import UserIndex, UserSession
+from holdover.wsgi.files import is_file
+from holdover.wsgi.sessions.errors import InsecureSessionWarning, SessionUnavailable
+from holdover.wsgi.sessions.options import COOKIE, SessionOptions, read_options
+from holdover.wsgi.sessions.reading import SessionTerms
+from holdover.wsgi.sessions.session import Session
+from holdover.wsgi.sessions.store import RegionStore, SessionStore
+from holdover.wsgi.sessions.users import UserIndex, UserSession
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -218,10 +219,8 @@ def finished(
     body: Iterable[bytes], session: Session, environ: WSGIEnvironment
 ) -> Iterable[bytes]:
     """Have the session finished when the body is."""
-    if not isinstance(body, _WHOLE):
-        wrapper = environ.get("wsgi.file_wrapper")
-        if not isinstance(wrapper, type) or not isinstance(body, wrapper):
-            return _Body(body, session.finish)
+    if not isinstance(body, _WHOLE) and not is_file(body, environ):
+        return _Body(body, session.finish)
     session.finish()
     return body
 
@@ -297,7 +296,7 @@ def _options(config: object) -> SessionOptions:
 
 def _sealed(options: SessionOptions, name: str) -> SessionStore:
     try:
-        from holdover.wsgi.session_sealed import SealedStore  # noqa: PLC0415
+        from holdover.wsgi.sessions.sealed import SealedStore  # noqa: PLC0415
     except ImportError as error:
         raise errors.MissingDependency(
             "sessions in cookies need cryptography: pip install 'holdover[sessions]'"

@@ -22,10 +22,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from holdover import errors
-from holdover.wsgi.session_beaker_data import of_container
-from holdover.wsgi.session_bounds import bounded
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_pickles import read_plain
+from holdover.wsgi.sessions.beaker_data import of_container
+from holdover.wsgi.sessions.bounds import bounded
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.pickles import read_plain
 
 _PATIENCE = 2  # seconds for an answer
 _SLACK = 1.0  # seconds more, so that a driver that can tell has told

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from holdover.wsgi.session_beaker_data import BeakerData, proved, record_of
-from holdover.wsgi.session_cookie import LARGEST_COOKIE, CookieTerms
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_record import Record
+from holdover.wsgi.sessions.beaker_data import BeakerData, proved, record_of
+from holdover.wsgi.sessions.cookie import LARGEST_COOKIE, CookieTerms
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.record import Record
 
 log = logging.getLogger("holdover")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from heapq import nlargest
 
 from holdover import NO_VALUE, Lifetime, Region
-from holdover.wsgi.session_asking import asked
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_record import Timeouts, from_data
+from holdover.wsgi.sessions.asking import asked
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.record import Timeouts, from_data
 
 _MOST = 256  # sessions in a user's list; the newest stay
 _TRIES = 20

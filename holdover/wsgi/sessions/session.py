@@ -6,12 +6,12 @@ import logging
 from contextlib import suppress
 
 from holdover import errors
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_fields import by_field
-from holdover.wsgi.session_headers import Headers, made_private
-from holdover.wsgi.session_reading import ReadableSession
-from holdover.wsgi.session_record import NO_CHANGES, Kept, Record
-from holdover.wsgi.session_store import new_id
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.fields import by_field
+from holdover.wsgi.sessions.headers import Headers, made_private
+from holdover.wsgi.sessions.reading import ReadableSession
+from holdover.wsgi.sessions.record import NO_CHANGES, Kept, Record
+from holdover.wsgi.sessions.store import new_id
 
 log = logging.getLogger("holdover")
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdover import NO_VALUE, Lifetime, Region
-from holdover.wsgi.session_asking import asked
-from holdover.wsgi.session_record import Record
+from holdover.wsgi.sessions.asking import asked
+from holdover.wsgi.sessions.record import Record
 
 _FORM = 1  # of a note,
 _PARTS = 3  # which has so many

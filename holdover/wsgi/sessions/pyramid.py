@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, cast
 
-from holdover.wsgi.session import Session
-from holdover.wsgi.session_options import SessionOptions
-from holdover.wsgi.sessions import Sessions, finished, saving_sessions
+from holdover.wsgi.sessions.middleware import Sessions, finished, saving_sessions
+from holdover.wsgi.sessions.options import SessionOptions
+from holdover.wsgi.sessions.session import Session
 
 _FLASHES = "_f_"  # as Pyramid's own sessions have them, so that those of
 _CSRF = "_csrft_"  # Beaker's that are taken over keep theirs

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from holdover import Held, Lifetime, Region, errors
-from holdover.wsgi.session_asking import asked
-from holdover.wsgi.session_errors import SessionUnavailable
-from holdover.wsgi.session_moving import Moves, OldSession
-from holdover.wsgi.session_record import (
+from holdover.wsgi.sessions.asking import asked
+from holdover.wsgi.sessions.errors import SessionUnavailable
+from holdover.wsgi.sessions.moving import Moves, OldSession
+from holdover.wsgi.sessions.record import (
     Changes,
     Kept,
     Record,
@@ -21,7 +21,7 @@ from holdover.wsgi.session_record import (
     from_data,
     merged,
 )
-from holdover.wsgi.session_users import UserIndex
+from holdover.wsgi.sessions.users import UserIndex
 
 SAFE_CODECS = ("json", "msgpack")
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -10,9 +10,9 @@ from pymemcache.client.base import Client, normalize_server_spec
 from pymemcache.exceptions import MemcacheError
 
 from holdover import errors
-from holdover.wsgi.session_beaker_data import NAME
-from holdover.wsgi.session_bounds import bounded, inflated
-from holdover.wsgi.session_errors import SessionUnavailable
+from holdover.wsgi.sessions.beaker_data import NAME
+from holdover.wsgi.sessions.bounds import bounded, inflated
+from holdover.wsgi.sessions.errors import SessionUnavailable
 
 _PATIENCE = 1.0  # seconds for an answer
 

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdover import errors
 from holdover.regions.codecs import JsonCodec
-from holdover.wsgi.session_cookie import LARGEST_COOKIE
-from holdover.wsgi.session_errors import SessionTooLarge
-from holdover.wsgi.session_moving import OldSession
-from holdover.wsgi.session_record import (
+from holdover.wsgi.sessions.cookie import LARGEST_COOKIE
+from holdover.wsgi.sessions.errors import SessionTooLarge
+from holdover.wsgi.sessions.moving import OldSession
+from holdover.wsgi.sessions.record import (
     Changes,
     Kept,
     Record,
@@ -31,8 +31,8 @@ from holdover.wsgi.session_record import (
     from_data,
     merged,
 )
-from holdover.wsgi.session_store import begun_anew, new_id
-from holdover.wsgi.session_users import UserIndex
+from holdover.wsgi.sessions.store import begun_anew, new_id
+from holdover.wsgi.sessions.users import UserIndex
 
 IsRevoked = Callable[[str, str | None, float], bool]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from holdover import errors
-from holdover.wsgi.session_errors import SessionTooLarge, SessionUnavailable
+from holdover.wsgi.sessions.errors import SessionTooLarge, SessionUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from holdover import Registry, errors
 from holdover.regions.texts import read_text, shown
 from holdover.regions.warnings import warn_caller
 from holdover.wsgi.flat_options import Names, put_once
-from holdover.wsgi.session_cookie import SameSite
-from holdover.wsgi.session_errors import BeakerSecretWarning
+from holdover.wsgi.sessions.cookie import SameSite
+from holdover.wsgi.sessions.errors import BeakerSecretWarning
 
 _RENAMED = {"key": "cookie_name", "timeout": "idle_timeout"}
 _PLACE = frozenset({
