@@ -24,6 +24,7 @@ from holdover.regions.progress import (
     Note,
     Progress,
     Wait,
+    look_again_at,
     next_step,
 )
 from holdover.regions.recording import Records
@@ -117,7 +118,7 @@ class Attendant:
         key = self._records.slot_key(schedule.name)
         seen = self._records.book.look(key)
         progress = seen.value or self._seen.get(schedule.name)
-        step = next_step(progress, schedule.due, now)
+        step = next_step(progress, schedule.due, now, retries=schedule.retries)
         if isinstance(step, Wait):
             return step
         claim = self._records.book.claim(
@@ -144,7 +145,7 @@ class Attendant:
             return Wait(schedule.due.next_after(now))
         run = self._note_lost(schedule, claim, step.progress)
         ended = self._settle(schedule, claim, run)
-        return Wait(max(schedule.due.next_after(now), ended.rests_until))
+        return Wait(_look_again(schedule, ended, now))
 
     def _note_lost(self, schedule: Schedule, claim: Claim, lost: Progress) -> Run:
         """Note that a run's runner died; telling of it may take longer than a lease."""
@@ -170,8 +171,7 @@ class Attendant:
             cost = time.steady() - began
             run = self._note(schedule, self._run(schedule, claim.progress, cost, found))
         ended = self._settle(schedule, claim, run)
-        until = max(schedule.due.next_after(time.wall()), ended.rests_until)
-        return Attended(until, run)
+        return Attended(_look_again(schedule, ended, time.wall()), run)
 
     def _outcome(self, schedule: Schedule) -> Any:
         """Give the value of a run, or its `Failure`."""
@@ -246,6 +246,7 @@ class Attendant:
             now=self._crew.time.wall(),
             failed=run.has_failed,
             backoff=self._crew.creator_terms.backoff,
+            retry_after=schedule.retry_after,
         )
         self._records.book.settle(claim, ended)
         self._remember(schedule, ended)
@@ -300,6 +301,10 @@ class Attendant:
         if run is None or run.has_failed:
             return Outcome(done=False, reason=f"it failed: {run and run.error}")
         return Outcome(done=True, reason="refreshed", cost=run.duration)
+
+
+def _look_again(schedule: Schedule, ended: Progress, now: float) -> float:
+    return look_again_at(ended, schedule.due, now, retries=schedule.retries)
 
 
 def _report(schedule: Schedule, run: Run) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from holdover.regions.clearing import clear_up
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.timesource import SYSTEM_TIME
 
@@ -78,6 +79,7 @@ class Pool:
                 work()
             except BaseException:  # one bad piece of work must not end the thread
                 log.exception("%s: unexpected error", self._name)
+            clear_up()
             del work  # and not keep alive what it was about
             with self._lock:
                 if self._begun_at.pop(me, None) is not None:  # not in a fork's child

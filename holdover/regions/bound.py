@@ -16,7 +16,16 @@ from typing import Any, NoReturn
 
 from holdover.regions.errors import ConfigurationError, InvalidArgument
 
-HANDLES = ("get", "set", "refresh", "invalidate", "expire", "key_for")
+HANDLES = (
+    "get",
+    "set",
+    "refresh",
+    "invalidate",
+    "expire",
+    "order",
+    "get_fresh",
+    "key_for",
+)
 """What a cached function can do besides being called; each takes its arguments."""
 
 # Until Python 3.12 a classmethod asks what it wraps to bind itself.
@@ -59,6 +68,16 @@ class BoundMethod:  # noqa: D101 - its docstring is that of the function
     def expire(self) -> Callable[..., Any]:
         """Ages; see `CachedCallable`."""
         return self._bound("expire")
+
+    @property
+    def order(self) -> Callable[..., Any]:
+        """Has the next one made; see `CachedCallable`."""
+        return self._bound("order")
+
+    @property
+    def get_fresh(self) -> Callable[..., Any]:
+        """Takes no old one; see `CachedCallable`."""
+        return self._bound("get_fresh")
 
     @property
     def key_for(self) -> Callable[..., Any]:

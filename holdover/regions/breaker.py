@@ -18,6 +18,10 @@ class Breaker:
         longest: Seconds after which it is tried again at the latest.
         outage: Counts the time in which it is open.
         time_source: The clocks to go by.
+
+    Attributes:
+        failures: How many there were in a row; with none there is nothing to ask it
+            before, or to tell it after what succeeds.
     """
 
     def __init__(
@@ -35,14 +39,14 @@ class Breaker:
         self._outage = outage
         self._time = time_source
         self._lock = ForkSafeLock()  # guards all below
-        self._failures = 0
+        self.failures = 0
         self._pause = pause
         self._probe_at = 0.0
         self._probing = False
 
     def allows(self) -> bool:
         """Say whether to try; when open, True for one caller per pause."""
-        if self._failures < self._limit:
+        if self.failures < self._limit:
             return True
         with self._lock.held:
             now = self._time.steady()
@@ -54,25 +58,25 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Close: all is well again."""
-        if self._failures:
+        if self.failures:
             with self._lock.held:
-                if self._outage is not None and self._failures >= self._limit:
+                if self._outage is not None and self.failures >= self._limit:
                     self._outage.end()
-                self._failures = 0
+                self.failures = 0
                 self._probing = False
                 self._pause = self._first_pause
 
     def failed(self) -> None:
         """Count a failure, and open if that was one too many."""
         with self._lock.held:
-            if self._failures >= self._limit and not self._probing:
+            if self.failures >= self._limit and not self._probing:
                 return  # it was under way when others found out
             if self._probing:
                 self._pause = min(self._pause * 2, self._longest)
             self._probing = False
-            was_open = self._failures >= self._limit
-            self._failures = min(self._failures + 1, self._limit)
-            if self._failures >= self._limit:
+            was_open = self.failures >= self._limit
+            self.failures = min(self.failures + 1, self._limit)
+            if self.failures >= self._limit:
                 if self._outage is not None and not was_open:
                     self._outage.begin()
                 self._probe_at = self._time.steady() + self._pause

@@ -9,24 +9,21 @@ from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
-    Concatenate,
     Generic,
     ParamSpec,
     Protocol,
     Self,
     TypeVar,
     cast,
-    overload,
 )
 
-from dogpile.cache.api import NoValueType
-
+from holdover.regions.at_hand import LONGEST, Gate, Seen, Wish
 from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
+from holdover.regions.handles import CachedCallable
 from holdover.regions.keys import name_of, schema_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
-from holdover.regions.returned import Cached
-from holdover.regions.signatures import KeyGenerator, Template, left_out
+from holdover.regions.signatures import Asked, KeyGenerator, Template, left_out
 from holdover.regions.task_options import layered, made
 from holdover.regions.uses import Use
 
@@ -35,100 +32,7 @@ if TYPE_CHECKING:
     from holdover.regions.refresh.base import Outcome
 
 P = ParamSpec("P")
-R = ParamSpec("R")
 T = TypeVar("T")
-C = TypeVar("C")
-C_co = TypeVar("C_co", covariant=True)
-
-
-class Handles(Protocol[P, T]):
-    """What a cached function can do, for its own arguments."""
-
-    @property
-    def original(self) -> Callable[P, T]:
-        """The function as it was written."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Give the cached value, or create it."""
-
-    def get(self, *args: P.args, **kwargs: P.kwargs) -> T | NoValueType:
-        """Give the cached value if there is a fresh one, else ``NO_VALUE``."""
-
-    def set(self, value: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Store *value* for these arguments."""
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Create the value now, store it and return it."""
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Remove the value; with ``soft=True``, do as `expire`.
-
-        A function that has a parameter ``soft`` of its own has only `expire` for that.
-        """
-
-    def expire(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Have the value expire: it goes on being served while the next is made."""
-
-    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Give the key for these arguments, as for ``region.get()``."""
-
-    def with_task_options(self, **options: Any) -> Handles[P, T]:
-        """Give the same function, whose orders travel by *options* of their own.
-
-        Raises:
-            ConfigurationError: The region's queue does not understand them.
-        """
-
-
-class CachedCallable(Handles[P, T], Protocol[P, T]):
-    """What ``@region.cache_on_arguments()`` makes of a function.
-
-    In a class, what is looked up on an object is bound to it, with all its handles.
-    """
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Handles[P, T]: ...
-    @overload
-    def __get__(
-        self: CachedCallable[Concatenate[C, R], T],
-        instance: C,
-        owner: type | None = None,
-    ) -> Handles[R, T]: ...
-    @overload
-    def __get__(self, instance: object, owner: type | None = None) -> Handles[P, T]: ...
-
-
-class CachedOfClass(Handles[Concatenate[type[C_co], R], T], Protocol[C_co, R, T]):
-    """The same of a function that takes a class first: in a class, a class method."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Handles[R, T]:
-        """Bind to the class."""
-
-
-class CachedStatic(Handles[P, T], Protocol[P, T]):
-    """The same of what was a class method or a static method before."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Handles[P, T]:
-        """Bind to the class, or to nothing."""
-
-
-class Decorator(Protocol):
-    """What ``region.cache_on_arguments()`` returns."""
-
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[type[C], R], T], /
-    ) -> CachedOfClass[C, R, T]: ...
-    @overload
-    def __call__(self, function: Callable[P, Cached[T]], /) -> CachedCallable[P, T]: ...
-    @overload
-    def __call__(
-        self, function: Callable[P, Cached[T] | T], /
-    ) -> CachedCallable[P, T]: ...
-    @overload
-    def __call__(
-        self, function: classmethod[Any, P, T] | staticmethod[P, T], /
-    ) -> CachedStatic[P, T]: ...
 
 
 class Owner(Protocol):
@@ -155,11 +59,30 @@ class Owner(Protocol):
     def warm_call(self, call: Call, *, force: bool) -> list[Made]:
         """Create unless there is a fresh value."""
 
+    def fetch_key_call(
+        self,
+        key: str,
+        expiration_time: object,
+        make_call: Callable[[], Call],
+        wish: Wish | None = None,
+    ) -> Any:
+        """Answer a call, which is made only if need be."""
+
+    @property
+    def gate(self) -> Gate:
+        """Closed when what is at hand may be wrong."""
+
     def set_call(self, call: Call, value: Any) -> Any:
         """Write."""
 
     def delete(self, key: str) -> Any:
         """Remove."""
+
+    def order_call(self, call: Call) -> None:
+        """Order a value unless there is a fresh one."""
+
+    def get_fresh_call(self, call: Call) -> Any:
+        """Read what is fresh, or create."""
 
     def expire_call(self, call: Call) -> Any:
         """Have the value expire, and order the next."""
@@ -193,11 +116,15 @@ class CachedFunction(Generic[P, T]):
         self.name = _name(function, use.namespace, use.ignore)
         self._make_call = make_call
         self._tags = use.tags
+        self._has_fixed_span = not callable(use.expiration_time)
+        self._span = use.expiration_time
+        self._timeout_for = None if use.refresh_timeout is None else use.timeout_for
         self.task_options = use.given_task_options()
         self._template = Template(
             function, use.namespace, generator, use.ignore, schema_of(use.schema)
         )
         self._call_for = self._template.compiled(self._call)
+        self._seen = Seen(region.gate)
         self._key_for = self._template.compiled(lambda key, _args, _kwargs: key)
 
     @property
@@ -208,7 +135,10 @@ class CachedFunction(Generic[P, T]):
     def wrapper(self) -> CachedCallable[P, T]:
         """Make the function that takes the place of the decorated one."""
         region, function = self.region, self.function
-        call = self._template.compiled(self._fetch)
+        if self._has_fixed_span:
+            call = self._template.looking(self._look, self._seen)
+        else:
+            call = self._template.compiled(self._fetch)
         functools.update_wrapper(call, function)
 
         def set_(value: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -221,6 +151,10 @@ class CachedFunction(Generic[P, T]):
             "refresh": compiled(lambda *call: region.recreate_call(self._call(*call))),
             "invalidate": self._invalidate_handle(),
             "expire": compiled(lambda *call: region.expire_call(self._call(*call))),
+            "order": compiled(lambda *call: region.order_call(self._call(*call))),
+            "get_fresh": compiled(
+                lambda *call: region.get_fresh_call(self._call(*call))
+            ),
             "key_for": self._key_for,
             "with_task_options": lambda **options: self._travelling(options).wrapper(),
             "original": function,
@@ -310,11 +244,31 @@ class CachedFunction(Generic[P, T]):
     def _fetch(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         return cast("T", self.region.fetch_call(self._call(key, args, kwargs)))
 
+    def _look(
+        self,
+        asked: Asked,
+        key: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> T:
+        """Fetch what was not at hand, and have it at hand if it is fresh.
+
+        *asked* is the arguments by which it may be found then, and what was read.
+        """
+        arguments, read = asked
+        wish = None
+        if arguments is not None and len(key) <= LONGEST:
+            wish = Wish(self._seen, arguments, read)
+        make_call = partial(self._call, key, args, kwargs)
+        return cast("T", self.region.fetch_key_call(key, self._span, make_call, wish))
+
     def _call(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call = self._make_call(key, lambda: self.function(*args, **kwargs))
         call.order = lambda: self._order(key, args, kwargs)
         if self.task_options:
             call.task_options = partial(made, self.task_options, args, kwargs)
+        if self._timeout_for is not None:
+            call.refresh_timeout = self._timeout_for(args, kwargs)
         tags = self._tags
         if tags:
             call.tags = partial(tags, *args, **kwargs) if callable(tags) else tags

@@ -32,8 +32,11 @@ class Call:
         should_cache: Says whether a created value is to be stored; None: always.
         empty: Makes what is served at once if there is no value; None: wait instead.
         strict: Whether to raise if the backend cannot be reached.
+        foreground: Whether it can be created by its callers only, and by no runner.
         order: Function, args, kwargs and key for a refresh elsewhere, if it can travel.
         task_options: Makes the options for a queue that takes the order; None: none.
+        refresh_timeout: Seconds within which no second refresh of it is ordered; None:
+            as the region's terms say.
         asked: The ticket that says when, in this process, it was asked.
     """
 
@@ -46,8 +49,10 @@ class Call:
     should_cache: Callable[[Any], bool] | None = None
     empty: Callable[[], Any] | None = None
     strict: bool = False
+    foreground: bool = False
     order: Callable[[], Described | None] | None = None
     task_options: Callable[[], Mapping[str, Any]] | None = None
+    refresh_timeout: float | None = None
     asked: int = 0
 
     def made_tags(self) -> tuple[str, ...]:

@@ -35,8 +35,10 @@ class RegionClock:
     def standing(self, entry: Entry, key: str, tick: int) -> Standing:
         """Say whether *entry*, read together with *tick*, was invalidated since."""
         view = self._view
+        if view is not None and entry.clock == tick == view.tick:
+            return Standing.CURRENT  # as nearly always
         # An entry from a later tick than ours: we are behind, or the clock was lost.
-        if view is None or tick != view.state.tick or entry.clock > tick:
+        if view is None or tick != view.tick or entry.clock > tick:
             view = self._catch_up()
         return view.standing(entry, key)
 
@@ -76,10 +78,11 @@ class RegionClock:
 class _View:
     """A clock's state, with its marks arranged for looking up. Never changed."""
 
-    __slots__ = ("_newest_mark", "_prefixes", "_tags", "state")
+    __slots__ = ("_newest_mark", "_prefixes", "_tags", "state", "tick")
 
     def __init__(self, state: ClockState) -> None:
         self.state = state
+        self.tick = state.tick
         self._newest_mark = max(state.marks.values(), default=0)
         self._tags: dict[tuple[str, bool], int] = {}
         self._prefixes: dict[bool, list[tuple[str, int]]] = defaultdict(list)

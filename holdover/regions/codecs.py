@@ -224,3 +224,17 @@ def uncacheable(value: Any, codec: str, error: Exception) -> UncacheableValue:
         f"{codec} cannot encode a {type(value).__module__}.{type(value).__qualname__}: "
         f"{error}"
     )
+
+
+def written_by(codec: Codec, value: object) -> bytes:
+    """Give the bytes that a codec makes of a value.
+
+    Raises:
+        UncacheableValue: It cannot, or gives something else.
+    """
+    payload: object = codec.dumps(value)
+    if not isinstance(payload, bytes):
+        raise UncacheableValue(
+            f"codec {codec.tag!r} gave a {type(payload).__name__} in place of bytes"
+        )
+    return payload

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from dogpile.cache.region import CacheRegion
 
+from holdover.regions.at_hand import Gate
 from holdover.regions.blaming import blamed_on
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.options import (
@@ -30,7 +31,10 @@ class Configurable(CacheRegion):
     Attributes:
         strict_config: Whether `configure_from_config` refuses keys that it does not
             know; dogpile.cache's ignores them.
+        gate: Closed when what functions have at hand may be wrong.
     """
+
+    gate: Gate
 
     strict_config: ClassVar[bool] = True
 
@@ -169,7 +173,7 @@ def check_source(mapping: Any, prefix: Any) -> None:
 
 
 @contextmanager
-def unchanged_on_error(regions: Iterable[object]) -> Iterator[None]:
+def unchanged_on_error(regions: Iterable[Configurable]) -> Iterator[None]:
     """Leave all *regions* as they were if what is done to one of them fails."""
     before = [(region, dict(vars(region))) for region in regions]
     try:
@@ -179,4 +183,5 @@ def unchanged_on_error(regions: Iterable[object]) -> Iterator[None]:
             for name in set(vars(region)) - set(attributes):
                 del vars(region)[name]
             vars(region).update(attributes)
+            region.gate.close()  # of what was tried nothing may be at hand
         raise

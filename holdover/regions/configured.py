@@ -15,6 +15,7 @@ from holdover.regions.assembling import (
     build_backend,
     build_chain,
 )
+from holdover.regions.at_hand import Gate
 from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
 from holdover.regions.cached import CachedFunction
@@ -30,7 +31,7 @@ from holdover.regions.errors import (
     RegionAlreadyConfigured,
     RegionNotConfigured,
 )
-from holdover.regions.events import Listener, Listeners
+from holdover.regions.events import Listeners
 from holdover.regions.foreign import reading_foreign
 from holdover.regions.guarding import (
     build_sealing,
@@ -48,7 +49,7 @@ from holdover.regions.refresh.base import Runner
 from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
-from holdover.regions.timesource import SYSTEM_TIME, TimeSource
+from holdover.regions.timesource import SYSTEM_TIME, TimeSource, checked_time_source
 from holdover.regions.urls import is_url
 
 
@@ -57,6 +58,12 @@ class ConfiguredRegion(Configurable):
 
     defaults: ClassVar[Defaults] = Defaults()
     _told_of_pickle = False
+
+    # Until it is configured, and with backends that know no leases.
+    _tier: Tier | None = None
+    _crew: Crew | None = None
+    _creation: Creation | None = None
+    _batches: Batches | None = None
 
     def __init__(
         self,
@@ -74,13 +81,10 @@ class ConfiguredRegion(Configurable):
             raise ConfigurationError(f"a region's name is a text, got {name!r}")
         self._rules: Settings | None = None
         self._lifetime = Lifetime()
-        self._tier: Tier | None = None
-        self._crew: Crew | None = None
-        self._creation: Creation | None = None
-        self._batches: Batches | None = None
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
-        self._time = time_source
+        self.gate = Gate()
+        self._time = checked_time_source(time_source)
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, tuple[object, object]] = {}
         self._inline = Remembered()
@@ -223,6 +227,7 @@ class ConfiguredRegion(Configurable):
     @expiration_time.setter
     def expiration_time(self, value: object) -> None:
         self._lifetime = self._lifetime.expiring_in(self._span(value))
+        self.gate.close()
         # Where `mock.patch.object` looks for what to put back.
         self.__dict__["expiration_time"] = self._lifetime.expiration_time
 
@@ -236,6 +241,7 @@ class ConfiguredRegion(Configurable):
         self.__dict__["region_invalidator"] = strategy
         if self._tier is not None:
             self._tier.also_invalid = standing_by(strategy)
+            self.gate.close()
 
     @property
     def lifetime(self) -> Lifetime:
@@ -246,17 +252,6 @@ class ConfiguredRegion(Configurable):
     def runners(self) -> tuple[Runner, ...]:
         """Who carries out its refreshes, first choice first; none: its callers do."""
         return tuple(self._chain.runners)
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call *listener* with every event of this region (`holdover.events`).
-
-        Returns:
-            A function that ends it.
-        """
-        if not callable(listener):
-            raise ConfigurationError(f"a listener is a function, got {listener!r}")
-        self._listeners.add(listener)
-        return lambda: self._listeners.remove(listener)
 
     def _span(self, expiration_time: object) -> object:
         """Read an expiration time; only dogpile.cache's may be 0, and -1 for never."""
@@ -311,6 +306,7 @@ class ConfiguredRegion(Configurable):
             prefix=self._prefix,
         )
         self._tier.also_invalid = standing_by(self.region_invalidator)
+        self._tier.close_with(self.gate)
         self._crew = crew = Crew.of(
             self._tier,
             rules.terms,

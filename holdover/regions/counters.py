@@ -32,6 +32,8 @@ _COUNTED: dict[type[events.Event], str] = {
     events.BackendFailed: "backend_failures",
     events.Unreadable: "unreadable",
     events.Uncacheable: "uncacheable",
+    events.KeyAdded: "keys_added",
+    events.KeyRefused: "keys_refused",
 }
 _MEASURED: dict[type[events.Event], dict[str, str]] = {  # figure -> attribute
     events.Created: {"created": "cost"},

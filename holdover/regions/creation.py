@@ -8,7 +8,7 @@ promises in the documentation ("What the lease promises").
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
@@ -66,7 +66,7 @@ class Creation:
         if found.freshness in (Freshness.FRESH, Freshness.STALE):
             return self._serve_stale(call, found)
         self.tell_missed(call)
-        if call.empty is not None and self._orders:
+        if call.empty is not None and self._is_ordered(call):
             newer = self._orders.place(call, found)
             return self.serve_or_empty(call, newer or found)
         return self._create_or_wait(call, found)
@@ -89,16 +89,18 @@ class Creation:
             return self.answer(call, found)
         return found.entry.value
 
-    def recreate(self, call: Call) -> Any:
+    def recreate(self, call: Call, *, unless_fresh: bool = False) -> Made | None:
         """Create a value now, whatever is there, and store it unless overtaken.
+
+        With *unless_fresh* give None if there is a fresh one, maybe of others' making.
 
         Raises:
             RecursiveCreation: The creator itself asked for it.
             Exception: Whatever the creator raised, unchanged; what was there stays.
         """
         found = self._tier.look(call.key, call.lifetime)
-        made = self._create_now(call, found, wait=self._terms.wait)
-        return cast("Made", made).value  # which is never needless
+        wait = self._terms.wait
+        return self._create_now(call, found, wait=wait, unless_fresh=unless_fresh)
 
     def warm(self, call: Call, *, force: bool) -> Made | None:
         """Create a value now unless there is a fresh one, and do not make shift.
@@ -121,7 +123,7 @@ class Creation:
         return self._create_now(call, found, wait=wait, unless_fresh=not force)
 
     def _create_now(
-        self, call: Call, found: Found, *, wait: float, unless_fresh: bool = False
+        self, call: Call, found: Found, *, wait: float, unless_fresh: bool
     ) -> Made | None:
         """Create, after whoever else does; None if that has become needless."""
         call.asked = ticket()
@@ -154,7 +156,7 @@ class Creation:
     # -- an old value is at hand -----------------------------------------------
 
     def _serve_stale(self, call: Call, found: Found) -> Any:
-        if self._orders:
+        if self._is_ordered(call):
             newer = self._orders.place(call, found)
             return self._serve_old(call, newer or found)
         if self._taken.knows(call.key, found.entry):
@@ -259,6 +261,9 @@ class Creation:
 
     # -- small steps -----------------------------------------------------------
 
+    def _is_ordered(self, call: Call) -> bool:
+        return bool(self._orders) and not call.foreground
+
     def order(self, call: Call) -> None:
         """Have an old value refreshed, if somebody can be told to."""
         if self._orders:
@@ -274,6 +279,15 @@ class Creation:
                 return grant
             found = grant
         return Busy(0.0)  # it changes faster than it can be leased
+
+    def lease_stale(self, call: Call, found: Found) -> Lease | Found:
+        """Win the lease over a stale value, or give what all others are served."""
+        if not self._taken.knows(call.key, found.entry):
+            with FLIGHTS.board((self._tier, call.key), may_wait=False) as seat:
+                grant = self._acquire(call, found) if seat.is_mine else None
+                if isinstance(grant, Lease | Found):
+                    return grant
+        return found
 
     def _acquire(
         self,

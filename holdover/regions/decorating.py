@@ -8,17 +8,19 @@ from types import MethodType
 from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
 from holdover.regions import events
+from holdover.regions.at_hand import Wish
 from holdover.regions.bound import (
     BoundMethod,
     method_or_function,
     unpacked,
 )
-from holdover.regions.cached import CachedCallable, CachedFunction, Decorator
+from holdover.regions.cached import CachedFunction
 from holdover.regions.calls import Call
 from holdover.regions.errors import (
     ConfigurationError,
     UnregisteredFunction,
 )
+from holdover.regions.handles import CachedCallable, Decorator
 from holdover.regions.importing import (
     Name,
     allowed_imports,
@@ -62,6 +64,7 @@ class DecoratingRegion(ManyRegion):
         tags: Sequence[str] | Callable[..., Iterable[str]] = (),
         schema: int | str | None = None,
         task_options: Given | None = None,
+        refresh_timeout: float | Callable[..., float | None] | None = None,
     ) -> Decorator:
         """Cache a function's values by its arguments.
 
@@ -85,6 +88,10 @@ class DecoratingRegion(ManyRegion):
             schema: As in ``configure()``, of this function alone.
             task_options: How its orders travel, where that differs from the region's:
                 a mapping, or a function that gets the call's arguments and returns it.
+            refresh_timeout: Seconds within which no second refresh of a value is
+                ordered, whether its order waits or its creator has failed, or a
+                function that gets the call's arguments and returns them. None: as
+                ``lease.queue_ttl`` and ``backoff`` of the region say.
 
         Raises:
             LazyValue: The function is a generator or an ``async def``.
@@ -105,6 +112,7 @@ class DecoratingRegion(ManyRegion):
                 tags=tags,
                 schema=schema,
                 task_options=task_options,
+                refresh_timeout=refresh_timeout,
             )
         )
         return cast("Decorator", lambda function: self._decorated(function, use))
@@ -166,6 +174,16 @@ class DecoratingRegion(ManyRegion):
         """Answer a call."""
 
     @abstractmethod
+    def fetch_key_call(
+        self,
+        key: str,
+        expiration_time: object,
+        make_call: Callable[[], Call],
+        wish: Wish | None = None,
+    ) -> Any:
+        """Answer a call, which is made only if need be."""
+
+    @abstractmethod
     def fulfil_call(
         self, call: Call, order: RefreshOrder, task_id: str | None
     ) -> Outcome:
@@ -178,6 +196,14 @@ class DecoratingRegion(ManyRegion):
     @abstractmethod
     def get_call(self, call: Call) -> Any:
         """Read what is fresh."""
+
+    @abstractmethod
+    def order_call(self, call: Call) -> None:
+        """Order a value unless there is a fresh one."""
+
+    @abstractmethod
+    def get_fresh_call(self, call: Call) -> Any:
+        """Read what is fresh, or create."""
 
     @abstractmethod
     def expire_call(self, call: Call) -> Any:

@@ -6,7 +6,6 @@ What a backend knows of its surroundings it tells by itself (`Backend.diagnose`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from statistics import median
 
 from holdover.regions.backends.base import Backend
@@ -16,7 +15,7 @@ from holdover.regions.errors import BackendError, UncacheableValue
 from holdover.regions.findings import Finding, Health
 from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.recording import Records
+from holdover.regions.recording import Records, RunsKept
 from holdover.regions.schedule import Schedule
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
@@ -235,25 +234,19 @@ def check_entries(problems: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("entries", Health.FAIL, f"{found} ({key:.80})", f"set {_WRONG}")
 
 
-def check_history(tier: Tier, key: str) -> Finding:
+def check_history(history: RunsKept, key: str) -> Finding:
     """See whether the runs of schedules can be kept.
 
     Args:
-        tier: The history's entries.
+        history: Where they are to be.
         key: A probe's key there.
     """
-    name = _name_of(tier.backend)
     try:
-        entry = tier.entry(
-            "written", PROBE_LIFETIME, clock=tier.tick(), own_lifetime=True
-        )
-        with suppress(UncacheableValue):  # a codec for other values than texts
-            tier.store(key, entry, strict=True)
-        tier.remove(key, strict=True)
+        history.check(key)
     except BackendError as error:
         advice = "let it be reached and written to, or name another history_backend"
-        return Finding("history", Health.FAIL, f"{name}: {error}", advice)
-    return Finding("history", Health.OK, f"{name} keeps the last runs")
+        return Finding("history", Health.FAIL, f"{history.place}: {error}", advice)
+    return Finding("history", Health.OK, f"{history.place} keeps the last runs")
 
 
 def check_schedules(

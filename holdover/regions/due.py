@@ -128,6 +128,42 @@ class Later:
         return f"{self.due}, {self.delay:.3g} s later"
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The slots of several.
+
+    Attributes:
+        dues: They, of which there is at least one.
+    """
+
+    dues: tuple[Due, ...]
+
+    @property
+    def is_due_when_new(self) -> bool:
+        """See `Due`."""
+        return any(one.is_due_when_new for one in self.dues)
+
+    def latest(self, now: float) -> float:
+        """See `Due.latest`."""
+        return max(one.latest(now) for one in self.dues)
+
+    def next_after(self, now: float) -> float:
+        """See `Due.next_after`."""
+        return min(one.next_after(now) for one in self.dues)
+
+    def minutes(self) -> str:
+        """See `Due.minutes`."""
+        fields = [one.minutes() for one in self.dues]
+        if any(not field.replace(",", "").isdecimal() for field in fields):
+            return fields[0] if len(set(fields)) == 1 else ANY_MINUTE
+        return ",".join(
+            map(str, sorted({int(n) for f in fields for n in f.split(",")}))
+        )
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.dues))
+
+
 def share(name: str) -> float:
     """Draw a number from 0 to below 1 for *name*: the same in all processes."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6)

@@ -24,11 +24,13 @@ from holdover.regions.envelope import (
 )
 from holdover.regions.errors import BackendError, ValueTooLarge
 from holdover.regions.events import Listeners
+from holdover.regions.familiar import Read
 from holdover.regions.freshness import Freshness, Standing, assess
+from holdover.regions.guard import NotTried
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import MISSING, Delivery, Found, together
 from holdover.regions.removals import Removals
-from holdover.regions.sealing import Sealing
+from holdover.regions.sealing import Sealing, Written
 from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import Late
 
@@ -78,17 +80,29 @@ class Entries(Removals):
         """
         guard = self._guard
         try:
-            if guard.undelivered:
+            if guard.undelivered.noted:
                 self._deliver_what_concerns(key)
             stored, tick = guard.call(
                 guard.reading, self.backend.read, key, self.region
             )
-            return (
-                MISSING if stored is None else self._judge(stored, tick, key, lifetime)
-            )
+            if stored is None:
+                return MISSING
+            return self._judge(stored, tick, key, lifetime)
         except BackendError:
             if strict:
                 raise
+            return MISSING
+
+    def judge(self, read: Read, key: str, lifetime: Lifetime) -> Found:
+        """Judge what has been read already, as `look` does."""
+        stored, tick = read
+        if stored is None:
+            return MISSING
+        if self._guard.undelivered.noted:  # since it was read
+            return self.look(key, lifetime)
+        try:
+            return self._judge(stored, tick, key, lifetime)
+        except BackendError:
             return MISSING
 
     def look_multi(
@@ -96,7 +110,7 @@ class Entries(Removals):
     ) -> list[Found]:
         """Read several entries at once and judge them, as `look` does."""
         guard = self._guard
-        if guard.undelivered:  # then each for itself, since some may not be trusted
+        if guard.undelivered.noted:  # then each by itself: some may not be trusted
             return [self.look(key, lifetime, strict=strict) for key in keys]
         try:
             stored, tick = guard.call(
@@ -120,25 +134,21 @@ class Entries(Removals):
         return self._guard.call(self._guard.reading, self.backend.leased, key)
 
     def _judge(self, stored: Stored, tick: int, key: str, lifetime: Lifetime) -> Found:
-        entry = self._open(stored, key)
+        if self.sealing is None:
+            entry = _plain(stored)
+        else:
+            try:
+                entry = self.sealing.open(stored, key)
+            except Unreadable as problem:
+                self.tell(events.Unreadable, key, str(problem))
+                # Its fence still says which bytes were seen, to be replaced.
+                entry = replace(ABSENT, fence=fence_of(stored))
         if self._late and Late(key, entry.fence) in self._late:
             return Found(Freshness.GONE, entry)
         standing = self._clock.standing(entry, key, tick)
         if self.also_invalid is not None and standing is not Standing.HARD:
             standing = self.also_invalid(entry.created_at)
         return Found(assess(entry, lifetime, self.now(), standing), entry)
-
-    def _open(self, stored: Stored, key: str) -> Entry:
-        if isinstance(stored, Entry):
-            return stored
-        if self.sealing is None:
-            raise BackendError("the backend keeps objects and returned bytes")
-        try:
-            return self.sealing.open(stored, key)
-        except Unreadable as problem:
-            self.tell(events.Unreadable, key, str(problem))
-            # Its fence still says which bytes were seen, so that they can be replaced.
-            return Entry(None, 0.0, ABSENT.kept_until, fence=fence_of(stored))
 
     # -- writing ---------------------------------------------------------------
 
@@ -163,14 +173,10 @@ class Entries(Removals):
         stored, ttl = self._seal(key, entry), self._ttl(entry)
 
         def write() -> None:
-            if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
-                raise BackendError("the region clock could not be read")
+            _check_tick(entry)
             self.backend.write(key, stored, ttl=ttl)
 
-        late = [Late(key, entry.fence)]
-        return self._guard.deliver(
-            self._guard.writing, [key], write, strict=strict, late=late
-        )
+        return self._written(key, entry, write, strict=strict)
 
     def begin(self, key: str, entry: Entry, *, strict: bool = False) -> Delivery:
         """Write unconditionally what begins to live now, whatever the tick is now.
@@ -182,19 +188,27 @@ class Entries(Removals):
             BackendError: Only if *strict*; otherwise the result says ``pending``.
         """
         stored = self._seal(key, entry)
-        late = [Late(key, entry.fence)]
-        return self._guard.deliver(
-            self._guard.writing,
-            [key],
-            lambda: self._write_at_tick(key, entry, stored),
+
+        def write() -> None:
+            self._write_at_tick(key, entry, stored)
+
+        return self._written(key, entry, write, strict=strict)
+
+    def _written(
+        self, key: str, entry: Entry, write: Callable[[], None], *, strict: bool
+    ) -> Delivery:
+        guard = self._guard
+        return guard.deliver(
+            guard.writing,
+            (key,),
+            write,
             strict=strict,
-            late=late,
+            late=lambda: [Late(key, entry.fence)],
         )
 
     def _write_at_tick(self, key: str, entry: Entry, stored: Stored) -> None:
         for _ in range(_SWAPS):
-            if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
-                raise BackendError("the region clock could not be read")
+            _check_tick(entry)
             tick = self.backend.write_at(
                 key, stored, self.region, tick=entry.clock, ttl=self._ttl(entry)
             )
@@ -215,11 +229,12 @@ class Entries(Removals):
         sealed = {key: self._seal(key, entry) for key, entry in entries.items()}
 
         def write() -> None:
-            if first.clock == UNKNOWN_TICK:
-                raise BackendError("the region clock could not be read")
+            _check_tick(first)
             self.backend.write_multi(sealed, ttl=self._ttl(first))
 
-        late = [Late(key, entry.fence) for key, entry in entries.items()]
+        def late() -> list[Late]:
+            return [Late(key, entry.fence) for key, entry in entries.items()]
+
         try:
             return self._guard.deliver(
                 self._guard.writing, list(entries), write, strict=True, late=late
@@ -259,6 +274,7 @@ class Entries(Removals):
             UncacheableValue: The codec cannot encode the value.
             BackendError: The backend could not do it.
         """
+        _check_tick(entry)
         stored, ttl = self._seal(key, entry), self._ttl(entry)
         fence = fence_seen(seen)
         try:
@@ -270,6 +286,8 @@ class Entries(Removals):
                 seen=fence,
                 ttl=ttl,
             )
+        except NotTried:  # so that it cannot come late
+            raise
         except BackendError:
             if fence is None:  # else it comes over what was seen, or not at all
                 self._guard.distrust(Late(key, entry.fence))
@@ -287,11 +305,11 @@ class Entries(Removals):
         tags: tuple[str, ...] = (),
     ) -> Entry:
         """Make an entry that begins to live now."""
-        now = self.now()
+        now, ttl = self.now(), lifetime.ttl
         return Entry(
             value,
             created_at=now,
-            kept_until=FOREVER if lifetime.ttl is None else now + lifetime.ttl,
+            kept_until=FOREVER if ttl is None else now + ttl,
             fence=new_fence() if fence is None else fence,
             clock=clock,
             cost=cost,
@@ -306,3 +324,15 @@ class Entries(Removals):
         if entry.kept_until == FOREVER:
             return None
         return max(0.0, entry.kept_until - self.now())
+
+
+def _plain(stored: Stored) -> Entry:
+    """Give what a backend holds that keeps objects."""
+    if isinstance(stored, Entry) and type(stored.value) is not Written:
+        return stored
+    raise BackendError("the backend keeps objects and returned bytes")
+
+
+def _check_tick(entry: Entry) -> None:
+    if entry.clock == UNKNOWN_TICK:  # nobody could ever trust it
+        raise BackendError("the region clock could not be read")

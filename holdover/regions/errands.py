@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
+from holdover.regions.clearing import clear_up
 from holdover.regions.latch import Latch
 
 T = TypeVar("T")
@@ -75,6 +76,7 @@ class Errand(Generic[T]):
             self._result = self._work()
         except BaseException as error:  # noqa: BLE001 - it is the caller's, if he waits
             self._error = error
+        clear_up()
         with self._lock:
             self._done.open()
         if self._left and self._error is not None:

@@ -27,6 +27,7 @@ __all__ = [
     "LazyValue",
     "LeaseTimeout",
     "MissingDependency",
+    "MissingTable",
     "RecursiveCreation",
     "RegionAlreadyConfigured",
     "RegionNotConfigured",
@@ -100,6 +101,22 @@ class MissingDependency(ConfigurationError, ImportError):
 
 class InsecureDirectory(ConfigurationError):
     """A cache directory that other users of the machine could write to."""
+
+
+class MissingTable(ConfigurationError):
+    """There is no table to keep entries in, and nobody has said to make one.
+
+    Attributes:
+        ddl: The statements that make it.
+    """
+
+    def __init__(self, message: str, ddl: str) -> None:
+        super().__init__(message)
+        self.ddl = ddl
+
+    def __reduce__(self) -> tuple[type[MissingTable], tuple[str, str]]:
+        """Survive a way to another process."""
+        return type(self), (str(self), self.ddl)
 
 
 class UnimportableFunction(ConfigurationError):

@@ -16,6 +16,8 @@ __all__ = [
     "CreatorSlow",
     "Event",
     "Hit",
+    "KeyAdded",
+    "KeyRefused",
     "LeaseLost",
     "Listener",
     "Missed",
@@ -106,6 +108,10 @@ class Waited(Event):
     """
 
     waited: float
+
+
+class KeyAdded(Event):
+    """A door that lets clients name keys has stored something under a new one."""
 
 
 class Ordered(Event):
@@ -212,6 +218,10 @@ class RunFailed(Problem):
     slot_at: float
     begun_at: float
     cost: float
+
+
+class KeyRefused(Problem):
+    """A door made a value for a new key and did not store it: one client had enough."""
 
 
 class TierDropped(Problem):

@@ -136,6 +136,9 @@ class Figures:
             several processes, all together.
         unreadable: What the backend held and nobody could read.
         uncacheable: Created values that could not be stored.
+        keys_added: New keys that clients have named, and that something was stored
+            under, by the HTTP response cache.
+        keys_refused: Those that nothing was stored under, since one client had enough.
     """
 
     hits: int = 0
@@ -157,6 +160,8 @@ class Figures:
     degraded_for: float = 0.0
     unreadable: int = 0
     uncacheable: int = 0
+    keys_added: int = 0
+    keys_refused: int = 0
 
     @property
     def lookups(self) -> int:

@@ -41,11 +41,13 @@ class _ReadingForeign(Sealing):
 
     clock: RegionClock
 
-    def open(self, raw: bytes, key: str) -> Entry:
+    def open(self, raw: bytes | Entry, key: str) -> Entry:
         """Read an envelope, or what dogpile.cache stored."""
         try:
             return Sealing.open(self, raw, key)
         except Unreadable:
+            if isinstance(raw, Entry):
+                raise
             entry = open_foreign(raw, self.codec)
         return replace(entry, clock=self.clock.tick_at(entry.created_at))
 

@@ -45,21 +45,33 @@ def assess(
     """
     if standing is Standing.HARD or now >= entry.kept_until:
         return Freshness.GONE
-    expiration = _expiration(entry, lifetime)
-    if entry.lifetime is not None:
-        lifetime = entry.lifetime
-    overdue = _overdue(now - entry.created_at, expiration)
-    if standing is Standing.SOFT or entry.expired:
+    judge = entry.lifetime or lifetime
+    expiration = judge.expiration_time
+    if lifetime.jitter:
+        expiration = _expiration(entry, lifetime)
+    age = now - entry.created_at
+    is_untouched = standing is not Standing.SOFT and not entry.expired
+    # Nearly every entry that is read; told here, it takes a third less.
+    if is_untouched and (expiration is None or 0.0 <= age < expiration):
+        return Freshness.FRESH
+    overdue = _overdue(age, expiration)
+    if not is_untouched:
         overdue = max(overdue, 0.0)
     if overdue < 0.0:
         return Freshness.FRESH
-    return _beyond_expiry(overdue, lifetime)
+    return _beyond_expiry(overdue, judge)
 
 
 def expires_at(entry: Entry, lifetime: Lifetime) -> float | None:
     """Give the time (wall clock) when *entry* expires by its age; None: never."""
     expiration = _expiration(entry, lifetime)
     return None if expiration is None else entry.created_at + expiration
+
+
+def fresh_until(entry: Entry, lifetime: Lifetime) -> float:
+    """Give the time (wall clock) until which a fresh *entry* stays so by its age."""
+    end = expires_at(entry, lifetime)
+    return entry.kept_until if end is None else min(end, entry.kept_until)
 
 
 def is_due_early(entry: Entry, lifetime: Lifetime, now: float) -> bool:

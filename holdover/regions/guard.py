@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from holdover.regions import events
+from holdover.regions.at_hand import Gate
 from holdover.regions.backends.base import Backend
 from holdover.regions.breaker import Breaker
 from holdover.regions.counters import Outage
@@ -22,6 +23,10 @@ from holdover.regions.timesource import TimeSource
 from holdover.regions.undelivered import Late, Pending, Undelivered
 
 T = TypeVar("T")
+
+
+class NotTried(BackendError):
+    """The backend has failed too often just now, and was not asked."""
 
 
 class Guard:
@@ -39,6 +44,7 @@ class Guard:
             read and no removal.
         outage: The time in which any of the three was open.
         undelivered: What this process must not trust.
+        gate: Closed when something is distrusted.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Guard:
         self.removing = Breaker(**watched)
         self.undelivered = Undelivered()
         self._last_failure = "nothing"
+        self.gate = Gate()
         self._redelivery: Redelivery | None = None
 
     def redeliver_by(self, deliver: Callable[[], object]) -> None:
@@ -71,10 +78,11 @@ class Guard:
         """Carry out *operation*, unless it has failed too often just now.
 
         Raises:
-            BackendError: It failed, or was not tried.
+            NotTried: It has.
+            BackendError: It failed.
         """
-        if not breaker.allows():
-            raise BackendError(
+        if breaker.failures and not breaker.allows():
+            raise NotTried(
                 f"the backend of region {self._region!r} has failed and is left alone "
                 f"for a while; it said: {self._last_failure}"
             )
@@ -88,7 +96,8 @@ class Guard:
             self._last_failure = str(error)
             self.tell(events.BackendFailed, "", str(error))
             raise
-        breaker.succeeded()
+        if breaker.failures:
+            breaker.succeeded()
         return result
 
     def deliver(
@@ -98,7 +107,7 @@ class Guard:
         operation: Callable[[], object],
         *,
         strict: bool,
-        late: Collection[Late] = (),
+        late: Callable[[], Collection[Late]] = tuple,
     ) -> Delivery:
         """Carry out what must not be forgotten.
 
@@ -107,7 +116,7 @@ class Guard:
             pending: What is distrusted until it has been carried out.
             operation: Returns whether there was something.
             strict: Whether to raise if it fails.
-            late: What it may still store after it has failed.
+            late: Tells what it may still store after it has failed.
 
         Raises:
             BackendError: Only if *strict*.
@@ -120,11 +129,11 @@ class Guard:
                 raise
             return Delivery()  # what was there before has been removed
         except BackendError:
-            self.distrust(*pending, *late)
+            self.distrust(*pending, *late())
             if strict:
                 raise
             return Delivery(pending=True)
-        if self.undelivered:
+        if self.undelivered.noted:
             for one in pending:
                 self.undelivered.delivered(one, begun)
         return Delivery(existed=existed is True)
@@ -133,6 +142,7 @@ class Guard:
         """Remember what the backend has yet to be told."""
         for one in what:
             self.undelivered.remember(one)
+        self.gate.close()  # of what is distrusted nothing may be at hand
         self.see_to_redelivery()
 
     def expel(self, late: Late, backend: Backend) -> None:

@@ -10,9 +10,11 @@ from dogpile.cache.backends.null import NullBackend
 
 from holdover.regions.assembling import build_codec
 from holdover.regions.backends.base import Backend
+from holdover.regions.codecs import Codec
 from holdover.regions.compression import Compression
 from holdover.regions.errors import ConfigurationError, UnsignedPickleWarning
-from holdover.regions.sealing import Sealing
+from holdover.regions.run_store import RunStore
+from holdover.regions.sealing import Copying, Remembering, Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.signing import Keyring
 from holdover.regions.warnings import warn_caller
@@ -37,20 +39,34 @@ def build_sealing(
     codec = build_codec(rules.codec, backend, serializer, deserializer)
     if codec is None:
         return None
+    is_plain = rules.secret is None and Compression.of(rules.compress) is None
+    if is_plain and backend.capabilities.keeps_objects:
+        return Copying(codec)
+    return sealing_with(codec, rules, region)
+
+
+def sealing_with(codec: Codec, rules: Settings, region: str) -> Sealing:
+    """Have values become bytes by *codec*, whatever keeps them.
+
+    Raises:
+        ConfigurationError: The secret or the compression is none.
+    """
     keyring = Keyring.of(rules.secret)
     signer = None if keyring is None else keyring.signer(_PURPOSE, region)
-    return Sealing(codec, signer, Compression.of(rules.compress))
+    return Remembering(codec, signer, Compression.of(rules.compress))
+
+
+def unpickles_unsigned(sealing: Sealing | None, backend: Backend | RunStore) -> bool:
+    """Say whether unsigned pickles come over a network."""
+    is_unsigned = sealing is not None and sealing.is_unsigned_pickle
+    return is_unsigned and _is_for_a_fleet(backend)
 
 
 def warn_of_pickle(
-    sealing: Sealing | None, backend: Backend, region: str | None
+    sealing: Sealing | None, backend: Backend | RunStore, region: str | None
 ) -> bool:
     """Warn of unsigned pickles that come over a network; say whether it was needed."""
-    if (
-        sealing is None
-        or not sealing.is_unsigned_pickle
-        or backend.capabilities.shared_by != "fleet"
-    ):
+    if not unpickles_unsigned(sealing, backend):
         return False
     warn_caller(
         f"region {region!r} unpickles what {type(backend).__name__} holds, unsigned: "
@@ -59,6 +75,11 @@ def warn_of_pickle(
         UnsignedPickleWarning,
     )
     return True
+
+
+def _is_for_a_fleet(backend: Backend | RunStore) -> bool:
+    """Say whether others than this host's can write there, as far as anybody knows."""
+    return isinstance(backend, RunStore) or backend.capabilities.shared_by == "fleet"
 
 
 def refuse_misfits(rules: Settings, name: str | None, backend: Any) -> None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.errors import UncacheableValue, ValueTooLarge
 from holdover.regions.freshness import Freshness
+from holdover.regions.lifetime import Lifetime
 from holdover.regions.numbers import is_instant, is_span
 from holdover.regions.runs import Failure, Run
 from holdover.regions.shared_records import KEPT, TRIES, KeptChanging, SharedRecords
 from holdover.regions.tier import Tier
 
 _MOST = 2**63  # runs
+_PROBE = Lifetime(expiration_time=60.0, keep_for=60.0)  # lapses if it was left
 _TEXTS = ("error", "details")
 _INSTANTS = ("slot_at", "begun_at")
 _TOLD = (*_INSTANTS, "duration", *_TEXTS)
@@ -62,9 +65,26 @@ class History:
         self._indexes = SharedRecords(indexes, _read, _written, "index of a history")
 
     @property
-    def tier(self) -> Tier:
-        """Where they are kept."""
-        return self._tier
+    def place(self) -> str:
+        """What keeps them, for people."""
+        backend = self._tier.backend
+        return f"{type(backend).__name__} {backend.place()}".strip()
+
+    def check(self, key: str) -> None:
+        """See whether runs can be kept.
+
+        Args:
+            key: A probe's key.
+
+        Raises:
+            BackendError: The store cannot be reached, or written to.
+        """
+        entry = self._tier.entry(
+            "written", _PROBE, clock=self._tier.tick(), own_lifetime=True
+        )
+        with suppress(UncacheableValue):  # a codec for other values than texts
+            self._tier.store(key, entry, strict=True)
+        self._tier.remove(key, strict=True)
 
     def add(self, key: str, run: Run, keep: int) -> Run:
         """Note a run, and forget what is beyond the last *keep*.
@@ -113,13 +133,10 @@ class History:
         try:
             self._tier.store(key, entry, strict=True)
         except (UncacheableValue, ValueTooLarge) as error:
-            failure = Failure.of(error)
-            return replace(
-                run, value=NO_VALUE, error=failure.error, details=failure.details
-            )
+            return run.failed_by(Failure.of(error))
         return run
 
-    def newest_value(self, key: str) -> Any:
+    def newest_value(self, key: str, name: str) -> Any:
         """Give the newest good value; ``NO_VALUE`` if there is none.
 
         Raises:

@@ -22,18 +22,38 @@ class Held:
         key: The final key.
         entries: The region's.
         changed: Makes the next entry from an old one.
+        expires_in: Seconds until it expires by its age.
 
     Attributes:
+        freshness: What could be done with it when it was read; never GONE.
         is_fresh: Whether it was neither expired nor invalidated, softly.
+        expires_in: Seconds until it expired, when it was read; 0 or less if it is not
+            fresh, None if it never expires.
     """
 
-    __slots__ = ("_changed", "_entries", "_entry", "_key", "is_fresh")
+    __slots__ = (
+        "_changed",
+        "_entries",
+        "_entry",
+        "_key",
+        "expires_in",
+        "freshness",
+        "is_fresh",
+    )
 
     def __init__(
-        self, found: Found, key: str, entries: Entries, changed: Changed
+        self,
+        found: Found,
+        key: str,
+        entries: Entries,
+        changed: Changed,
+        expires_in: float | None = None,
     ) -> None:
         self._entry = found.entry
+        self.freshness = found.freshness
         self.is_fresh = found.freshness is Freshness.FRESH
+        # What was invalidated softly has expired, whatever its age.
+        self.expires_in = expires_in if self.is_fresh else min(expires_in or 0.0, 0.0)
         self._key = key
         self._entries = entries
         self._changed = changed
@@ -61,6 +81,7 @@ class Held:
         entry = self._changed(self._entry, value, lifetime)
         if not self._entries.swap(self._key, self._entry, entry):
             return None
-        is_fresh = self.is_fresh or lifetime is not None
-        replaced = Found(Freshness.FRESH if is_fresh else Freshness.STALE, entry)
-        return Held(replaced, self._key, self._entries, self._changed)
+        freshness = self.freshness if lifetime is None else Freshness.FRESH
+        replaced = Found(freshness, entry)
+        left = self.expires_in if lifetime is None else lifetime.expiration_time
+        return Held(replaced, self._key, self._entries, self._changed, left)

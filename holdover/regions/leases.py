@@ -7,7 +7,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdover.regions.lifetime import LeaseTerms
 
 log = logging.getLogger("holdover")
+Release = Callable[[], object]
 _RENEWALS_PER_TTL = 3
 
 
@@ -49,7 +50,7 @@ class Renewals:
         """Renew nothing that the parent holds."""
         # Not a condition: that is Python, and an exception from outside between two of
         # its steps could leave it locked, and then nobody creates any more.
-        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._woken: queue.SimpleQueue[Release | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards all below
         self._due: list[tuple[float, int, _Held]] = []
         self._order = itertools.count()
@@ -67,6 +68,13 @@ class Renewals:
             yield
         finally:
             held.ended = True  # the thread drops it when it comes due
+
+    def release_soon(self, release: Release) -> None:
+        """Have the thread call *release*: for finalizers, which must not wait.
+
+        They run anywhere, maybe while this thread holds the lock; so none is taken.
+        """
+        self._woken.put(release)
 
     def _schedule(self, held: _Held, now: float) -> None:
         due_at = now + held.ttl / _RENEWALS_PER_TTL
@@ -105,7 +113,9 @@ class Renewals:
                     if wait <= 0:
                         return heapq.heappop(self._due)[2]
             with suppress(queue.Empty):
-                self._woken.get(timeout=wait)
+                release = self._woken.get(timeout=wait)
+                if release is not None:
+                    _released(release)
 
 
 def _renewed(held: _Held) -> bool:
@@ -120,6 +130,13 @@ def _renewed(held: _Held) -> bool:
     except Exception as error:  # noqa: BLE001 - one backend's fault is not another's
         log.warning("a lease could not be renewed: %s", error)
         return True  # the backend may be back before the lease lapses
+
+
+def _released(release: Release) -> None:
+    try:
+        release()
+    except Exception as error:  # noqa: BLE001 - one backend's fault is not another's
+        log.warning("a lease could not be released, and lapses: %s", error)
 
 
 RENEWALS = Renewals()

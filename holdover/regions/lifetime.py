@@ -16,6 +16,7 @@ _LONGEST_TERM = 30 * DAY
 DEFAULT_QUEUE_WAIT = 10.0
 DEFAULT_BACKOFF = 5.0
 DEFAULT_MOST_UNLEASED = 32
+_MOST_UNLEASED = 10_000  # each place is an object
 
 
 def seconds(value: object, name: str, *, zero: bool = False) -> float:
@@ -47,6 +48,19 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
 def seconds_or_none(value: object, name: str, *, zero: bool = False) -> float | None:
     """Do as `seconds`, and let None stand for "no bound"."""
     return None if value is None else seconds(value, name, zero=zero)
+
+
+def lease_span(value: object, name: str, *, zero: bool = False) -> float:
+    """Do as `seconds` for what a lease may last, or somebody wait: 30 days at most.
+
+    The clocks of an operating system know no waiting for 1e30 seconds.
+    """
+    span = seconds(value, name, zero=zero)
+    if span > _LONGEST_TERM:
+        raise InvalidLifetime(
+            f"{name} must be at most {_LONGEST_TERM:g} seconds (30 days), got {span!r}"
+        )
+    return span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,25 +164,22 @@ class CreatorTerms:
             ("timeout", "creator_timeout"),
             ("soft_timeout", "soft_creator_timeout"),
         ):
-            value = seconds_or_none(getattr(self, name), said)
+            given = getattr(self, name)
+            value = None if given is None else lease_span(given, said)
             object.__setattr__(self, name, value)
         if self.timeout and self.soft_timeout and self.soft_timeout > self.timeout:
             raise InvalidLifetime(
                 f"soft_creator_timeout is {self.soft_timeout:g} s and must not be more "
                 f"than creator_timeout, {self.timeout:g} s"
             )
-        object.__setattr__(self, "backoff", seconds(self.backoff, "backoff", zero=True))
-        if self.backoff > _LONGEST_TERM:
-            raise InvalidLifetime(
-                f"backoff must be at most {_LONGEST_TERM:g} seconds (30 days), "
-                f"got {self.backoff!r}"
-            )
+        backoff = lease_span(self.backoff, "backoff", zero=True)
+        object.__setattr__(self, "backoff", backoff)
         when_gone: object = self.backoff_when_gone
         if not isinstance(when_gone, bool):
             raise InvalidLifetime(
                 f"backoff_when_gone must be a bool, got {self.backoff_when_gone!r}"
             )
-        check_count("most_unleased_creators", self.most_unleased)
+        check_count("most_unleased_creators", self.most_unleased, most=_MOST_UNLEASED)
 
     def limit(self, *, has_old_value: bool) -> float | None:
         """Seconds that a caller waits for the creator; None: without a bound."""
@@ -196,12 +207,7 @@ class LeaseTerms:
 
     def __post_init__(self) -> None:
         for name in ("ttl", "wait", "queue_ttl", "max_hold"):
-            value = seconds(getattr(self, name), name, zero=name == "wait")
-            if value > _LONGEST_TERM:
-                raise InvalidLifetime(
-                    f"{name} must be at most {_LONGEST_TERM:g} seconds (30 days), "
-                    f"got {value!r}"
-                )
+            value = lease_span(getattr(self, name), name, zero=name == "wait")
             object.__setattr__(self, name, value)
 
 

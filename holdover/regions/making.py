@@ -51,7 +51,7 @@ class Maker:
             with RENEWALS.holding(self._tier.backend, lease, self._terms):
                 made = self._run(call)
         except BaseException as error:
-            self._give_up(lease, error)
+            self._give_up(call, lease, error)
             raise
         # Closed before it is stored, so that nobody joins who might know of an
         # invalidation that comes after the commit.
@@ -65,16 +65,23 @@ class Maker:
         self.tell_created(call, made)
         return made
 
-    def _give_up(self, lease: Lease, error: BaseException) -> None:
+    def _give_up(self, call: Call, lease: Lease, error: BaseException) -> None:
         """Free the key; at once, unless the creator itself is to be left alone."""
-        if self._backoff and isinstance(error, Exception):
-            self._tier.back_off(lease, self._backoff, repr(error))
+        own = call.refresh_timeout
+        backoff = self._backoff if own is None else own
+        if backoff and isinstance(error, Exception):
+            self._tier.back_off(lease, backoff, repr(error))
         else:
             self._tier.release(lease)
 
-    def commit(self, lease: Lease, made: Made) -> bool:
-        """Store what was made; say whether late joiners may have it too."""
-        done = self._tier.commit(lease, self._entry(made, lease))
+    def commit(self, lease: Lease, made: Made, *, strict: bool = False) -> bool:
+        """Store what was made; say whether late joiners may have it too.
+
+        Raises:
+            UncacheableValue: Only if *strict*; the codec cannot encode it.
+            BackendError: Only if *strict*; the backend cannot be reached.
+        """
+        done = self._tier.commit(lease, self._entry(made, lease), strict=strict)
         made.stored = done.stored
         return done.for_everyone
 
@@ -110,17 +117,17 @@ class Maker:
     def many(self, parts: Sequence[Part], create: CreateMany) -> list[Made]:
         """Create several at once and commit those that have a lease."""
         started = ticket()
-        leases = [part.lease for part in parts if part.lease is not None]
+        leased = [(part.call, part.lease) for part in parts if part.lease is not None]
         try:
             with ExitStack() as renewals:
-                for lease in leases:
+                for _, lease in leased:
                     renewals.enter_context(
                         RENEWALS.holding(self._tier.backend, lease, self._terms)
                     )
                 made = self._run_many(parts, create)
         except BaseException as error:
-            for lease in leases:
-                self._give_up(lease, error)
+            for call, lease in leased:
+                self._give_up(call, lease, error)
             raise
         for part in parts:
             FLIGHTS.close((self._tier, part.call.key), part.flight)

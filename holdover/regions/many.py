@@ -16,8 +16,8 @@ from holdover.regions.cached_many import (
 )
 from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
+from holdover.regions.leasing import LeasingRegion
 from holdover.regions.legacy import PlainCreation, Told, for_dogpile, plain_value
-from holdover.regions.reading import ReadableRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
 from holdover.regions.worker import CATALOGUE
@@ -25,7 +25,7 @@ from holdover.regions.worker import CATALOGUE
 T = TypeVar("T")
 
 
-class ManyRegion(ReadableRegion):
+class ManyRegion(LeasingRegion):
     """The part of a region that answers for several keys at once. See `Region`."""
 
     _note: Callable[[Call], object] | None = None  # is told of every call

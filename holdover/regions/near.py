@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.outcomes import Found
-from holdover.regions.slots import Slots
+from holdover.regions.slots import Slot, Slots
 from holdover.regions.timesource import TimeSource
 
 _STRIPES = 256
@@ -75,11 +75,18 @@ class NearCache:
     Args:
         terms: For how long, and how many.
         time_source: The clocks to go by.
+
+    Attributes:
+        now: The clock by which values are kept.
+        stamp: The shelf that they are on now: another one when all were dropped.
     """
+
+    stamp: _Shelf
 
     def __init__(self, terms: NearTerms, time_source: TimeSource) -> None:
         self._terms = terms
-        self._now = time_source.steady
+        self.now = time_source.steady
+        self.dropped: Callable[[], object] = object  # called when all was
         self.after_fork()
         renew_after_fork(self)
 
@@ -89,13 +96,17 @@ class NearCache:
         self.drop_all()
 
     def __len__(self) -> int:
-        return len(self._shelf.slots)
+        return len(self.stamp.slots)
+
+    def slot_of(self, key: str) -> Slot[Found] | None:
+        """Give the slot of *key*, if there is one."""
+        return self.stamp.slots.by_key.get(key)
 
     def read(self, key: str) -> Found | None:
         """Give what may still be served for *key*."""
-        slot = self._shelf.slots.by_key.get(key)
+        slot = self.slot_of(key)
         # `until` before `held`, which a fill changes in the other order.
-        if slot is None or self._now() >= slot.until:
+        if slot is None or self.now() >= slot.until:
             return None
         slot.used = True
         return slot.held
@@ -104,8 +115,8 @@ class NearCache:
 
     def begin(self, key: str) -> Begun:
         """Note how things stand, before *key* is read from the backend."""
-        shelf = self._shelf
-        return Begun(shelf, shelf.drops[_stripe(key)], self._now() + self._terms.ttl)
+        shelf = self.stamp
+        return Begun(shelf, shelf.drops[_stripe(key)], self.now() + self._terms.ttl)
 
     def fill(self, key: str, found: Found, begun: Begun) -> bool:
         """Keep what a read has brought, unless its key was dropped since it began.
@@ -115,7 +126,7 @@ class NearCache:
         """
         shelf = begun.shelf
         with self._lock:
-            if shelf is not self._shelf or shelf.drops[_stripe(key)] != begun.drops:
+            if shelf is not self.stamp or shelf.drops[_stripe(key)] != begun.drops:
                 return False
             displaced = shelf.slots.put(key, found, begun.until)
         del displaced  # only here: a value's own end may call the region again
@@ -126,14 +137,14 @@ class NearCache:
     def drop(self, key: str) -> None:
         """Serve *key* no more, and refuse what is being read for it."""
         with self._lock:
-            self._shelf.drops[_stripe(key)] += 1
-            dropped = self._shelf.slots.pop(key)
+            self.stamp.drops[_stripe(key)] += 1
+            dropped = self.stamp.slots.pop(key)
         del dropped
 
     def drop_those(self, are_meant: Callable[[str], bool]) -> None:
         """Do as `drop` with those keys of which *are_meant* says so."""
         with self._lock:
-            shelf = self._shelf
+            shelf = self.stamp
             shelf.drops = [count + 1 for count in shelf.drops]
             dropped = [
                 shelf.slots.pop(key)
@@ -144,7 +155,8 @@ class NearCache:
 
     def drop_all(self) -> None:
         """Do as `drop` with all keys, however many there are."""
-        self._shelf = _Shelf(Slots(self._terms.entries, self._now))
+        self.stamp = _Shelf(Slots(self._terms.entries, self.now))
+        self.dropped()
 
 
 def _stripe(key: str) -> int:

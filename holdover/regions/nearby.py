@@ -7,16 +7,18 @@ is dropped here before the call returns, also if the backend could not be reache
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from holdover.regions import events
+from holdover.regions.at_hand import Gate, Kept, Place, Seen, Stamps
 from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Changed, Grant, Lease
 from holdover.regions.backends.pushing import Pushing
 from holdover.regions.envelope import Entry
 from holdover.regions.events import Listeners
-from holdover.regions.freshness import Freshness, Standing, assess
+from holdover.regions.freshness import Freshness, Standing, assess, fresh_until
 from holdover.regions.keys import shared_beginning
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.near import Begun, NearCache, NearTerms
@@ -66,6 +68,11 @@ class NearTier(Tier):
                 tell_lost=self._tell_lost,
             )
 
+    def close_with(self, gate: Gate) -> None:
+        """See `Tier.close_with`. What is dropped is to be let go as well."""
+        super().close_with(gate)
+        self.near.dropped = gate.forget
+
     def _tell_lost(self, reason: str) -> None:
         self.tell(events.PushLost, "", reason)
 
@@ -73,6 +80,30 @@ class NearTier(Tier):
         """See `Tier.close`."""
         if self._watch is not None:
             self._watch.stop()
+
+    # -- what is at hand -------------------------------------------------------
+
+    @property
+    def stamped(self) -> Place | None:
+        """See `Tier.stamped`."""
+        return self.near
+
+    def keep_at_hand(
+        self, key: str, found: Found, lifetime: Lifetime, stamps: Stamps, seen: Seen
+    ) -> Kept | None:
+        """See `Tier.keep_at_hand`.
+
+        By the steady clock alone: whoever sets the other one changes what is served
+        for ``near_ttl`` at most.
+        """
+        now = self.near.now()  # before the other clock is read: no wait adds to a life
+        slot = self.near.slot_of(key)
+        if slot is None or not found.near or self._is_judged_anew:
+            return None
+        entry = found.entry
+        until = min(slot.until, now + fresh_until(entry, lifetime) - self.now())
+        at_hand = (found, *stamps, seen.token, -math.inf, until, entry.value)
+        return Kept(slot, self.near.now) if slot.keep_at_hand(found, at_hand) else None
 
     # -- reading ---------------------------------------------------------------
 
@@ -164,13 +195,15 @@ class NearTier(Tier):
         with self._dropping(keys):
             return super().remove_multi(keys, strict=strict)
 
-    def commit_multi(self, commits: Sequence[tuple[Lease, Entry]]) -> list[Committed]:
+    def commit_multi(
+        self, commits: Sequence[tuple[Lease, Entry]], *, strict: bool = False
+    ) -> list[Committed]:
         """See `Tier.commit_multi`.
 
         The next read brings the value, as the codec leaves it.
         """
         with self._dropping([lease.key for lease, _ in commits]):
-            return super().commit_multi(commits)
+            return super().commit_multi(commits, strict=strict)
 
     def invalidate(
         self, *, hard: bool, reaches: Sequence[Reach] = (), strict: bool = False

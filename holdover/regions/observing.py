@@ -6,8 +6,12 @@ import weakref
 from collections.abc import Callable
 from typing import cast
 
+from holdover.regions import events
+from holdover.regions.errors import ConfigurationError
+from holdover.regions.events import Listener
 from holdover.regions.figures import Figures
 from holdover.regions.fleet import FleetFigures
+from holdover.regions.guarding import unpickles_unsigned
 from holdover.regions.ledger import Ledger
 from holdover.regions.recording import build_ledger
 from holdover.regions.reporter import Reporter
@@ -20,6 +24,22 @@ class ObservedRegion(WarmingRegion):
 
     _ledger: Ledger | None = None
     _reporter: Reporter | None = None
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call *listener* with every event of this region (`holdover.events`).
+
+        Returns:
+            A function that ends it.
+        """
+        if not callable(listener):
+            raise ConfigurationError(f"a listener is a function, got {listener!r}")
+        self._listeners.add(listener)
+        self.gate.close()  # a hit of what is at hand is not told of
+        return lambda: self._listeners.remove(listener)
+
+    def tell(self, event: events.Event) -> None:
+        """Count *event*, and tell those who listen: for code that stores by a lease."""
+        self._listeners.tell(event)
 
     def figures(self) -> Figures:
         """Give what has been counted in this process, since it began or was forked.
@@ -48,6 +68,16 @@ class ObservedRegion(WarmingRegion):
             rules = cast("Settings", self._rules)
             self._ledger = build_ledger(self.name, rules, self.backend, self._time)
         return self._ledger.fleet()
+
+    @property
+    def unpickles_unsigned(self) -> bool:
+        """Whether whoever can write to its backend could run code in this process.
+
+        That is so where unsigned pickles come over a network, even if it was said, by
+        ``unsigned_pickle=True``, that nobody else can write there.
+        """
+        tier = self._tier
+        return tier is not None and unpickles_unsigned(tier.sealing, tier.backend)
 
     def ping(self) -> float:
         """Ask the backend for next to nothing.

@@ -118,12 +118,12 @@ class Orders:
 
     def _acquire(self, call: Call, found: Found) -> Answer:
         """Win the lease; from a queue, too, if it has waited there for too long."""
-        travels = self._travels(call)
+        travels, timeout = self._travels(call), call.refresh_timeout
         grant = self._tier.acquire(
             call.key,
             found.entry,
             call.lifetime,
-            self._ttl(travels=travels),
+            self._ttl(travels=travels) if timeout is None else timeout,
             queued=True,
         )
         if not isinstance(grant, Busy):

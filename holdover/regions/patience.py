@@ -67,3 +67,7 @@ class TakenLeases:
             self._taken.clear()
         until = self._time.steady() + min(expires_in, _REMEMBER_FOR)
         self._taken[key] = (until, entry.fence)
+
+    def forget(self, key: str) -> None:
+        """Note that it was released here, so that the next who asks may have it."""
+        self._taken.pop(key, None)

@@ -118,7 +118,7 @@ class ProbedRegion(ObservedRegion):
             return
         user_key, _ = self._new_probe()
         key = records.history_key(user_key)
-        yield diagnosing.check_history(records.history.tier, key)
+        yield diagnosing.check_history(records.history, key)
         schedules = list(self.schedules.values())
         yield from diagnosing.check_schedules(schedules, records, self._time)
 

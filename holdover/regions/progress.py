@@ -49,7 +49,14 @@ class Progress:
         """Give what follows if nobody could be told to run it."""
         return replace(self, tries=self.tries - 1)
 
-    def ended(self, *, now: float, failed: bool, backoff: float) -> Self:
+    def ended(
+        self,
+        *,
+        now: float,
+        failed: bool,
+        backoff: float,
+        retry_after: float | None = None,
+    ) -> Self:
         """Give what follows the end of a run.
 
         Args:
@@ -57,11 +64,14 @@ class Progress:
             failed: Whether it failed.
             backoff: Seconds to rest after a first failure, doubled by each further
                 one up to an hour.
+            retry_after: Seconds to rest after any failure in place of that.
         """
         if not failed:
             return replace(self, has_ended=True, failures=0, rests_until=0.0)
         # Bounded, or a schedule that fails for months makes a number without end.
         rest = min(backoff * 2 ** min(self.failures, 40), _LONGEST_BACKOFF)
+        if retry_after is not None:
+            rest = retry_after
         return replace(
             self, has_ended=True, failures=self.failures + 1, rests_until=now + rest
         )
@@ -137,13 +147,16 @@ class GiveUp:
 Step = Wait | Note | Begin | GiveUp
 
 
-def next_step(progress: Progress | None, due: Due, now: float) -> Step:
+def next_step(
+    progress: Progress | None, due: Due, now: float, *, retries: bool = False
+) -> Step:
     """Decide what is to be done, by one who finds that nobody is at work.
 
     Args:
         progress: How far the schedule has come; None if nobody knows.
         due: When it is due.
         now: The time of day.
+        retries: Whether a slot whose run has failed is begun again after its rest.
     """
     latest = max(due.latest(now), 0.0)
     if progress is None or _is_of_a_wrong_clock(progress, now):
@@ -153,11 +166,27 @@ def next_step(progress: Progress | None, due: Due, now: float) -> Step:
     if latest > progress.slot_at and now >= progress.rests_until:
         return Begin(_begun(progress, latest, now), _lost(progress))
     if progress.has_ended:
-        return Wait(max(due.next_after(now), progress.rests_until))
+        return _after_its_end(progress, due, now, retries=retries)
     if progress.tries >= MOST_TRIES:
         return GiveUp(progress)
     again = replace(progress, begun_at=now, tries=progress.tries + 1)
     return Begin(again, _lost(progress))
+
+
+def look_again_at(progress: Progress, due: Due, now: float, *, retries: bool) -> float:
+    """Give when there may be something to do after a run's end (wall clock)."""
+    if retries and progress.failures:
+        return progress.rests_until
+    return max(due.next_after(now), progress.rests_until)
+
+
+def _after_its_end(
+    progress: Progress, due: Due, now: float, *, retries: bool
+) -> Wait | Begin:
+    """Go on after a slot whose run has ended, and no newer one has come due."""
+    if retries and progress.failures and now >= progress.rests_until:
+        return Begin(_begun(progress, progress.slot_at, now))
+    return Wait(look_again_at(progress, due, now, retries=retries))
 
 
 def _begun(progress: Progress, slot_at: float, now: float) -> Progress:

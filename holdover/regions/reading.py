@@ -9,17 +9,16 @@ from typing import Any
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions import events
-from holdover.regions.backends.grants import Lease
 from holdover.regions.calls import Call
-from holdover.regions.claims import KeyLease
-from holdover.regions.errors import BackendError
-from holdover.regions.freshness import Freshness
+from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.holding import Held
 from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
 from holdover.regions.readers import Readers
 from holdover.regions.writing import WritableRegion
+
+_FRESH = Freshness.FRESH
 
 
 class ReadableRegion(WritableRegion):
@@ -47,8 +46,10 @@ class ReadableRegion(WritableRegion):
         Raises:
             BackendError: Only if *strict*.
         """
-        if strict:
-            found = self._look(key, expiration_time, ignore_expiration, strict=True)
+        if strict or self._tier is not None:
+            found = self._look(key, expiration_time, ignore_expiration, strict)
+            if found.freshness is _FRESH:
+                return found.entry.value
             return _payload(found, ignore_expiration=ignore_expiration)
         return self._get_cache_value(key, expiration_time, ignore_expiration).payload
 
@@ -91,7 +92,12 @@ class ReadableRegion(WritableRegion):
         founds = self._tier.find_multi(addresses, lifetime, strict=strict)
         for address, found in zip(addresses, founds, strict=True):
             self._tell_found(address, found, ignore_expiration=ignore_expiration)
-        return [_payload(one, ignore_expiration=ignore_expiration) for one in founds]
+        return [
+            found.entry.value
+            if found.freshness is _FRESH
+            else _payload(found, ignore_expiration=ignore_expiration)
+            for found in founds
+        ]
 
     def _parse_serialized_from_backend(self, value: Any) -> Any:
         """Read what a backend of dogpile.cache holds; what is no value is a miss."""
@@ -113,7 +119,7 @@ class ReadableRegion(WritableRegion):
         )
         if found.freshness is Freshness.GONE:
             return NO_VALUE
-        return cached_value(found.entry, expired=found.freshness is not Freshness.FRESH)
+        return cached_value(found.entry, expired=found.freshness is not _FRESH)
 
     def inspect(
         self, key: str, expiration_time: object = None, *, stored: bool = False
@@ -167,39 +173,9 @@ class ReadableRegion(WritableRegion):
         self._tell_found(address, found, ignore_expiration=stale)
         if not _serves(found, ignore_expiration=stale):
             return None
-        return Held(found, address, entries, self._changed)
-
-    def lease(self, key: str, *, strict: bool = False) -> KeyLease | None:
-        """Win the right to create *key*, for code that reads first and writes later.
-
-        What it commits is stored only if the key was not set or invalidated since::
-
-            lease = region.lease("report")
-            if lease is not None:
-                with lease:  # which others may win if this raises
-                    lease.commit(make_report())
-
-        Args:
-            key: The key.
-            strict: Whether to raise if the backend cannot be reached.
-
-        Returns:
-            The lease, or None if somebody else creates the key, or if the backend
-            cannot be reached.
-
-        Raises:
-            BackendError: Only if *strict*.
-        """
-        call = self._call(key, _nothing, None, None, None)
-        found = self._entries.look(call.key, call.lifetime, strict=strict)
-        if self._creation is None or self._crew is None:
-            return None
-        grant = self._creation.claim(call, found)
-        if isinstance(grant, Lease):
-            return KeyLease(self._crew, call, grant)
-        if grant is None and strict:
-            raise BackendError(f"no lease of {key!r} is to be had")
-        return None
+        end = expires_at(found.entry, self._lifetime)
+        left = None if end is None else end - self._time.wall()
+        return Held(found, address, entries, self._changed, left)
 
     # -- small steps -----------------------------------------------------------
 
@@ -208,13 +184,19 @@ class ReadableRegion(WritableRegion):
         key: str,
         expiration_time: object,
         ignore_expiration: bool,
-        *,
         strict: bool = False,
     ) -> Found:
-        address, lifetime = self._address(key), self._lifetime_for(expiration_time)
-        self._note_read((address,))
-        found = self._entries.find(address, lifetime, strict=strict)
-        self._tell_found(address, found, ignore_expiration=ignore_expiration)
+        address, lifetime = self._address(key), self._lifetime
+        if expiration_time is not None:
+            lifetime = self._lifetime_for(expiration_time)
+        if self._readers is not None:
+            self._readers.note(address)
+        tier = self._tier or self._entries
+        found = tier.find(address, lifetime, strict=strict)
+        if found.freshness is _FRESH:
+            self._listeners.hit(self.name or "", address, near=found.near)
+        else:
+            self._tell_found(address, found, ignore_expiration=ignore_expiration)
         return found
 
     def _note_read(self, addresses: Iterable[str]) -> None:
@@ -228,7 +210,7 @@ class ReadableRegion(WritableRegion):
     ) -> None:
         """Tell what somebody got who reads, and leaves creating to others."""
         region = self.name or ""
-        if found.freshness is Freshness.FRESH:
+        if found.freshness is _FRESH:
             self._listeners.hit(region, address, near=found.near)
         elif _serves(found, ignore_expiration=ignore_expiration):
             age = self._time.wall() - found.entry.created_at
@@ -254,7 +236,7 @@ class ReadableRegion(WritableRegion):
         empty: Callable[[], Any] | None,
     ) -> Call:
         self._require_configured()
-        stand_in = (empty or _nothing) if self._on_miss_empty else None
+        stand_in = (empty or nothing) if self._on_miss_empty else None
         return Call(
             user_key=key,
             key=self._address(key),
@@ -270,7 +252,7 @@ class ReadableRegion(WritableRegion):
 
 
 def _serves(found: Found, *, ignore_expiration: bool) -> bool:
-    return found.freshness is Freshness.FRESH or (
+    return found.freshness is _FRESH or (
         ignore_expiration and found.freshness is not Freshness.GONE
     )
 
@@ -281,5 +263,5 @@ def _payload(found: Found, *, ignore_expiration: bool) -> Any:
     return NO_VALUE
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Stand in for a value that is not there yet."""

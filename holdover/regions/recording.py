@@ -6,17 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdover.regions.assembling import build_backend
+from holdover.regions.assembling import build_backend, build_codec
 from holdover.regions.backends.base import Backend
+from holdover.regions.codecs import PickleCodec
 from holdover.regions.counters import Counters
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listeners
-from holdover.regions.guarding import build_sealing, warn_of_pickle
+from holdover.regions.guarding import build_sealing, sealing_with, warn_of_pickle
 from holdover.regions.history import History
 from holdover.regions.hot import HotRecord
 from holdover.regions.keys import Reserved, region_prefix
 from holdover.regions.ledger import Ledger
 from holdover.regions.options import nested
+from holdover.regions.run_history import RunHistory
+from holdover.regions.run_store import RunStore
+from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
@@ -26,6 +30,35 @@ from holdover.regions.urls import expanded, is_url, read_url
 Serializers = tuple[
     Callable[[Any], bytes] | None, Callable[[bytes], Any] | None
 ]  # dogpile.cache's pair
+
+
+RunsKept = History | RunHistory
+
+
+class _Elsewhere:
+    """Where this process keeps runs if a region says nothing of it."""
+
+    store: RunStore | None = None
+
+
+def keep_runs_in(store: RunStore | None) -> None:
+    """Have this process keep the runs of schedules in *store*.
+
+    It holds for regions without a ``history_backend`` whose schedules were not yet
+    looked at. All processes that run or read them are to say the same.
+
+    Args:
+        store: The store; None leaves them beside the values, as without this call.
+
+    Raises:
+        ConfigurationError: It is no `RunStore`.
+    """
+    given: object = store
+    if given is not None and not isinstance(given, RunStore):
+        raise ConfigurationError(
+            f"keep_runs_in() takes a RunStore, got a {type(given).__qualname__}"
+        )
+    _Elsewhere.store = store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +72,7 @@ class Records:
     """
 
     book: SlotBook
-    history: History
+    history: RunsKept
     region: str
 
     def slot_key(self, name: str) -> str:
@@ -72,20 +105,60 @@ def build_records(
             "no leases. Use a backend of Holdover's, such as 'holdover.file'"
         )
     prefix = region_prefix(name)
-    kept_in = _history_backend(name, rules, backend, use="schedules")
-    is_apart = rules.history_backend is not None
-    claimed_in = (backend.lasting() or backend) if is_apart else kept_in
     told: Any = {"listeners": listeners, "time_source": time_source}
+    store = rules.history_backend or _Elsewhere.store
+    history: RunsKept
+    if isinstance(store, RunStore):
+        claimed_in = backend.lasting() or backend
+        sealing = _sealing_for(store, name, rules, backend, serializers)
+        history = RunHistory(store, sealing, name or "", time_source)
+    else:
+        kept_in = _history_backend(name, rules, backend, use="schedules")
+        is_apart = rules.history_backend is not None
+        claimed_in = (backend.lasting() or backend) if is_apart else kept_in
+        history = _history_beside(name, rules, kept_in, serializers, **told)
     slots = _plain_tier(Reserved.SLOTS, prefix, rules, claimed_in, **told)
+    return Records(SlotBook(slots, rules.lease), history, prefix)
+
+
+def _sealing_for(
+    store: RunStore,
+    name: str | None,
+    rules: Settings,
+    backend: Backend,
+    serializers: Serializers,
+) -> Sealing:
+    """Choose how values become bytes for a store, which takes nothing else."""
+    given = rules.history_codec or rules.codec
+    codec = build_codec(given, backend, *serializers) or PickleCodec()
+    signed = replace(rules, secret=rules.secret or store.secret)
+    area = Reserved.HISTORY.value + region_prefix(name)
+    sealing = sealing_with(codec, signed, area)
+    if not rules.unsigned_pickle:
+        warn_of_pickle(sealing, store, name)
+    return sealing
+
+
+def _history_beside(
+    name: str | None,
+    rules: Settings,
+    kept_in: Backend,
+    serializers: Serializers,
+    *,
+    listeners: Listeners,
+    time_source: TimeSource,
+) -> History:
+    """Make the history that a backend keeps, the region's or another."""
+    prefix = region_prefix(name)
     area = Reserved.HISTORY.value + prefix
     coded = replace(rules, codec=rules.history_codec or rules.codec)
     sealing = build_sealing(coded, kept_in, area, *serializers)
-    if is_apart and not rules.unsigned_pickle:
+    if rules.history_backend is not None and not rules.unsigned_pickle:
         warn_of_pickle(sealing, kept_in, name)
-    past = Tier(kept_in, area, sealing, listeners, time_source)
+    told: Any = {"listeners": listeners, "time_source": time_source}
+    past = Tier(kept_in, area, sealing, **told)
     indexes = _plain_tier(Reserved.HISTORY, prefix, rules, kept_in, **told)
-    history = History(past, indexes, name or "")
-    return Records(SlotBook(slots, rules.lease), history, prefix)
+    return History(past, indexes, name or "")
 
 
 def build_hot_record(
@@ -150,7 +223,7 @@ def _history_backend(
 ) -> Backend:
     """Find where the past is kept: where the user says, or beside the values."""
     given = rules.history_backend
-    if given is None:
+    if given is None or isinstance(given, RunStore):  # which keeps nothing but runs
         lasting = backend.lasting()
         if lasting is None:
             raise ConfigurationError(

@@ -8,17 +8,19 @@ from typing import Any, TypeVar, cast
 from dogpile.cache.api import NO_VALUE, CachedValue
 
 from holdover.regions.assembling import build_codec
+from holdover.regions.at_hand import Stamps, Wish
 from holdover.regions.calls import Call, Made
-from holdover.regions.errors import (
-    InvalidArgument,
-)
+from holdover.regions.creation import Creation
+from holdover.regions.errors import InvalidArgument
 from holdover.regions.freshness import Freshness
 from holdover.regions.legacy import for_its_get, plain_value
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.outcomes import Delivery
+from holdover.regions.outcomes import Delivery, Found
 from holdover.regions.probing import ProbedRegion
 from holdover.regions.refresh.base import Origin, Outcome, RefreshOrder
 from holdover.regions.returned import checked_tags
+from holdover.regions.settings import Settings
+from holdover.regions.worker import CATALOGUE
 
 T = TypeVar("T")
 
@@ -42,6 +44,16 @@ class Region(ProbedRegion):
         time_source: The clocks to go by; for tests.
     """
 
+    @property
+    def key_mangler(self) -> Callable[[str], str] | None:
+        """Applied to every key; may be assigned at any time."""
+        return cast("Callable[[str], str] | None", self.__dict__["key_mangler"])
+
+    @key_mangler.setter
+    def key_mangler(self, mangler: Callable[[str], str] | None) -> None:
+        self.__dict__["key_mangler"] = mangler
+        self.gate.close()
+
     # -- reading ---------------------------------------------------------------
 
     def get_or_create(
@@ -56,6 +68,7 @@ class Region(ProbedRegion):
         lifetime: Lifetime | None = None,
         tags: Iterable[str] = (),
         strict: bool = False,
+        foreground: bool = False,
     ) -> T:
         """Give the value for *key*, creating it if need be, once in the whole fleet.
 
@@ -73,6 +86,9 @@ class Region(ProbedRegion):
             strict: Whether to ask the backend in any case (with ``near_ttl``), and to
                 raise if it cannot be reached, rather than create a value that is not
                 stored.
+            foreground: Whether *creator* needs its caller, so that no runner can take
+                it: whoever finds a stale value first creates the next, and the others
+                get the stale one meanwhile.
 
         Raises:
             BackendError: Only if *strict*.
@@ -94,8 +110,56 @@ class Region(ProbedRegion):
         call.tags = checked_tags(tags)
         if call.tags or strict:
             _ = self._entries  # dogpile.cache's backends know neither
-        call.strict = strict
+        call.strict, call.foreground = strict, foreground
         return cast("T", self.fetch_call(call))
+
+    def fetch_key_call(
+        self,
+        key: str,
+        expiration_time: object,
+        make_call: Callable[[], Call],
+        wish: Wish | None = None,
+    ) -> Any:
+        """Answer a call, which is made only if there is more to do than to read it.
+
+        For decorated functions: what a call consists of costs as much as the rest.
+
+        Args:
+            key: The key.
+            expiration_time: Seconds for which its value is fresh.
+            make_call: Makes the call.
+            wish: How to have a fresh value at hand the next time.
+        """
+        if self._creation is None or self.async_creation_runner is not None:
+            return self._create_as_dogpile_does(make_call())
+        if self._note is not None or type(self).fetch_call is not Region.fetch_call:
+            return self.fetch_call(make_call())
+        gate_stamp, tier = self.gate.stamp, self._entries  # in this order
+        place = tier.stamped
+        stamps = Stamps(None if place is None else place.stamp, gate_stamp)
+        address, lifetime = self._address(key), self._lifetime_for(expiration_time)
+        if wish is None or wish.read is None:
+            found = tier.find(address, lifetime)
+        else:
+            found = tier.judge(wish.read, address, lifetime)
+        if found.freshness is not Freshness.FRESH or lifetime.early_refresh:
+            return self._answered(self._creation, make_call(), found)
+        self._count_hit(address, found)
+        if wish is not None and self._may_keep_at_hand:
+            if place is None:
+                wish.seen.hit = self._counters.hit
+                tier.make_familiar(address, found, lifetime, gate_stamp, wish)
+            else:
+                kept = tier.keep_at_hand(address, found, lifetime, stamps, wish.seen)
+                if kept is not None:
+                    hit = self._counters.near_hit if found.near else self._counters.hit
+                    wish.seen.add(wish.arguments, kept, place, hit)
+        return found.entry.value
+
+    @property
+    def _may_keep_at_hand(self) -> bool:
+        """Not if every hit is told of, nor if the key may depend on who calls."""
+        return not self._listeners.is_heard and self.key_mangler is None
 
     def fetch_call(self, call: Call) -> Any:
         """Answer a prepared call. For decorated functions and doors."""
@@ -104,21 +168,38 @@ class Region(ProbedRegion):
         if self._note is not None:
             self._note(call)
         found = self._entries.find(call.key, call.lifetime, strict=call.strict)
-        if found.freshness is Freshness.FRESH:
-            # A plain hit of which nobody hears pays for no call of Python's.
-            if found.near or self._listeners.is_heard:
-                self._listeners.hit(self.name or "", call.key, near=found.near)
-            else:
-                self._counters.hit()
-            if call.lifetime.early_refresh:
-                return self._creation.answer_fresh(call, found)
-            return found.entry.value
-        return self._creation.answer(call, found)
+        return self._answered(self._creation, call, found)
+
+    def _answered(self, creation: Creation, call: Call, found: Found) -> Any:
+        """Give what was found, if it is fresh, or what somebody creates."""
+        if found.freshness is not Freshness.FRESH:
+            return creation.answer(call, found)
+        self._count_hit(call.key, found)
+        if call.lifetime.early_refresh:
+            return creation.answer_fresh(call, found)
+        return found.entry.value
+
+    def _count_hit(self, address: str, found: Found) -> None:
+        # One of which nobody hears pays for as little as may be.
+        if self._listeners.is_heard:
+            self._listeners.hit(self.name or "", address, near=found.near)
+        elif found.near:
+            self._counters.near_hit()
+        else:
+            self._counters.hit()
+
+    def _assemble(self, rules: Settings) -> None:
+        try:
+            super()._assemble(rules)
+        finally:  # what was at hand, and what was read meanwhile, is another backend's
+            self.gate.close()
+            self.gate.forget()
 
     def recreate_call(self, call: Call) -> Any:
         """Create a value now and store it. For decorated functions."""
         if self._creation is not None:
-            return self._creation.recreate(call)
+            made = self._creation.recreate(call)
+            return cast("Made", made).value  # which is never needless
         told = self._told(call.create)
         value = plain_value(told([call.user_key]))
         super().set(call.user_key, value)
@@ -156,6 +237,25 @@ class Region(ProbedRegion):
             self._creation.order(call)
         return delivery
 
+    def order_call(self, call: Call) -> None:
+        """Order a value unless there is a fresh one. For decorated functions."""
+        if self._crew is not None and self._crew.orders:
+            found = self._crew.tier.look(call.key, call.lifetime)
+            if found.freshness is not Freshness.FRESH:
+                self._crew.orders.place(call, found)
+
+    def get_fresh_call(self, call: Call) -> Any:
+        """Give a fresh value, creating it if need be. For decorated functions."""
+        if self._creation is None:
+            return self.fetch_call(call)  # which never serves an old one
+        while True:
+            value = self.get_call(call)
+            if value is not NO_VALUE:
+                return value
+            made = self._creation.recreate(call, unless_fresh=True)
+            if made is not None:
+                return made.value
+
     def set_call(self, call: Call, value: Any) -> None:
         """Store a value for a call. For decorated functions."""
         if self._tier is None:
@@ -177,6 +277,37 @@ class Region(ProbedRegion):
         """
         crew = self._crew_for(order.not_after, call.key)
         return crew.fulfiller.fulfil(call, order.token, Origin.of(order, task_id))
+
+    def variant(self, **rules: Any) -> Region:
+        """Give a region with the same name, backend and values, and some other rules.
+
+        What is invalidated in one is in the other; listeners and functions are each
+        one's own. With it a library may have orders of its own over somebody's region.
+
+        Args:
+            **rules: Settings of `configure`; an ``order_context`` is added to the
+                region's own.
+
+        Raises:
+            ConfigurationError: A rule is unknown, wrong, or does not go with the rest.
+            RegionNotConfigured: There is nothing to vary yet.
+        """
+        self._require_configured()
+        known = cast("Settings", self._rules)
+        rules.setdefault("runner", list(self.runners))  # the same, not one of a kind
+        made = Region(
+            self.name,
+            serializer=self._user_defined_serializer,
+            deserializer=self._user_defined_deserializer,
+            time_source=self._time,
+        )
+        made._told_of_pickle = True
+        span = known.lifetime.expiration_time
+        made.configure(self.backend, span, **known.varied(rules))
+        made.key_mangler = self.key_mangler
+        if self.name is not None:
+            CATALOGUE.know(self.name, self)  # still, and not the variant
+        return made
 
     @property
     def codec(self) -> str | None:

@@ -64,6 +64,11 @@ class Cached(Generic[T_co]):
         object.__setattr__(self, "tags", checked_tags(self.tags))
         self.lifetime(Lifetime())  # wrong spans are told where they are written
 
+    @classmethod
+    def with_lifetime(cls, value: Any, lifetime: Lifetime) -> Cached[Any]:
+        """Give a value all spans of which are those of *lifetime*."""
+        return cls(value, **{name: getattr(lifetime, name) for name in _SPANS})
+
     def lifetime(self, otherwise: Lifetime) -> Lifetime | None:
         """Give the entry's own lifetime, if any span is its own.
 

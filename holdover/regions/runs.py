@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,6 +46,12 @@ class Run:
     def has_value(self) -> bool:
         """Whether there is a value."""
         return self.value is not NO_VALUE
+
+    def failed_by(self, failure: Failure) -> Run:
+        """Give the run as it is told if its value cannot be kept."""
+        return replace(
+            self, value=NO_VALUE, error=failure.error, details=failure.details
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from typing import Any, TypedDict, cast
 from holdover.regions import plugins
 from holdover.regions.codecs import refuse_lazy_function
 from holdover.regions.commands import Command
-from holdover.regions.due import Due, Every, Later, share
+from holdover.regions.due import AnyOf, Due, Every, Later, share
 from holdover.regions.errors import ConfigurationError, check_count, unknown
 from holdover.regions.keys import name_of
-from holdover.regions.lifetime import seconds
+from holdover.regions.lifetime import seconds, seconds_or_none
 from holdover.regions.mailing import MailTo
 from holdover.regions.runs import Run
 
@@ -29,7 +29,7 @@ class ScheduleOptions(TypedDict, total=False):
     """The options of `Region.schedule`, for type checkers."""
 
     every: float | timedelta | None
-    cron: str | None
+    cron: str | Sequence[str] | None
     timezone: str
     name: str | None
     args: Sequence[Any]
@@ -38,6 +38,7 @@ class ScheduleOptions(TypedDict, total=False):
     jitter: float | timedelta
     on_error: str | OnError | None
     max_runtime: float | timedelta
+    retry_after: float | timedelta | None
     value: bool
     command: str | Sequence[str] | None
 
@@ -55,6 +56,8 @@ class Schedule:
         command: The program that is run.
         history: How many runs are kept.
         max_runtime: Seconds after which a run counts as failed.
+        retry_after: Seconds after which a slot whose run has failed is begun again;
+            None leaves it, and waits for the next.
         on_error: Called with each run that fails.
         has_value: Whether it is run for its value.
     """
@@ -67,8 +70,14 @@ class Schedule:
     command: Command | None = None
     history: int = DEFAULT_HISTORY
     max_runtime: float = DEFAULT_MAX_RUNTIME
+    retry_after: float | None = None
     on_error: OnError | None = None
     has_value: bool = True
+
+    @property
+    def retries(self) -> bool:
+        """Whether a slot is begun again until a run of it succeeds."""
+        return self.retry_after is not None
 
 
 def read_schedule(
@@ -104,6 +113,7 @@ def read_schedule(
         command=None if command is None else Command.of(command),
         history=history,
         max_runtime=_max_runtime(given.get("max_runtime", DEFAULT_MAX_RUNTIME)),
+        retry_after=seconds_or_none(given.get("retry_after"), "retry_after"),
         on_error=_on_error(given.get("on_error")),
         has_value=_truth(given.get("value", True)),
     )
@@ -142,7 +152,7 @@ def _due(name: str, given: Mapping[str, Any]) -> Due:
         raise ConfigurationError("a schedule needs either every= or cron=")
     due: Due
     if cron is not None:
-        due = cast("Due", plugins.load("schedule", "cron")(cron, _timezone(given)))
+        due = _cron(cron, _timezone(given))
     elif "timezone" in given:
         raise ConfigurationError("timezone= belongs to cron=, and every= has none")
     else:
@@ -153,6 +163,17 @@ def _due(name: str, given: Mapping[str, Any]) -> Due:
             f"jitter must be less than every={due.span:g} s, got {jitter:g} s"
         )
     return Later(due, jitter * share(name)) if jitter else due
+
+
+def _cron(given: object, timezone: Any) -> Due:
+    """Read one line's five fields, or those of several."""
+    make = plugins.load("schedule", "cron")
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return cast("Due", make(given, timezone))
+    if not given:
+        raise ConfigurationError("cron is an empty list: it is never due")
+    dues = tuple(make(one, timezone) for one in given)
+    return dues[0] if len(dues) == 1 else AnyOf(dues)
 
 
 def _timezone(given: Mapping[str, Any]) -> Any:

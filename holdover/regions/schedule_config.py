@@ -25,6 +25,7 @@ _TEXTS: dict[str, Any] = {
     "max_saved": int,
     "jitter": float,
     "max_runtime": float,
+    "retry_after": float,
     "value": bool,
 }
 _JSON = {"args", "kwargs"}

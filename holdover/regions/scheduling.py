@@ -65,12 +65,15 @@ class SchedulingRegion(DecoratingRegion):
             function: What to run; None with ``command=``.
             **options: ``every``: seconds (or ``timedelta``) from one due time to the
                 next, counted from the epoch. ``cron``: five fields by the rules of
-                Celery's ``crontab``, in place of that, in ``timezone`` ("UTC").
+                Celery's ``crontab``, in place of that, in ``timezone`` ("UTC"); or
+                a list of such, each of which makes it due.
                 ``name``: by default the function's module and name. ``args``,
                 ``kwargs``: its arguments. ``history`` (10): how many runs are kept.
                 ``jitter`` (0): up to how many seconds it is run later, by its name.
                 ``max_runtime`` (3600): seconds after which a run counts as failed; a
-                command is then ended. ``on_error``: a function that gets the failed
+                command is then ended. ``retry_after``: seconds after which a failed
+                run is tried again, and again; None (the default) leaves it at that
+                until the next due time. ``on_error``: a function that gets the failed
                 `Run`, or "mailto:ops@example.org". ``value=False``: a job without a
                 value. ``command``: a list of a program and its arguments, or a line
                 for the shell, whose output is kept.
@@ -137,7 +140,7 @@ class SchedulingRegion(DecoratingRegion):
         """
         records = self._kept_of(name)
         try:
-            return records.history.newest_value(records.history_key(name))
+            return records.history.newest_value(records.history_key(name), name)
         except BackendError:
             if strict:
                 raise

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from holdover.regions.codecs import Codec, PickleCodec
+from holdover.regions.codecs import Codec, PickleCodec, written_by
 from holdover.regions.compression import Compression
-from holdover.regions.envelope import Entry, open_sealed, seal
+from holdover.regions.envelope import (
+    Entry,
+    Unreadable,
+    open_sealed,
+    plain_payload,
+    seal,
+)
 from holdover.regions.signing import Signer
+
+LARGEST = 2048  # bytes of what is remembered
+_MOST = 1024  # values of a region that are: 2 MiB at worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +39,124 @@ class Sealing:
         """Whether whoever can write to the store can have this process run code."""
         return self.signer is None and isinstance(self.codec, PickleCodec)
 
-    def seal(self, entry: Entry, key: str) -> bytes:
-        """Turn *entry* into the bytes to store under *key*.
+    def seal(self, entry: Entry, key: str) -> bytes | Entry:
+        """Turn *entry* into what is to be stored under *key*.
 
         Raises:
             UncacheableValue: The codec cannot encode its value.
         """
         return seal(entry, key, self.codec, self.signer, self.compression)
 
-    def open(self, raw: bytes, key: str) -> Entry:
+    def open(self, raw: bytes | Entry, key: str) -> Entry:
         """Read back what `seal` made.
 
         Raises:
-            Unreadable: These bytes are no value of this key that may be read here.
+            Unreadable: This is no value of this key that may be read here.
         """
+        if isinstance(raw, Entry):  # in memory, of a region that keeps objects
+            if type(raw.value) is Written:
+                raise Unreadable("written by a codec, and in no envelope")
+            return raw
         return open_sealed(raw, key, self.codec, self.signer, self.compression)
+
+
+class Opened(NamedTuple):
+    """An envelope that was opened, but for its value.
+
+    Attributes:
+        raw: The bytes.
+        payload: The part of them that is the value.
+        rest: What else an entry is made of.
+    """
+
+    raw: bytes
+    payload: memoryview
+    rest: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering(Sealing):
+    """Checks the same bytes of the same key once: 1.6 us less, of 4 in `get_multi()`.
+
+    Only small values are remembered, of which checking is the greater part.
+    """
+
+    opened: dict[str, Opened] = field(default_factory=dict, repr=False, compare=False)
+
+    def open(self, raw: bytes | Entry, key: str) -> Entry:
+        """See `Sealing.open`."""
+        known = self.opened.get(key)
+        if known is None or known.raw != raw:
+            return self._open_first(raw, key)
+        try:
+            return Entry(self.codec.loads(known.payload), *known.rest)
+        except Exception as problem:  # what a class does while it is unpickled
+            raise Unreadable(f"undecodable: {type(problem).__name__}") from problem
+
+    def _open_first(self, raw: bytes | Entry, key: str) -> Entry:
+        entry = Sealing.open(self, raw, key)
+        if type(raw) is bytes and len(raw) <= LARGEST:
+            payload = plain_payload(raw)
+            if payload is not None:
+                if len(self.opened) >= _MOST:
+                    self.opened.clear()
+                self.opened[key] = Opened(raw, payload, _without_value(entry))
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as a codec has written it.
+
+    Attributes:
+        payload: The bytes, as codecs read them.
+        tag: The codec's.
+    """
+
+    payload: memoryview
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Copying(Sealing):
+    """Gives every reader a copy of his own, where nobody but this process can write.
+
+    What a codec has written stays in its entry: there is nothing to check.
+    """
+
+    def seal(self, entry: Entry, key: str) -> Entry:
+        """See `Sealing.seal`."""
+        codec = self.codec
+        payload = memoryview(written_by(codec, entry.value))
+        return _with(entry, Written(payload, codec.tag))
+
+    def open(self, raw: bytes | Entry, key: str) -> Entry:
+        """See `Sealing.open`."""
+        if not isinstance(raw, Entry):
+            return Sealing.open(self, raw, key)
+        written = raw.value
+        if type(written) is not Written or written.tag != self.codec.tag:
+            raise Unreadable("written by another codec")
+        try:
+            value = self.codec.loads(written.payload)
+        except Exception as problem:  # what a class does while it is unpickled
+            raise Unreadable(f"undecodable: {type(problem).__name__}") from problem
+        return _with(raw, value)
+
+
+def _with(entry: Entry, value: object) -> Entry:
+    """Do as `dataclasses.replace`, which takes longer than all the rest of a hit."""
+    return Entry(value, *_without_value(entry))
+
+
+def _without_value(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.created_at,
+        entry.kept_until,
+        entry.fence,
+        entry.clock,
+        entry.cost,
+        entry.lifetime,
+        entry.tags,
+        entry.expired,
+    )

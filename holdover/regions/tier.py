@@ -5,9 +5,11 @@ Everything above works with entries and keys; everything below with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 
 from holdover.regions import events
+from holdover.regions.at_hand import Gate, Kept, Place, Seen, Stamps, Wish
 from holdover.regions.backends.grants import (
     Busy,
     Changed,
@@ -16,11 +18,15 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
+from holdover.regions.backends.in_process import InProcess
 from holdover.regions.entries import Entries
-from holdover.regions.envelope import Entry, fence_seen
+from holdover.regions.envelope import Entry, fence_seen, plain_payload
 from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
+from holdover.regions.familiar import Familiar, Judged, Read
+from holdover.regions.freshness import fresh_until
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import NOT_STORED, Committed, Found
+from holdover.regions.sealing import LARGEST, Remembering
 
 Answer = Lease | Busy | Found | None
 """What comes of asking for a lease; None if the backend cannot say."""
@@ -35,6 +41,93 @@ class Tier(Entries):
 
     def forget(self, keys: Iterable[str] | None) -> None:
         """Keep nothing of *keys* in this process, or of all if None."""
+
+    # -- what is at hand -------------------------------------------------------
+
+    @cached_property
+    def stamped(self) -> Place | None:
+        """Where decorated functions may have values at hand; None: nowhere."""
+        if self.sealing is not None or not isinstance(self.backend, InProcess):
+            return None
+        return self.backend.stamped(self.region)
+
+    def close_with(self, gate: Gate) -> None:
+        """Close *gate* when something is distrusted."""
+        self._guard.gate = gate
+
+    def keep_at_hand(
+        self, key: str, found: Found, lifetime: Lifetime, stamps: Stamps, seen: Seen
+    ) -> Kept | None:
+        """Let *seen* have at hand what was *found*; None if it is gone.
+
+        Args:
+            key: The key.
+            found: What was read, and is fresh.
+            lifetime: How its age is judged.
+            stamps: Those from before it was read.
+            seen: Whose it is.
+        """
+        backend, entry = self.backend, found.entry
+        if self._is_judged_anew or not isinstance(backend, InProcess):
+            return None
+        slot = backend.slot_of(key)
+        until = fresh_until(entry, lifetime)
+        at_hand = (entry, *stamps, seen.token, entry.created_at, until, entry.value)
+        if slot is None or not slot.keep_at_hand(entry, at_hand):
+            return None
+        return Kept(slot, self.now)
+
+    def make_familiar(
+        self,
+        key: str,
+        found: Found,
+        lifetime: Lifetime,
+        gate_stamp: object,
+        wish: Wish,
+    ) -> None:
+        """Have a fresh value read by `Familiar` the next time.
+
+        Args:
+            key: The key.
+            found: What was read.
+            lifetime: How its age is judged.
+            gate_stamp: That of the gate, from before it was read.
+            wish: Where it is remembered, and what was read if it was read so already.
+        """
+        sealing = self.sealing
+        if self._is_judged_anew or not isinstance(sealing, Remembering):
+            return
+        if wish.read is None:
+            reader = self._calmed(self.backend.reader(key, self.region))
+            familiar = Familiar(gate_stamp, reader, sealing.codec, self.now)
+            wish.seen.make_familiar(wish.arguments, familiar)
+            return
+        known = wish.seen.familiar.get(wish.arguments)
+        stored, tick = wish.read
+        if known is None or known.gate is not gate_stamp:  # judged by other rules
+            return
+        if type(stored) is bytes and len(stored) <= LARGEST:
+            payload, entry = plain_payload(stored), found.entry
+            if payload is not None:
+                until = fresh_until(entry, lifetime)
+                known.judge(Judged(stored, tick, entry.created_at, until, payload))
+
+    def _calmed(self, read: Callable[[], Read]) -> Callable[[], Read]:
+        """Have a failure be a miss, and told."""
+        guard = self._guard
+
+        def calmed() -> Read:
+            try:
+                return guard.call(guard.reading, read)
+            except BackendError:
+                return None, 0
+
+        return calmed
+
+    @property
+    def _is_judged_anew(self) -> bool:
+        """Whether more than time and place decides at each read what may be served."""
+        return bool(self._guard.undelivered.noted) or self.also_invalid is not None
 
     def close(self) -> None:
         """End what runs behind the callers' backs; it begins anew if need be."""
@@ -121,22 +214,30 @@ class Tier(Entries):
         except BackendError:
             return None
 
-    def commit(self, lease: Lease, entry: Entry) -> Committed:
+    def commit(self, lease: Lease, entry: Entry, *, strict: bool = False) -> Committed:
         """Store what was created under *lease*, if nothing came in between.
 
         What cannot be stored ends the lease, and is told of.
-        """
-        return self.commit_multi([(lease, entry)])[0]
 
-    def commit_multi(self, commits: Sequence[tuple[Lease, Entry]]) -> list[Committed]:
+        Raises:
+            UncacheableValue: Only if *strict*; the codec cannot encode it.
+            BackendError: Only if *strict*; the backend cannot be reached.
+        """
+        return self.commit_multi([(lease, entry)], strict=strict)[0]
+
+    def commit_multi(
+        self, commits: Sequence[tuple[Lease, Entry]], *, strict: bool = False
+    ) -> list[Committed]:
         """Store several, as `commit` does."""
-        sealed = [self._sealed(lease, entry) for lease, entry in commits]
+        sealed = [self._sealed(lease, entry, strict=strict) for lease, entry in commits]
         ready = [one for one in sealed if one is not None]
         try:
             ticks = iter(self._commit(ready) if ready else ())
         except BackendError:
             for lease, _, _ in ready:
                 self.release(lease)
+            if strict:
+                raise
             return [NOT_STORED] * len(commits)
         return [
             NOT_STORED if one is None else self._committed(lease, next(ticks))
@@ -144,7 +245,7 @@ class Tier(Entries):
         ]
 
     def _sealed(
-        self, lease: Lease, entry: Entry
+        self, lease: Lease, entry: Entry, *, strict: bool
     ) -> tuple[Lease, Stored, float | None] | None:
         """Encode; None if that fails, and the lease is ended."""
         try:
@@ -154,6 +255,8 @@ class Tier(Entries):
         except (UncacheableValue, ValueTooLarge) as error:
             self.tell(events.Uncacheable, lease.key, str(error))
             self.release(lease)
+            if strict:
+                raise
             return None
         return lease, stored, self._ttl(entry)
 

@@ -41,35 +41,36 @@ class Undelivered:
     Bounded: beyond ten thousand keys, the whole region is distrusted instead.
 
     Attributes:
+        noted: All that is to be delivered, and when it was noted.
         late: The writes that may still come, and when the backend has answered first
             since (steady clock).
     """
 
     def __init__(self) -> None:
-        self._keys: dict[Pending, int] = {}  # what -> when it was noted
+        self.noted: dict[Pending, int] = {}
         self.late: dict[Late, float] = {}
         self._moments = itertools.count(1)
         self._lock = ForkSafeLock()  # guards changes of both
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self.noted)
 
     def __contains__(self, key: Pending) -> bool:
-        return key in self._keys
+        return key in self.noted
 
     def concerning(self, key: str) -> list[Pending]:
         """Give what must be delivered before *key* can be trusted."""
         # Which keys a tag or a prefix reaches is known only once they are read.
         wider = [
             one
-            for one in list(self._keys)
+            for one in list(self.noted)
             if isinstance(one, Mark) or (isinstance(one, Late) and one.key == key)
         ]
-        return [one for one in (WHOLE_REGION, *wider, key) if one in self._keys]
+        return [one for one in (WHOLE_REGION, *wider, key) if one in self.noted]
 
     def pending(self) -> list[Pending]:
         """Give all that is to be delivered."""
-        return list(self._keys)
+        return list(self.noted)
 
     def moment(self) -> int:
         """Note the time, before a removal is tried."""
@@ -78,18 +79,18 @@ class Undelivered:
     def remember(self, key: Pending) -> None:
         """Distrust *key* until it is delivered."""
         with self._lock.held:
-            self._keys[key] = self.moment()
+            self.noted[key] = self.moment()
             if isinstance(key, Late):
                 self.late[key] = math.inf
-            if len(self._keys) > _MOST:
-                self._keys = {WHOLE_REGION: self.moment()}
+            if len(self.noted) > _MOST:
+                self.noted = {WHOLE_REGION: self.moment()}
                 self.late.clear()
 
     def delivered(self, key: Pending, begun: int) -> None:
         """Trust *key* again, unless it was noted after the removal had *begun*."""
         with self._lock.held:
-            if self._keys.get(key, begun) < begun:
-                del self._keys[key]
+            if self.noted.get(key, begun) < begun:
+                del self.noted[key]
 
     def looked_for(self, late: Late, now: float) -> None:
         """Look no more for a write if the backend has answered for long enough.
@@ -103,4 +104,4 @@ class Undelivered:
                 return
             self.late[late] = first = min(self.late[late], now)
             if now - first >= _LATEST:
-                del self._keys[late], self.late[late]
+                del self.noted[late], self.late[late]

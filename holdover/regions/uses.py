@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from holdover.regions.errors import ConfigurationError, InvalidArgument
 from holdover.regions.keys import schema_of
+from holdover.regions.lifetime import lease_span
 from holdover.regions.returned import checked_tags
 from holdover.regions.task_options import Given, checked
 
@@ -25,6 +26,7 @@ class Options(TypedDict, total=False):
     tags: Sequence[str] | Callable[..., Iterable[str]]
     schema: int | str | None
     task_options: Given | None
+    refresh_timeout: float | Callable[..., float | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Use:
     tags: Sequence[str] | Callable[..., Iterable[str]] = ()
     schema: int | str | None = None
     task_options: Given | tuple[tuple[str, Any], ...] | None = None
+    refresh_timeout: float | Callable[..., float | None] | None = None
 
     def __post_init__(self) -> None:
         if self.namespace is not None and not isinstance(self.namespace, str):
@@ -54,6 +57,8 @@ class Use:
         if self.task_options is not None and not callable(self.task_options):
             named = sorted(checked(self.task_options).items())
             object.__setattr__(self, "task_options", tuple(named))
+        if not callable(self.refresh_timeout):
+            self.timeout_for((), {})
         schema_of(self.schema)
         if not callable(self.tags):
             object.__setattr__(self, "tags", checked_tags(self.tags))
@@ -62,6 +67,18 @@ class Use:
                 "ignore= is about the keys that Holdover makes, and "
                 "function_key_generator= makes its own: give one of the two"
             )
+
+    def timeout_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Give the ``refresh_timeout`` of one call.
+
+        Raises:
+            InvalidLifetime: It is no span of time, or longer than a lease may be.
+        """
+        given: Any = self.refresh_timeout
+        if given is None:
+            return None
+        span = given(*args, **kwargs) if callable(given) else given
+        return None if span is None else lease_span(span, "refresh_timeout")
 
     def given_task_options(self) -> Given:
         """Give its task options, or what makes them."""

@@ -8,8 +8,9 @@ creators; it enforces the lease and the fence.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 from dogpile.cache.api import NO_VALUE, CacheBackend
@@ -24,6 +25,7 @@ from holdover.regions.errors import (
 )
 from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
+from holdover.regions.timesource import SYSTEM_TIME, checked_time_source
 
 
 class Backend(CacheBackend):
@@ -42,17 +44,29 @@ class Backend(CacheBackend):
     known_arguments: ClassVar[Collection[str]]
     max_bytes: int | None = None  # the largest value that it takes; None: any
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Have a class that reads in its own way do so again and again, too."""
+        super().__init_subclass__(**more)
+        nearest = next(c for c in cls.__mro__ if {*vars(c)} & {"read", "reader"})
+        if "reader" not in vars(nearest):
+            cls.reader = Backend.reader  # type: ignore[method-assign]
+
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         for name in arguments:
             if name not in self.known_arguments:
                 kind = f"argument of {type(self).__name__}"
                 raise ConfigurationError(unknown(kind, name, self.known_arguments))
+        checked_time_source(arguments.get("time_source", SYSTEM_TIME))
 
     # -- reading and writing ---------------------------------------------------
 
     @abstractmethod
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """Fetch what is stored for *key*, and the region clock's tick, together."""
+
+    def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
+        """Give what does the same as ``read(key, region)``, again and again."""
+        return partial(self.read, key, region)
 
     def read_multi(
         self, keys: Sequence[str], region: str
@@ -314,14 +328,16 @@ class Backend(CacheBackend):
     set_multi = set_serialized_multi
 
 
-def positive(arguments: Mapping[str, Any], name: str, default: int) -> int:
-    """Take a whole number above 0 from a backend's arguments.
+def positive(
+    arguments: Mapping[str, Any], name: str, default: int, most: int | None = None
+) -> int:
+    """Take a whole number above 0, and no more than *most*, from a backend's arguments.
 
     Raises:
         ConfigurationError: It is something else.
     """
     value: int = arguments.get(name, default)
-    check_count(name, value)
+    check_count(name, value, most=most)
     return value
 
 

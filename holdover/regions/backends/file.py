@@ -8,9 +8,10 @@ small record beside the value, so that it can travel, and lapses by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +33,7 @@ from holdover.regions.backends.file_values import (
     DAMAGED,
     Draft,
     Torn,
+    ValueFile,
     drafted,
     fence_at,
     read_value,
@@ -110,10 +112,20 @@ class FileBackend(DefaultSerialization, Backend):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
-        self._check()
         path = self._path(key)
+        return self._read(path, partial(read_value, path), region)
+
+    def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
+        """See `Backend.reader`."""
+        path = self._path(key)
+        return partial(self._read, path, ValueFile(path).read, region)
+
+    def _read(
+        self, path: str, read: Callable[[], bytes | None], region: str
+    ) -> tuple[Stored | None, int]:
+        self._check()
         try:
-            stored = read_value(path)
+            stored = read()
         except Torn:
             stored = self._read_alone(path)
         except OSError as error:

@@ -35,7 +35,7 @@ class ClockFile:
     def tick(self) -> int | None:
         """Read the tick; None if there is no file of ours, or it is being written."""
         try:
-            found = os.stat(self.path, follow_symlinks=False)
+            found = os.lstat(self.path)
         except FileNotFoundError:
             return None
         tick, sign = divmod(found.st_mtime_ns, self._NANOSECONDS)
@@ -84,8 +84,10 @@ class FileClocks:
 
     def tick(self, region: str) -> int:
         """Read the tick alone, making the clock if need be."""
-        with translated("the region clock", OSError):
+        try:  # not `translated`, which takes as long as the stat
             tick = self._file(region).tick()
+        except OSError as error:
+            raise BackendError(f"the region clock: {error}") from error
         return self.state(region).tick if tick is None else tick
 
     def state(self, region: str) -> ClockState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import secrets
@@ -187,4 +188,12 @@ def checked(data: bytes | None, size: int) -> bytes | None:
 
 def digest(name: str) -> str:
     """Give the file name that stands for a key or a region."""
+    return _digest(name) if len(name) > _LONGEST_KNOWN else _known_digest(name)
+
+
+def _digest(name: str) -> str:
     return hashlib.blake2b(to_bytes(name), digest_size=20).hexdigest()
+
+
+_LONGEST_KNOWN = 512  # characters: others are not kept alive
+_known_digest = functools.lru_cache(maxsize=4096)(_digest)  # 0.06 us in place of 0.5

@@ -8,7 +8,8 @@ and ttls.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -98,11 +99,23 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
-        name = value_name(key)
+        return self._read(self._reading_names(key, region), region)
+
+    def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
+        """See `Backend.reader`."""
+        return partial(self._read, self._reading_names(key, region), region)
+
+    def _reading_names(self, key: str, region: str) -> tuple[bytes, bytes]:
         tick = self._tick_names.get(region) or self._remember_tick_name(region)
-        link = self._servers.link_for(name)
         # In this order: an entry made of the value gets a tick from before it was read.
-        found = link.fetch((tick, name))
+        return tick, value_name(key)
+
+    def _read(
+        self, names: tuple[bytes, bytes], region: str
+    ) -> tuple[Stored | None, int]:
+        tick, name = names
+        link = self._servers.link_for(name)
+        found = link.fetch(names)
         return value_in(found.get(name)), self._tick(region, link, found.get(tick))
 
     def _remember_tick_name(self, region: str) -> bytes:
@@ -135,6 +148,25 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
         self.write_multi({key: stored}, ttl=ttl)
+
+    def write_at(
+        self, key: str, stored: Stored, region: str, *, tick: int, ttl: float | None
+    ) -> int:
+        """See `Backend.write_at`. In two round trips (60 us in place of 110)."""
+        name, shown = value_name(key), tick_name(region)
+        link = self._servers.link_for(name)
+        # Its own server's, which no acknowledged invalidation has left behind.
+        now = self._tick(region, link, link.fetch((shown,)).get(shown))
+        if now != tick:
+            return now
+        try:
+            data = self._checked(stored)
+            with link.conversation() as server:
+                server.put(name, data, self._exptime(ttl), lease_name(name))
+        except (Refused, ValueTooLarge):
+            self.remove(key)  # as in write_multi()
+            raise
+        return now
 
     def write_multi(self, stored: Mapping[str, Stored], *, ttl: float | None) -> None:
         """See `Backend.write_multi`."""

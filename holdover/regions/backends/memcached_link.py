@@ -38,6 +38,12 @@ class Connection(Protocol):
     def set_multi(self, items: Mapping[bytes, bytes], exptime: int) -> None:
         """Store items; raises `Declined` if the server does not want to."""
 
+    def put(self, name: bytes, data: bytes, exptime: int, ended: bytes) -> None:
+        """Store an item and then remove another, whether or not there is one.
+
+        Raises `Declined` if the server does not want to.
+        """
+
     def add(self, name: bytes, data: bytes, exptime: int) -> bool:
         """Store an item if there is none of that name."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from holdover.regions.backends.base import positive
 from holdover.regions.errors import ConfigurationError, unknown
-from holdover.regions.lifetime import seconds
+from holdover.regions.lifetime import lease_span, seconds
 from holdover.regions.timesource import TimeSource
 
 DEFAULT_TIMEOUT = 0.25  # seconds
@@ -95,7 +95,7 @@ class Options:
 
 def _span(arguments: Mapping[str, Any], name: str) -> float:
     given = arguments.get(name)
-    return DEFAULT_TIMEOUT if given is None else seconds(given, name)
+    return DEFAULT_TIMEOUT if given is None else lease_span(given, name)
 
 
 def _servers(url: object) -> tuple[str, ...]:

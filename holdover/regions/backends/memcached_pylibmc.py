@@ -50,6 +50,11 @@ class PylibmcConnection:
         if refused:
             raise pylibmc.Error(f"the server did not store {refused[0]!r:.80}")
 
+    def put(self, name: bytes, data: bytes, exptime: int, ended: bytes) -> None:
+        """See `Connection.put`."""
+        self.set_multi({name: data}, exptime)
+        self.delete(ended)
+
     def add(self, name: bytes, data: bytes, exptime: int) -> bool:
         """See `Connection.add`."""
         return bool(self._client.add(name, data, exptime))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import select
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pymemcache.client.base import Client
@@ -22,6 +22,7 @@ from holdover.regions.backends.memcached_options import Options
 _ITEM = re.compile(rb"VALUE (\S+) \d+ (\d+)\r\n")
 _PIECE = 16_384  # bytes; most answers are smaller
 _LARGE_PIECE = 1 << 20  # whatever length was announced
+_REMOVED = frozenset({b"DELETED", b"NOT_FOUND"})
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
 
 
@@ -65,6 +66,17 @@ class PymemcacheConnection:
         if refused:
             raise MemcacheError(f"the server did not store {refused[0]!r:.80}")
 
+    def put(self, name: bytes, data: bytes, exptime: int, ended: bytes) -> None:
+        """See `Connection.put`. In one round trip."""
+        sock = self._client.sock
+        if sock is None:
+            self.set_multi({name: data}, exptime)
+            self.delete(ended)
+            return
+        head = b"set %b 0 %d %d" % (name, exptime, len(data))
+        sock.sendall(b"%b\r\n%b\r\ndelete %b\r\n" % (head, data, ended))
+        _check_answers(sock, {b"STORED"}, _REMOVED)
+
     def add(self, name: bytes, data: bytes, exptime: int) -> bool:
         """See `Connection.add`."""
         return bool(self._client.add(name, data, expire=exptime, noreply=False))
@@ -78,7 +90,7 @@ class PymemcacheConnection:
         """See `Connection.delete`."""
         # Client.delete() takes any answer that it does not know for NOT_FOUND.
         answer: bytes = self._client.raw_command(b"delete " + name, b"\r\n")
-        if answer not in (b"DELETED", b"NOT_FOUND"):
+        if answer not in _REMOVED:
             raise MemcacheError(f"the server answered {answer!r:.80} to a delete")
         return answer == b"DELETED"
 
@@ -123,6 +135,27 @@ def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
             raise MemcacheError(f"the server sent {name!r:.80}, which is damaged")
         found[name] = data[start:stop]
         at = stop + 2
+
+
+def _check_answers(sock: Any, *expected: Collection[bytes]) -> None:
+    """Read a line for each of *expected*, which must be one of those.
+
+    Raises:
+        Declined: The server did not store.
+        MemcacheUnexpectedCloseError: It has closed the connection.
+        MemcacheError: This is no such answer.
+    """
+    data = b""
+    for lines in expected:
+        while b"\r\n" not in data:
+            data = _more(sock, data, len(data) + 1)
+        line, _, data = data.partition(b"\r\n")
+        if line.startswith(b"SERVER_ERROR"):
+            raise Declined from MemcacheServerError(line)
+        if line not in lines:
+            raise MemcacheError(f"the server answered {line!r:.80} to a set")
+    if data:
+        raise MemcacheError(f"the server also answered {data!r:.80} to a set")
 
 
 def _more(sock: Any, data: bytes, length: int) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from holdover.regions.at_hand import Place
 from holdover.regions.backends.base import Backend, positive
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import (
@@ -24,9 +25,10 @@ from holdover.regions.backends.grants import (
     LeaseKind,
     Stored,
 )
+from holdover.regions.backends.in_process import InProcess
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.forks import renew_after_fork
-from holdover.regions.slots import Slots
+from holdover.regions.slots import Slot, Slots
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
 
@@ -45,7 +47,20 @@ class _Holding:
     reason: str = ""
 
 
-class MemoryBackend(Backend):
+class _Clock:
+    """A region's clock, whose every state is a stamp of what is at hand.
+
+    Attributes:
+        stamp: The state.
+    """
+
+    __slots__ = ("stamp",)
+
+    def __init__(self, state: ClockState) -> None:
+        self.stamp = state
+
+
+class MemoryBackend(Backend, InProcess):
     """Entries in this process's memory.
 
     Arguments:
@@ -69,7 +84,7 @@ class MemoryBackend(Backend):
         self._slots: Slots[Stored] = Slots(self._max_entries, self._time.wall)
         self._by_key = self._slots.by_key  # for readers, who need no lock
         self._leases: dict[str, _Holding] = {}
-        self._clocks: dict[str, ClockState] = {}
+        self._clocks: dict[str, _Clock] = {}
         self._lasting: MemoryBackend | None = None
         self._lock = threading.Lock()  # guards changes of all of them
         renew_after_fork(self)
@@ -83,12 +98,12 @@ class MemoryBackend(Backend):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
-        clock = self._clocks.get(region) or self.clock(region)
+        tick = (self._clocks.get(region) or self._clock(region)).stamp.tick
         slot = self._by_key.get(key)
         if slot is None:
-            return None, clock.tick
+            return None, tick
         slot.used = True
-        return slot.held, clock.tick
+        return slot.held, tick
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""
@@ -208,24 +223,35 @@ class MemoryBackend(Backend):
 
     def clock(self, region: str, *, since: int = 0) -> ClockState:
         """See `Backend.clock`."""
-        state = self._clocks.get(region)
-        if state is None:
-            with self._lock:
-                fresh = ClockState.seeded(self._time.wall())
-                state = self._clocks.setdefault(region, fresh)
-        return state
+        return self._clock(region).stamp
 
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()
     ) -> ClockState:
         """See `Backend.advance`."""
-        self.clock(region)
+        clock = self._clock(region)
         with self._lock:
-            state = self._clocks[region].advanced(
-                self._time.wall(), hard=hard, reaches=reaches
-            )
-            self._clocks[region] = state
-        return state
+            now = self._time.wall()
+            clock.stamp = clock.stamp.advanced(now, hard=hard, reaches=reaches)
+            return clock.stamp
+
+    def _clock(self, region: str) -> _Clock:
+        clock = self._clocks.get(region)
+        if clock is None:
+            fresh = _Clock(ClockState.seeded(self._time.wall()))
+            clock = self._clocks.setdefault(region, fresh)
+        return clock
+
+    # -- what is at hand -------------------------------------------------------
+
+    def stamped(self, region: str) -> Place | None:
+        """See `InProcess.stamped`."""
+        reads_otherwise = type(self).read is not MemoryBackend.read
+        return None if reads_otherwise else self._clock(region)
+
+    def slot_of(self, key: str) -> Slot[Stored] | None:
+        """See `InProcess.slot_of`."""
+        return self._by_key.get(key)
 
     # -- housekeeping ----------------------------------------------------------
 

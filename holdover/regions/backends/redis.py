@@ -8,8 +8,9 @@ allowed. The server's clock judges leases and ttls.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
@@ -18,11 +19,8 @@ from holdover.regions.backends import redis_health
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.grants import Stored
 from holdover.regions.backends.redis_clock import RedisClocks
-from holdover.regions.backends.redis_link import (
-    Link,
-    a_list,
-    accepted,
-)
+from holdover.regions.backends.redis_commands import packed
+from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
     connected,
@@ -30,6 +28,7 @@ from holdover.regions.backends.redis_options import (
     with_bounds,
 )
 from holdover.regions.backends.redis_records import NO_CLOCK, OURS, VALUES, tick_of
+from holdover.regions.backends.redis_replies import a_list
 from holdover.regions.backends.redis_tracking import PushedByRedis
 from holdover.regions.backends.redis_values import ValuesInRedis, value_in
 from holdover.regions.backends.sending import batches
@@ -112,14 +111,19 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
+        return self._read(self._reading_command(key, region), region)
+
+    def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
+        """See `Backend.reader`. With a command that is packed already."""
+        return partial(self._read, self._reading_command(key, region), region)
+
+    def _reading_command(self, key: str, region: str) -> bytes:
         name = self._value_name(key)
         clock = self._clock_words.get(region) or self._remember_clock(region)
-        stored, found = a_list(
-            self._link.fetch(
-                b"*3\r\n$4\r\nMGET\r\n$%d\r\n%b\r\n%b" % (len(name), name, clock)
-            ),
-            2,
-        )
+        return b"*3\r\n$4\r\nMGET\r\n$%d\r\n%b\r\n%b" % (len(name), name, clock)
+
+    def _read(self, command: bytes, region: str) -> tuple[Stored | None, int]:
+        stored, found = a_list(self._link.fetch(command), 2)
         return value_in(stored), self._tick(region, found)
 
     def _remember_clock(self, region: str) -> bytes:
@@ -147,8 +151,8 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         found: list[Stored | None] = []
         tick = None
         for batch in batches(list(map(self._value_name, keys)), most=_MOST_KEYS):
-            reply = accepted(self._link.ask(("MGET", clock, *batch)))[0]
-            first, *stored = a_list(reply, 1 + len(batch))
+            command = b"".join(packed([("MGET", clock, *batch)]))
+            first, *stored = a_list(self._link.fetch(command), 1 + len(batch))
             if tick is None:  # with the first batch, so it is no later than any value
                 tick = self._tick(region, first)
             found += map(value_in, stored)

@@ -21,8 +21,9 @@ from redis.connection import ConnectionPool
 from holdover.regions.backends import redis_health
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.grants import Stored
+from holdover.regions.backends.redis_commands import Command
 from holdover.regions.backends.redis_copies import ClocksInCluster
-from holdover.regions.backends.redis_link import Command, Link, a_list, accepted
+from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_nodes import Nodes
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
@@ -32,6 +33,7 @@ from holdover.regions.backends.redis_options import (
     without,
 )
 from holdover.regions.backends.redis_places import Place, places
+from holdover.regions.backends.redis_replies import a_list, accepted
 from holdover.regions.backends.redis_routes import Routes, is_moving
 from holdover.regions.backends.redis_slots import (
     BUCKETS,

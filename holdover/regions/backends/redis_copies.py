@@ -16,8 +16,8 @@ from typing import Any
 
 from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.redis_clock import RedisClocks
-from holdover.regions.backends.redis_link import Refused, accepted
 from holdover.regions.backends.redis_records import NO_CLOCK, copy_record, tick_of
+from holdover.regions.backends.redis_replies import Refused, accepted
 from holdover.regions.backends.redis_routes import Routes
 from holdover.regions.backends.redis_slots import BUCKETS, copy_name, home_names
 from holdover.regions.errors import BackendError

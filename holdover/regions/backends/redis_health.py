@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdover.regions.backends.redis_link import Link, Refused, a_list, accepted
+from holdover.regions.backends.redis_link import Link
+from holdover.regions.backends.redis_replies import Refused, a_list, accepted
 from holdover.regions.errors import BackendError
 from holdover.regions.findings import Finding, Health
 

@@ -19,7 +19,7 @@ from holdover.regions.backends.grants import (
     Stored,
 )
 from holdover.regions.backends.redis_clock import epoch
-from holdover.regions.backends.redis_link import Way, a_list, a_number, accepted
+from holdover.regions.backends.redis_link import Way
 from holdover.regions.backends.redis_records import (
     busy_of,
     lease_record,
@@ -28,6 +28,7 @@ from holdover.regions.backends.redis_records import (
     span,
     tick_of,
 )
+from holdover.regions.backends.redis_replies import a_list, a_number, accepted
 from holdover.regions.backends.sending import batches, weight
 from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import new_fence

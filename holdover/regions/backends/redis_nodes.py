@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from holdover.regions.backends.redis_link import Link, accepted
+from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_places import Place
+from holdover.regions.backends.redis_replies import accepted
 from holdover.regions.backends.redis_slots import BUCKETS, SLOT_OF_BUCKET
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import ForkSafeLock

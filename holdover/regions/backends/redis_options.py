@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from holdover.regions.errors import ConfigurationError
-from holdover.regions.lifetime import seconds
+from holdover.regions.lifetime import lease_span, seconds
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
@@ -74,7 +75,7 @@ def with_bounds(arguments: Mapping[str, Any]) -> dict[str, Any]:
         wanted = bounded.get(name)
         if wanted is None:
             wanted = given.pop(name, None)
-        bounded[name] = DEFAULT_TIMEOUT if wanted is None else seconds(wanted, name)
+        bounded[name] = DEFAULT_TIMEOUT if wanted is None else lease_span(wanted, name)
     if _is_verified(bounded, given):
         # Before redis-py 6, any host's certificate was good enough.
         given.setdefault("ssl_check_hostname", True)
@@ -151,3 +152,9 @@ def default_ttl(given: object) -> float | None:
     if given is None:
         return None
     return seconds(given, "redis_expiration_time", zero=True) or None
+
+
+def words_of(pool: Any) -> tuple[str, ...]:
+    """Give what ``get_connection`` wants: before redis-py 5.3, a word it never uses."""
+    word = signature(pool.get_connection).parameters.get("command_name")
+    return ("_",) if word is not None and word.default is word.empty else ()

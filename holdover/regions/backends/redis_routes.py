@@ -14,15 +14,10 @@ from typing import Any
 
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
-from holdover.regions.backends.redis_link import (
-    Command,
-    Conversation,
-    Link,
-    Refused,
-    transacted,
-    transaction,
-)
+from holdover.regions.backends.redis_commands import Command, transaction
+from holdover.regions.backends.redis_link import Conversation, Link
 from holdover.regions.backends.redis_nodes import Nodes
+from holdover.regions.backends.redis_replies import Refused, transacted
 from holdover.regions.backends.redis_slots import bucket_in
 from holdover.regions.errors import BackendError
 

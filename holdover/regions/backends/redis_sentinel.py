@@ -19,6 +19,7 @@ from redis.sentinel import (
 )
 
 from holdover.regions.backends.redis import RedisBackend
+from holdover.regions.backends.redis_commands import Command
 from holdover.regions.backends.redis_link import Conversation, Link
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
@@ -44,19 +45,25 @@ class MasterLink(Link):
 
     def fetch(self, packed: bytes) -> Any:
         """See `Link.fetch`."""
-        if time.monotonic() > self._ask_at:
-            self._ask_again()
+        self._look_for_master()
         return super().fetch(packed)
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """See `Link.ask`."""
+        self._look_for_master()
+        return super().ask(*commands)
 
     @contextmanager
     def conversation(self) -> Iterator[Conversation]:
         """See `Link.conversation`."""
-        if time.monotonic() > self._ask_at:
-            self._ask_again()
+        self._look_for_master()
         with super().conversation() as conversation:
             yield conversation
 
-    def _ask_again(self) -> None:
+    def _look_for_master(self) -> None:
+        """Ask the sentinels, if that was not done lately."""
+        if time.monotonic() <= self._ask_at:
+            return
         self._ask_at = time.monotonic() + _ASK_EVERY
         try:
             self._learn(self._pool.get_master_address())

@@ -10,10 +10,11 @@ from holdover.regions.backends import redis_steps as steps
 from holdover.regions.backends.base import Backend, positive
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.grants import Stored
+from holdover.regions.backends.redis_commands import Command
 from holdover.regions.backends.redis_leases import LeasesInRedis
-from holdover.regions.backends.redis_link import Command, Refused, a_number, accepted
 from holdover.regions.backends.redis_options import default_ttl
 from holdover.regions.backends.redis_records import expiry, packed_fence, tick_of
+from holdover.regions.backends.redis_replies import Refused, a_number, accepted
 from holdover.regions.backends.sending import T, accepted_bytes, batches, weight
 from holdover.regions.errors import BackendError, ValueTooLarge
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from holdover.regions.backends.redis_link import Command, Conversation, Way, accepted
+from holdover.regions.backends.redis_commands import Command
+from holdover.regions.backends.redis_link import Conversation, Way
 from holdover.regions.backends.redis_records import (
     FENCE,
     KINDS,
@@ -26,6 +27,7 @@ from holdover.regions.backends.redis_records import (
     state_of,
     tick_of,
 )
+from holdover.regions.backends.redis_replies import accepted
 from holdover.regions.envelope import TRAILER_SIZE, fence_of
 from holdover.regions.errors import BackendError
 from holdover.regions.ticks import ClockState

@@ -7,8 +7,9 @@ statement, run outside any transaction, and the database's clock judges leases a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from dogpile.cache.api import DefaultSerialization
@@ -69,6 +70,8 @@ class SqlBackend(DefaultSerialization, HealthOfSql, PushedBySql, Transactional):
         table: The table's name, or schema.name (default "holdover_cache").
         create_table: Whether to make the table if it is missing (default: only in
             SQLite). What is there already is never altered.
+        check_table: Whether a table that is missing or somebody else's is an error at
+            once (the default), and not of each operation.
         operation_timeout: Seconds that a statement may take (default 0.25).
         connect_timeout: Seconds that a connection may take (default 1).
         max_connections: How many connections this process keeps at most; None, the
@@ -107,7 +110,8 @@ class SqlBackend(DefaultSerialization, HealthOfSql, PushedBySql, Transactional):
         self._purger = Purger(self._link, self._words)
         self._read_sql = self._words.read.sql
         self._clock_ids: dict[str, bytes] = {}
-        self._see_table()
+        if given.check_table:
+            self._see_table()
 
     def _words_for(self, dialect: Any) -> Statements:
         return Statements(
@@ -157,8 +161,19 @@ class SqlBackend(DefaultSerialization, HealthOfSql, PushedBySql, Transactional):
 
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
-        clock = self._clock_ids.get(region) or self._clock_id(region)
-        row = self._link.fetch(self._read_sql, (value_id(key), clock))
+        return self._read(self._ids(key, region), key, region)
+
+    def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
+        """See `Backend.reader`."""
+        return partial(self._read, self._ids(key, region), key, region)
+
+    def _ids(self, key: str, region: str) -> tuple[bytes, bytes]:
+        return value_id(key), self._clock_ids.get(region) or self._clock_id(region)
+
+    def _read(
+        self, ids: tuple[bytes, bytes], key: str, region: str
+    ) -> tuple[Stored | None, int]:
+        row = self._link.fetch(self._read_sql, ids)
         if row is not None:
             stored, tick = row
             if type(tick) is int and tick > 0 and type(stored) in _SOUND:

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from holdover.regions.backends import sql_drivers as drivers
-from holdover.regions.backends.sql_opening import opened_within
+from holdover.regions.backends.sql_opening import NoConnectionInTime, opened_within
 from holdover.regions.backends.sql_seats import Wire
 
 _LOOK_EVERY = 1.0  # seconds between two looks at SQLite's file by those who only read
+_IMPATIENT_FOR = 4  # times as long as a connection may take
 
 
 class Connector:
@@ -42,6 +43,7 @@ class Connector:
         self._is_prepared = False
         self._timeout = timeout
         self._connect_timeout = connect_timeout
+        self._impatient_until = 0.0
 
     def after_fork(self) -> None:
         """Be of use in the child: another thread may have held the pool's lock."""
@@ -50,11 +52,22 @@ class Connector:
     def open_in_time(self) -> Wire:
         """Open a connection.
 
+        After one that took too long, the next get no longer than a statement for a
+        while: a page makes many calls, and each verb would find out by itself.
+
         Raises:
             BackendError: It took too long.
             Exception: Whatever the driver raised.
         """
-        return opened_within(self._connect_timeout, self.open)
+        most = self._connect_timeout
+        if monotonic() < self._impatient_until:
+            most = min(most, self._timeout)
+        try:
+            return opened_within(most, self.open)
+        except NoConnectionInTime:
+            if most == self._connect_timeout:
+                self._impatient_until = monotonic() + _IMPATIENT_FOR * most
+            raise
 
     def open(self) -> Wire:
         """Open a connection, however long it takes."""

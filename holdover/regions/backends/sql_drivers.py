@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from holdover.regions.backends.capabilities import Capabilities
 from holdover.regions.backends.sql_parameters import refuse_unknown
+from holdover.regions.backends.sql_pragmas import settle_sqlite
 from holdover.regions.errors import ConfigurationError, MissingDependency, unknown
 
 T = TypeVar("T")
@@ -28,7 +29,6 @@ _PREFERRED = {
 }
 _PACKAGES = {"psycopg": "psycopg[binary]", "pymysql": "pymysql"}
 _OF_SERVER = 0.8  # of the time, so that a server's own answer arrives before it is over
-_MMAP_BYTES = 64 << 20
 _FROZEN = "the server has not answered for {:g} s"
 
 
@@ -135,19 +135,6 @@ def settle(dialect: Any, connection: Any, timeout: float) -> Any:
     return _SETTLERS[dialect.name](dialect, connection, timeout)
 
 
-def _settle_sqlite(_: Any, connection: Any, timeout: float) -> Any:
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {round(timeout * 1000)}",  # of an engine that has its own
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        f"mmap_size = {_MMAP_BYTES}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-        cursor.fetchall()
-    return cursor
-
-
 def _settle_postgresql(dialect: Any, connection: Any, timeout: float) -> Any:
     is_psycopg = dialect.driver == "psycopg"
     if is_psycopg:
@@ -185,7 +172,7 @@ def _settle_mysql(dialect: Any, connection: Any, timeout: float) -> Any:
 
 
 _SETTLERS: Mapping[str, Callable[[Any, Any, float], Any]] = {
-    "sqlite": _settle_sqlite,
+    "sqlite": settle_sqlite,
     "postgresql": _settle_postgresql,
     "mysql": _settle_mysql,
     "mariadb": _settle_mysql,

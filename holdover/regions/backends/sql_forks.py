@@ -80,11 +80,15 @@ class Pause:
     def begin(self) -> None:
         """Hold up new uses, and wait for those under way."""
         self._over.clear()
+        self._hold_up_others()
         deadline = time.monotonic() + self._most
         while not all(use.is_over for use in list(self._uses)):
             if time.monotonic() > deadline:
                 return
             time.sleep(_POLL)
+
+    def _hold_up_others(self) -> None:
+        """Hold up what does not ask for connections; there is nothing else here."""
 
     def end(self) -> None:
         """Let uses begin again."""
@@ -113,13 +117,11 @@ class LocalPause(Pause):
 
         return super().opening(made)
 
-    def begin(self) -> None:
-        """Hold up new statements, and wait for those under way."""
-        self._over.clear()
+    def _hold_up_others(self) -> None:
+        """Hold up new statements, on connections that there are."""
         link = self._link()
         if link is not None:
             link.hold(self._over, 2 * self._most)
-        super().begin()
 
     def end(self) -> None:
         """Let statements begin again."""

@@ -60,7 +60,6 @@ class Link:
             engine, prepare, timeout=timeout, connect_timeout=connect_timeout
         )
         self._dialect = engine.dialect
-        self._timeout = timeout
         self._seats: Seats = OwnSeats() if most is None else SharedSeats(most, timeout)
         self._pause = LocalPause(self, timeout) if self.is_local else None
         renew_after_fork(self)

@@ -22,6 +22,10 @@ _threads = Pool("holdover-connecting", threads=_MOST, backlog=_BACKLOG)
 _pause = Pause(_FORK_WAITS)
 
 
+class NoConnectionInTime(BackendError):
+    """The database has not taken a connection for as long as anybody waits."""
+
+
 class _Opening:
     """A connection that is being opened; somebody waits for it, or no longer."""
 
@@ -43,7 +47,8 @@ def opened_within(seconds: float, make: Callable[[], Wire]) -> Wire:
     """Make a connection; drivers count their patience in whole seconds, or not at all.
 
     Raises:
-        BackendError: It took too long (once made, it is closed), or too many wait.
+        NoConnectionInTime: It took too long (once made, it is closed).
+        BackendError: Too many wait.
         Exception: Whatever *make* raised.
     """
     opening = _Opening(make)
@@ -53,5 +58,5 @@ def opened_within(seconds: float, make: Callable[[], Wire]) -> Wire:
     if opening.error is not None:
         raise opening.error
     if opening.wire is None:
-        raise BackendError(f"no connection to the database within {seconds:g} s")
+        raise NoConnectionInTime(f"no connection to the database within {seconds:g} s")
     return opening.wire

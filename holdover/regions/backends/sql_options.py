@@ -13,16 +13,18 @@ from sqlalchemy import Engine
 from holdover.regions.backends import sql_drivers as drivers
 from holdover.regions.backends.base import positive
 from holdover.regions.errors import ConfigurationError
-from holdover.regions.lifetime import seconds
+from holdover.regions.lifetime import lease_span
 
 DEFAULT_TIMEOUT = 0.25  # seconds
 DEFAULT_CONNECT_TIMEOUT = 1.0  # seconds
+_MOST_CONNECTIONS = 10_000  # more than any server takes
 ARGUMENT_TYPES = MappingProxyType(
     {
         "url": str,
         "engine": Engine,
         "table": str,
         "create_table": bool,
+        "check_table": bool,
         "operation_timeout": float,
         "connect_timeout": float,
         "max_connections": int,
@@ -41,6 +43,7 @@ class Options:
         engine: Makes connections.
         own_file: SQLite's file, if it is not that of an engine of the application's.
         create_table: Whether to make the table if it is missing.
+        check_table: Whether to look for the table at once.
         operation_timeout: Seconds that a statement may take.
         connect_timeout: Seconds that a connection may take.
         max_connections: How many there may be; None for one per thread.
@@ -51,6 +54,7 @@ class Options:
     engine: Engine
     own_file: str | None
     create_table: bool
+    check_table: bool
     operation_timeout: float
     connect_timeout: float
     max_connections: int | None
@@ -68,7 +72,6 @@ def options(arguments: Mapping[str, Any]) -> Options:
     timeout = _span(arguments, "operation_timeout", DEFAULT_TIMEOUT)
     connect_timeout = _span(arguments, "connect_timeout", DEFAULT_CONNECT_TIMEOUT)
     max_bytes = positive(arguments, "max_bytes", drivers.DEFAULT_MAX_BYTES)
-    most = arguments.get("max_connections")
     engine = _engine(arguments, timeout, connect_timeout)
     path = drivers.path_of(engine.url)
     if path is not None:
@@ -79,11 +82,10 @@ def options(arguments: Mapping[str, Any]) -> Options:
         create_table=_flag(
             arguments, "create_table", default=engine.dialect.name == "sqlite"
         ),
+        check_table=_flag(arguments, "check_table", default=True),
         operation_timeout=timeout,
         connect_timeout=connect_timeout,
-        max_connections=(
-            None if most is None else positive(arguments, "max_connections", 1)
-        ),
+        max_connections=_most_connections(arguments),
         max_bytes=max_bytes,
         notify=_notify(arguments, engine),
     )
@@ -121,7 +123,13 @@ def _require_folder(path: str) -> None:
 
 
 def _span(arguments: Mapping[str, Any], name: str, default: float) -> float:
-    return seconds(arguments.get(name, default), name)
+    return lease_span(arguments.get(name, default), name)
+
+
+def _most_connections(arguments: Mapping[str, Any]) -> int | None:
+    if arguments.get("max_connections") is None:
+        return None
+    return positive(arguments, "max_connections", 1, most=_MOST_CONNECTIONS)
 
 
 def _flag(arguments: Mapping[str, Any], name: str, *, default: bool) -> bool:

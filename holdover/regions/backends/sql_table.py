@@ -21,7 +21,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
-from holdover.regions.errors import ConfigurationError
+from holdover.regions.errors import ConfigurationError, MissingTable
 
 DEFAULT_TABLE = "holdover_cache"
 _NAME = re.compile(r"\w{1,48}(\.\w{1,48})?", re.ASCII)
@@ -78,12 +78,13 @@ def ensure(connection: Connection, table: Table, *, create: bool) -> None:
     """See that the table is there and ours, making it if wished.
 
     Raises:
-        ConfigurationError: It is missing and we may not make it, or it is somebody
-            else's; it is never altered.
+        MissingTable: It is missing, and not to be made.
+        ConfigurationError: We may not make it, or it is somebody else's; it is never
+            altered.
     """
     if _columns_of(connection, table) is None:
         if not create:
-            raise ConfigurationError(_missing(connection, table))
+            raise _missing(connection, table)
         _create(connection, table)
     _refuse_foreign(connection, table)
 
@@ -173,12 +174,13 @@ def _spelled(kind: Any, dialect: Any, *, nullable: bool | None) -> str:
     return spelled if nullable else f"{spelled} NOT NULL"
 
 
-def _missing(connection: Connection, table: Table) -> str:
+def _missing(connection: Connection, table: Table) -> MissingTable:
     url = connection.engine.url.render_as_string(hide_password=True)
     kind = f"{connection.dialect.name}://"
-    return (
+    ddl = ddl_of(table, connection.dialect)
+    return MissingTable(
         f"there is no table {table.fullname!r} in {url}. Give create_table=True, or "
         "have these statements run, which holdover.regions.backends.sql also gives as "
-        f"SqlBackend.ddl({kind!r}, table={table.fullname!r}):\n"
-        f"{ddl_of(table, connection.dialect)}"
+        f"SqlBackend.ddl({kind!r}, table={table.fullname!r}):\n{ddl}",
+        ddl,
     )

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from holdover.regions.codecs import is_plain
 from holdover.regions.errors import InvalidOrder
+from holdover.regions.texts import LONGEST_TEXT
 
 MESSAGE_VERSION = 1
 TASK_NAME = "holdover.refresh"
-_LONGEST_TEXT = 16_384
 _LAST_INSTANT = 1e12  # wall clock, seconds; nobody orders then
 
 
@@ -188,7 +188,7 @@ def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
     if type(value) not in kinds or not is_plain(value):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise InvalidOrder(f"{name} must be {wanted}, got {type(value).__name__}")
-    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise InvalidOrder(f"{name} has {len(value)} characters")
     if kinds is _INSTANT and not 0.0 <= value <= _LAST_INSTANT:  # type: ignore[operator]
         raise InvalidOrder(f"{name} is no time of day")

@@ -103,6 +103,11 @@ class CeleryRunner:
             import_worker()
         KOMBU_LOCKS.find()
 
+    @property
+    def app(self) -> Celery | None:
+        """The application's, whose workers carry refreshes out; None: the runner's."""
+        return self._app
+
     def after_fork(self) -> None:
         """Leave the worker and its queue to the parent."""
         self._lock = threading.Lock()

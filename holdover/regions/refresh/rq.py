@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -22,7 +22,6 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.lifetime import seconds
 from holdover.regions.refresh.base import Execute, Job
 
-_FUNCTION = "holdover.rq_jobs.refresh"
 _URL = "redis://localhost:6379/0"
 _FAILURES_KEPT_FOR = 3600  # seconds: a killed worker is all that fails here
 _OPTIONS = {"queue", "at_front", "timeout", "description", "meta", "failure_ttl"}
@@ -45,6 +44,8 @@ class RqRunner:
             a call take precedence.
         publish_timeout: Seconds that Redis may take for each step of publishing.
             Callers never wait for it; when it is over, the next runner takes the order.
+        result_ttl: Seconds for which RQ remembers an order that was carried out; None
+            means as RQ does by default.
 
     Raises:
         ConfigurationError: An option is wrong.
@@ -52,6 +53,7 @@ class RqRunner:
     """
 
     name = "rq"
+    function: ClassVar[str] = "holdover.rq_jobs.refresh"  # what its workers call
     takes_orders = True
     leaves_process = True
 
@@ -63,6 +65,7 @@ class RqRunner:
         serializer: Any = "json",
         task_options: Mapping[str, Any] | None = None,
         publish_timeout: float = 0.2,
+        result_ttl: int | None = 0,
     ) -> None:
         wanted: object = queue
         if not wanted or not isinstance(wanted, str):
@@ -71,6 +74,7 @@ class RqRunner:
         self._timeout = seconds(publish_timeout, "publish_timeout")
         self._given = _client(connection)
         self._serializer = serializer
+        self._result_ttl = result_ttl
         self._options = {"queue": queue, **(task_options or {})}
         self.after_fork()
         renew_after_fork(self)
@@ -130,9 +134,9 @@ class RqRunner:
             serializer=self._serializer,
         )
         queue.enqueue_call(
-            _FUNCTION,
+            self.function,
             args=(job.order.to_message(),),
-            result_ttl=0,  # none is kept
+            result_ttl=self._result_ttl,
             ttl=max(1, math.ceil(job.order.not_after - time.time())),
             **options,
         )
