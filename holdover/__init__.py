@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from dogpile.cache.api import NO_VALUE
 
     from holdover import errors, events
+    from holdover.regions.backends.keyed import KeyedBackend
     from holdover.regions.backends.sql_commit import invalidate_after_commit
     from holdover.regions.beat import install_in_beat
-    from holdover.regions.claims import KeyLease
+    from holdover.regions.claims import KeyLease, Looked
+    from holdover.regions.clearing import clear_up_after_work
     from holdover.regions.compression import Compression
     from holdover.regions.contexts import OrderContext
     from holdover.regions.defaults import Defaults
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from holdover.regions.lifetime import LeaseTerms, Lifetime, OrderTerms
     from holdover.regions.mailing import MailTo
     from holdover.regions.outcomes import Delivery
+    from holdover.regions.recording import keep_runs_in
     from holdover.regions.refresh.base import Report
     from holdover.regions.refresh.celery import CeleryRunner
     from holdover.regions.refresh.rq import RqRunner
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from holdover.regions.region import Region
     from holdover.regions.registry import Registry, make_region, registry
     from holdover.regions.returned import Cached
+    from holdover.regions.run_store import KeptRun, RunStore
     from holdover.regions.runs import Run
     from holdover.regions.schedule import Schedule
     from holdover.regions.scheduler import Scheduler
@@ -61,9 +65,12 @@ __all__ = [
     "Histogram",
     "HotCall",
     "Inspection",
+    "KeptRun",
     "KeyLease",
+    "KeyedBackend",
     "LeaseTerms",
     "Lifetime",
+    "Looked",
     "MailTo",
     "OrderContext",
     "OrderTerms",
@@ -73,6 +80,7 @@ __all__ = [
     "Report",
     "RqRunner",
     "Run",
+    "RunStore",
     "Schedule",
     "Scheduler",
     "Tally",
@@ -84,10 +92,12 @@ __all__ = [
     "Warmth",
     "__version__",
     "allow_imports",
+    "clear_up_after_work",
     "errors",
     "events",
     "install_in_beat",
     "invalidate_after_commit",
+    "keep_runs_in",
     "make_region",
     "registry",
 ]
@@ -108,9 +118,12 @@ _HOMES = {
     "Histogram": "holdover.regions.figures",
     "HotCall": "holdover.regions.warmth",
     "Inspection": "holdover.regions.inspecting",
+    "KeptRun": "holdover.regions.run_store",
     "KeyLease": "holdover.regions.claims",
+    "KeyedBackend": "holdover.regions.backends.keyed",
     "LeaseTerms": "holdover.regions.lifetime",
     "Lifetime": "holdover.regions.lifetime",
+    "Looked": "holdover.regions.claims",
     "MailTo": "holdover.regions.mailing",
     "OrderContext": "holdover.regions.contexts",
     "OrderTerms": "holdover.regions.lifetime",
@@ -120,6 +133,7 @@ _HOMES = {
     "Report": "holdover.regions.refresh.base",
     "RqRunner": "holdover.regions.refresh.rq",
     "Run": "holdover.regions.runs",
+    "RunStore": "holdover.regions.run_store",
     "Schedule": "holdover.regions.schedule",
     "Scheduler": "holdover.regions.scheduler",
     "Tally": "holdover.regions.warmth",
@@ -130,8 +144,10 @@ _HOMES = {
     "Warming": "holdover.regions.warm_calls",
     "Warmth": "holdover.regions.warmth",
     "allow_imports": "holdover.regions.importing",
+    "clear_up_after_work": "holdover.regions.clearing",
     "install_in_beat": "holdover.regions.beat",
     "invalidate_after_commit": "holdover.regions.backends.sql_commit",
+    "keep_runs_in": "holdover.regions.recording",
     "make_region": "holdover.regions.registry",
     "registry": "holdover.regions.registry",
 }

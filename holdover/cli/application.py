@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from holdover import Region
 
 _DEFAULT_NAME = "registry"
+
+
+class Regions(Protocol):
+    """What commands ask for the regions that they are about."""
+
+    def regions(self, names: Sequence[str] = ()) -> list[Region]:
+        """See `Application.regions`."""
+
+    def words(self) -> list[str]:
+        """See `Application.words`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +56,7 @@ class Application:
         """
         regions = _regions_of(self._found(), self.app)
         by_name = {region.name: region for region in regions}
-        for name in names:
-            if name not in by_name:
-                raise CannotBegin(_unknown(name, by_name))
-        return [by_name[name] for name in names] if names else regions
+        return named(by_name, names) if names else regions
 
     def _found(self) -> Any:
         from holdover import registry
@@ -87,6 +94,18 @@ def _regions_of(found: Any, app: str | None) -> list[Region]:
         f"{app} is no registry, region or list of regions, nor a function that makes "
         f"one, but a {type(found).__name__}"
     )
+
+
+def named(regions: Mapping[Any, Region], names: Sequence[str]) -> list[Region]:
+    """Choose regions by name, in the order of the names.
+
+    Raises:
+        CannotBegin: There is none of that name.
+    """
+    for name in names:
+        if name not in regions:
+            raise CannotBegin(_unknown(name, regions))
+    return [regions[name] for name in names]
 
 
 def _unknown(name: str, known: Any) -> str:

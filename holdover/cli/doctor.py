@@ -15,7 +15,7 @@ from holdover.cli.telling import Teller, tells
 
 if TYPE_CHECKING:
     from holdover import Finding, Region
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 
 _AT_ONCE = 16  # regions
@@ -51,7 +51,7 @@ class _Examined:
 @tells
 @click.pass_obj
 def doctor(
-    application: Application, *, teller: Teller, names: tuple[str, ...], timeout: float
+    application: Regions, *, teller: Teller, names: tuple[str, ...], timeout: float
 ) -> int:
     """Look whether all that regions need is there, and say what to do.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -28,12 +30,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command; whatever it raises becomes an error of click's."""
         self._shows_traceback = bool(ctx.meta.get(_TRACEBACK))
-        try:
+        with _in_one_manner():
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            raise _told(error) from error
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the program: say what went wrong in one line, and end."""
@@ -77,6 +75,37 @@ class Commands(click.Group):
         if error.ctx.command is not self or option not in known:
             return ""
         return f"{option!r} stands behind the command: holdover COMMAND {option}."
+
+
+def carry_out(command: click.Command, words: Sequence[str], application: Any) -> int:
+    """Carry out one command, for a program that shows errors in its own way.
+
+    Args:
+        command: The command.
+        words: Its arguments and options, as on a command line.
+        application: Whose regions it is about; see `Application`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        click.ClickException: It says in one line what went wrong, and the exit code.
+    """
+    name = command.name or ""
+    context = command.make_context(name, list(words), obj=application)
+    with context, _in_one_manner():
+        return command.invoke(context) or DONE
+
+
+@contextmanager
+def _in_one_manner() -> Iterator[None]:
+    """Have whatever is raised be an error of click's."""
+    try:
+        yield
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        raise _told(error) from error
 
 
 # Since click 8.2, who gives no command gets the help by way of an error.

@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdover.cli.application import is_private
-from holdover.cli.calls import WrittenCall, why_no_call
+from holdover.cli.calls import keys_in
 from holdover.cli.exits import DONE, FAILED, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, moment, span, tells
+from holdover.regions.previews import preview
+from holdover.regions.written_calls import WrittenCall, why_no_call
 
 if TYPE_CHECKING:
     from holdover import Inspection, Region
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 _SHOWN = 2000  # characters of a value
 
@@ -55,10 +56,7 @@ class _Sighting:
 
         if self.told.value is NO_VALUE:
             return None
-        try:
-            return _shortened().repr(self.told.value)[:_SHOWN]
-        except Exception as error:  # noqa: BLE001 - the application's own __repr__
-            return f"({type(error).__name__} in its repr)"
+        return preview(self.told.value, _SHOWN)
 
 
 @click.command(short_help="Tell what is stored, how old, and who makes it.")
@@ -70,7 +68,7 @@ class _Sighting:
 @tells
 @click.pass_obj
 def inspect(
-    application: Application,
+    application: Regions,
     *,
     teller: Teller,
     wanted: str,
@@ -96,7 +94,7 @@ def inspect(
     if any(not one.told.reachable for one in sightings):
         teller.problem("a backend could not be reached")
         return OUT_OF_REACH
-    reason = why_no_call(wanted, regions)
+    reason = why_no_call(wanted, [name for one in regions for name in one.functions])
     teller.problem(f"nothing is stored for {wanted!r}{reason and f'; {reason}'}")
     return FAILED
 
@@ -130,7 +128,7 @@ def _sightings(regions: list[Region], wanted: str) -> tuple[list[_Sighting], lis
 def _seen_in(region: Region, wanted: str) -> Iterator[_Sighting]:
     """Look for what *wanted* may mean: a call, a key, a key as it is stored."""
     call = WrittenCall.read(wanted)
-    of_call = [region.inspect(key) for key in call.keys_in(region)] if call else []
+    of_call = [region.inspect(key) for key in keys_in(region, call)] if call else []
     of_key = [region.inspect(wanted), region.inspect(wanted, stored=True)]
     found = [*of_call, *(one for one in of_key if one.is_known or not one.reachable)]
     for told in {one.key: one for one in found}.values():
@@ -177,11 +175,3 @@ def _lease_lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "queued for", span(row["queued_for"])
     if row["last_error"]:
         yield "last error", row["last_error"]
-
-
-def _shortened() -> Repr:
-    """Make what shows a value without walking through all of it."""
-    shown = Repr()
-    shown.maxstring = shown.maxother = shown.maxlong = _SHOWN
-    shown.maxlist = shown.maxtuple = shown.maxdict = shown.maxset = 50
-    return shown

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdover.cli.application import is_private
-from holdover.cli.calls import WrittenCall
+from holdover.cli.calls import keys_in
 from holdover.cli.exits import DONE, OUT_OF_REACH, CannotBegin
 from holdover.cli.telling import Teller, tells
+from holdover.regions.written_calls import WrittenCall
 
 if TYPE_CHECKING:
     from holdover import Delivery, Region
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class _Step:
 @tells
 @click.pass_obj
 def invalidate(
-    application: Application,
+    application: Regions,
     /,
     *,
     teller: Teller,
@@ -120,7 +121,7 @@ def _keys_of(region: Region, text: str) -> list[str]:
         raise CannotBegin(
             f"{text!r} is no call with literals: --call \"price_of(17, unit='kg')\""
         )
-    keys = call.keys_in(region)
+    keys = keys_in(region, call)
     if not keys:
         known = ", ".join(region.functions) or "none"
         raise CannotBegin(

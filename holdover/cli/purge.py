@@ -11,14 +11,14 @@ from holdover.cli.telling import Teller, tells
 
 if TYPE_CHECKING:
     from holdover import Region
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 
 @click.command(short_help="Remove what is past its ttl.")
 @click.argument("names", nargs=-1, metavar="[REGION]...")
 @tells
 @click.pass_obj
-def purge(application: Application, *, teller: Teller, names: tuple[str, ...]) -> int:
+def purge(application: Regions, *, teller: Teller, names: tuple[str, ...]) -> int:
     """Remove what is past its ttl from the backends of all regions, or of some.
 
     Nothing that may still be served goes. Regions that share a backend are purged

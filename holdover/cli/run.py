@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,7 @@ from holdover.cli.telling import Teller, log_to_stderr, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Run, Scheduler
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 
 @click.command(short_help="Run schedules when they are due.")
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @tells
 @click.pass_obj
 def run(
-    application: Application,
+    application: Regions,
     *,
     teller: Teller,
     names: tuple[str, ...],
@@ -59,19 +59,18 @@ def run(
         for one in runs:
             _tell(teller, run_as_dict(one))
         return FAILED if any(one.has_failed for one in runs) else DONE
-    for region in regions:
-        region.listen(lambda event: _tell_event(teller, event))
     teller.line(f"{_count(regions, names)}, until SIGTERM or Ctrl-C")
-    with _stopped_by_signals(scheduler):
+    with _told_of_runs(teller, regions), _stopped_by_signals(scheduler):
         scheduler.run()
-    if scheduler.stop(wait=grace):
+        has_ended = scheduler.stop(wait=grace)
+    if has_ended:
         return DONE
     teller.problem("ended with runs under way; they run again")
     return FAILED
 
 
 def _scheduler(
-    application: Application, names: tuple[str, ...], threads: int
+    application: Regions, names: tuple[str, ...], threads: int
 ) -> tuple[Scheduler, list[Region]]:
     from holdover import Scheduler
 
@@ -90,8 +89,20 @@ def _count(regions: Sequence[Region], names: Sequence[str]) -> str:
 
 
 @contextmanager
+def _told_of_runs(teller: Teller, regions: Sequence[Region]) -> Iterator[None]:
+    """Tell of each run as it ends."""
+    with ExitStack() as ends:
+        for region in regions:
+            ends.callback(region.listen(lambda event: _tell_event(teller, event)))
+        yield
+
+
+@contextmanager
 def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
-    """Have the first signal stop the scheduler, and the second end the process."""
+    """Have the first signal stop the scheduler, and the second end the process.
+
+    Afterwards signals do what they did before: the process may be somebody else's.
+    """
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def stop(_number: int, _frame: object) -> None:
@@ -99,9 +110,12 @@ def _stopped_by_signals(scheduler: Scheduler) -> Iterator[None]:
             signal.signal(one, signal.SIG_DFL)
         scheduler.stop()
 
-    for one in numbers:
-        signal.signal(one, stop)
-    yield
+    before = {one: signal.signal(one, stop) for one in numbers}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _tell(teller: Teller, told: dict[str, Any]) -> None:

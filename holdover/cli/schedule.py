@@ -18,7 +18,7 @@ from holdover.cli.telling import Teller, moment, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Schedule
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 _SHOWN = 60  # characters of an error in a table
 _MINUTE = 60.0
@@ -32,7 +32,7 @@ _MINUTE = 60.0
 )
 @tells
 @click.pass_obj
-def schedule(application: Application, *, teller: Teller, crontab: bool) -> int:
+def schedule(application: Regions, *, teller: Teller, crontab: bool) -> int:
     """Show the schedules: when they are due, and how their last run went.
 
     The exit code is 1 if a history cannot be had, 3 if its backend is out of reach.
@@ -97,7 +97,7 @@ def _show(teller: Teller, rows: Sequence[dict[str, Any]]) -> None:
     teller.table(columns, table)
 
 
-def _crontab(application: Application, regions: Sequence[Region]) -> Iterator[str]:
+def _crontab(application: Regions, regions: Sequence[Region]) -> Iterator[str]:
     """Give a line for each schedule that fires at all its due times, or oftener."""
     yield "# Each line looks, maybe oftener than is due; what is not due is not run."
     program = [os.path.abspath(sys.argv[0]), *application.words(), "run", "--once"]

@@ -14,7 +14,7 @@ from holdover.cli.telling import Teller, tells
 
 if TYPE_CHECKING:
     from holdover import FleetFigures, Region
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 _TURN_ON = "figures_every=10 in configure() has its processes write figures"
 _COLUMNS = (
@@ -40,7 +40,7 @@ _COLUMNS = (
 @tells
 @click.pass_obj
 def stats(
-    application: Application,
+    application: Regions,
     *,
     teller: Teller,
     names: tuple[str, ...],

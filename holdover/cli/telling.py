@@ -6,7 +6,7 @@ or nothing::
     @click.command()
     @tells
     @click.pass_obj
-    def greet(application: Application, teller: Teller) -> int:
+    def greet(application: Regions, teller: Teller) -> int:
         if not teller.document({"greeting": "hello"}):
             teller.line("hello")
         return DONE

@@ -15,7 +15,7 @@ from holdover.cli.telling import Teller, printable, tells
 
 if TYPE_CHECKING:
     from holdover import Region, Tally, Warmed, Warmer
-    from holdover.cli.application import Application
+    from holdover.cli.application import Regions
 
 _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
 
@@ -47,7 +47,7 @@ _TOLD_EVERY = 5.0  # seconds, where there is no terminal to draw a bar on
 @tells
 @click.pass_obj
 def warm(
-    application: Application,
+    application: Regions,
     /,
     *,
     teller: Teller,

@@ -112,6 +112,25 @@ class BackendContract(LeaseContract, ProcessContract, TroubleContract):
         peer.write("k", sealed("new"), ttl=None)
         assert backend.read("k", REGION)[0] == sealed("new")
 
+    def test_a_reader_reads_what_is_there(
+        self, backend: Backend, peer: Backend
+    ) -> None:
+        """Each time, whoever has changed it, and with the tick of that time."""
+        read = backend.reader("k", REGION)
+        assert read() == backend.read("k", REGION)
+        for number in range(3):
+            writer = (backend, peer)[number % 2]
+            writer.write("k", sealed(number), ttl=60.0)
+            assert [read() for _ in range(3)] == [backend.read("k", REGION)] * 3
+            assert read()[0] == sealed(number)
+        before = read()
+        tick = peer.advance(REGION, hard=True).tick
+        assert read() == (before[0], tick)
+        peer.remove("k")
+        assert read() == (None, tick)
+        peer.write("k", sealed(4), ttl=60.0)
+        assert read() == (sealed(4), tick)
+
     def test_a_write_at_a_tick(self, backend: Backend, peer: Backend) -> None:
         """It is done while the clock stands there, and refused once it has moved."""
         tick = backend.tick(REGION)

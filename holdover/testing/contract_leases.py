@@ -43,9 +43,11 @@ def won(
     key: str = "k",
     seen: int | None = None,
     overtaking: Collection[LeaseKind] = (),
+    *,
+    ttl: float = 5.0,
 ) -> Lease:
-    """Acquire the lease for 5 s, which must be free."""
-    grant = backend.acquire(key, REGION, ttl=5.0, seen=seen, overtaking=overtaking)
+    """Acquire the lease, which must be free."""
+    grant = backend.acquire(key, REGION, ttl=ttl, seen=seen, overtaking=overtaking)
     assert isinstance(grant, Lease), grant
     return grant
 

@@ -62,6 +62,8 @@ def _advance(backend: Backend, number: int, region: str) -> int:
     return backend.advance(region, hard=True).tick
 
 
+_TTL = 60.0  # seconds, which no machine is too busy for
+
 WORKS: dict[str, Callable[[Backend, int, Any], Any]] = {
     "swap": _swap,
     "acquire": _acquire,
@@ -111,12 +113,12 @@ class ProcessContract:
         for key in "abc":
             assert crew.do("acquire", key).count(True) == 1
             backend.remove(key)
-            lease = won(backend, key)
+            lease = won(backend, key, ttl=_TTL)
             adopted = [one for one in crew.do("adopt", lease) if one is not None]
             assert len(adopted) == 1
             assert crew.do("release", lease).count(True) == 0
             assert crew.do("release", adopted[0]).count(True) == 1
-            again = won(backend, key)
+            again = won(backend, key, ttl=_TTL)
             ticks = crew.do("commit", again)
             assert len([tick for tick in ticks if tick is not None]) == 1
 
@@ -138,20 +140,20 @@ class ProcessContract:
     ) -> None:
         """Whoever releases while others renew has released."""
         for key in "abc":
-            released = crew.do("renew or release", won(backend, key))
+            released = crew.do("renew or release", won(backend, key, ttl=_TTL))
             assert released.count(True) == 1
             assert backend.leased(key) is None
 
     def test_nobody_commits_past_a_removal(self, backend: Backend, crew: Crew) -> None:
         """What was leased before a removal is not there after it."""
         for key in "abc":
-            crew.do("commit or remove", won(backend, key))
+            crew.do("commit or remove", won(backend, key, ttl=_TTL))
             assert backend.read(key, REGION)[0] is None
 
     def test_nobody_commits_past_a_write(self, backend: Backend, crew: Crew) -> None:
         """What was leased before a write does not replace what was written."""
         for key in "abc":
-            crew.do("commit or write", won(backend, key))
+            crew.do("commit or write", won(backend, key, ttl=_TTL))
             assert backend.read(key, REGION)[0] == sealed("written", key)
 
     def test_no_invalidation_is_lost(self, backend: Backend, crew: Crew) -> None:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from holdover import NO_VALUE, Lifetime, errors
-from holdover.contrib_django.asynchronous import AsyncMethods
-from holdover.contrib_django.kept import region_for
-from holdover.contrib_django.location import read_location
-
-# Django's users rely on it that nothing is served past its timeout.
-_FOR_EVER = Lifetime(stale_while_revalidate=0)
+from holdover import NO_VALUE, errors
+from holdover.contrib_django.caches.asynchronous import AsyncMethods
+from holdover.contrib_django.caches.entries import UnpicklableValue
+from holdover.contrib_django.caches.options import check_params
+from holdover.contrib_django.stale.keys import read_staleness
+from holdover.contrib_django.stale.serving import serving_stale
 
 
-class UnpicklableValue(errors.UncacheableValue, pickle.PicklingError):
-    """A value that cannot be stored; of the kind that Django's own caches raise."""
-
-
-class RegionCache(AsyncMethods, BaseCache):
+class RegionCache(AsyncMethods):
     """A Django cache whose entries are kept in a region.
 
     ::
@@ -51,19 +43,39 @@ class RegionCache(AsyncMethods, BaseCache):
 
     LOCATION is one of:
 
-    - a name, or ``memory://name``: in this process's memory. Caches of one name share
-      their entries. Values are copied, as Django's own memory cache does.
+    - a name: the region of that name, if the project's registry knows one (by default
+      `holdover.registry`); else a store in this process's memory, as with Django's own
+      memory cache.
+    - ``memory://name``: that store in any case. Caches of one name share their
+      entries. Values are copied, as Django's own memory cache does.
+    - ``region://name``: that region in any case, which the application configures.
+      ``clear()`` then empties it, whoever filled it.
     - an absolute path, or ``file:///path``: in files, shared by all processes of this
       host. The directory must be this user's own.
-    - ``region://name``: in a region of `holdover.registry` that the application
-      configures. ``clear()`` then empties that region, whoever filled it.
+    - ``host:port``, ``unix:/path``, or a list of those: memcached servers.
+    - ``django-db://alias/table``: a table in one of Django's DATABASES, on connections
+      of its own. It is made when it is first needed, or by
+      ``manage.py holdover_createtable``.
+    - a URL of any other backend of Holdover, such as ``redis://localhost/0``,
+      ``postgresql://user@host/name``, ``sqlite:////var/cache/site.db`` or ``null://``.
+      Of several, as Django's Redis cache takes them, the first is used: replicas are
+      never read, since they may not know yet of what was written.
 
-    OPTIONS may contain ``codec`` (default "pickle"), ``lease`` and ``on_timeout`` (see
-    ``Region.configure()``), MAX_ENTRIES (in memory; default 10,000), and the backend's
-    own arguments, such as ``max_bytes`` for files and ``time_source`` for tests.
-    CULL_FREQUENCY has no effect: a full store drops only as much as it must. Caches at
-    one location with different KEY_PREFIXes do not share entries, and clearing one
-    spares the other.
+    OPTIONS may contain, in capitals or not, ``codec`` (default "pickle"), ``secret``
+    (by default SECRET_KEY and SECRET_KEY_FALLBACKS sign whatever leaves the process),
+    ``lease``, ``on_timeout``, ``near_ttl`` and other rules of the region (see
+    ``Region.configure()``); MAX_ENTRIES (in memory; default 10,000; of memcached and
+    Redis it is the server's matter); and the backend's own arguments, such as
+    ``max_bytes`` for files and ``time_source`` for tests. CULL_FREQUENCY has no effect:
+    a full store drops only as much as it must. NAME is what the region is called, by
+    which workers and figures tell it from those of other caches (default "django"); it
+    is part of what entries are stored under. Caches at one location with different
+    KEY_PREFIXes do not share entries, and clearing one spares the other.
+    STALE_WHILE_REVALIDATE lets pages and fragments be served for that many seconds (or
+    a ``timedelta``) after their timeout, while one caller makes them anew: his
+    ``get()`` finds nothing, and his ``set()`` is stored unless somebody else has
+    written the key since. STALE_KEYS, a list of prefixes or a function of the key, or
+    the path of one, says what else is; sessions never are.
 
     Args:
         location: LOCATION.
@@ -71,17 +83,22 @@ class RegionCache(AsyncMethods, BaseCache):
 
     Attributes:
         region: The region, for decorating functions and for listening to events.
+        chooses_runners: Whether the project has said who carries out its refreshes; by
+            default threads of this process do.
 
     Raises:
-        ImproperlyConfigured: LOCATION or OPTIONS are wrong; the message says what is
-            known.
+        ImproperlyConfigured: LOCATION, TIMEOUT or OPTIONS are wrong; the message says
+            what is known, and shows no password.
     """
 
-    def __init__(self, location: object, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        self.region = region_for(
-            read_location(location), self.key_prefix, params.get("OPTIONS", {})
-        )
+    def __new__(cls, location: object, params: Mapping[str, Any]) -> Self:
+        """Give a cache that serves stale values if OPTIONS speak of it."""
+        del location
+        check_params(params)
+        kind: Any = cls
+        if read_staleness(params) is not None:
+            kind = serving_stale(kind)
+        return super().__new__(kind)  # type: ignore[no-any-return]
 
     # -- one key ---------------------------------------------------------------
 
@@ -134,10 +151,11 @@ class RegionCache(AsyncMethods, BaseCache):
         if lifetime is None:
             return not self._has(key)
         try:
-            with _picklable():
-                return self.region.add(key, value, lifetime=lifetime)
+            return self.region.add(key, value, lifetime=lifetime)
         except errors.BackendError:
             return False
+        except errors.UncacheableValue as error:
+            raise UnpicklableValue(str(error)) from error
 
     def get_or_set(
         self,
@@ -159,16 +177,7 @@ class RegionCache(AsyncMethods, BaseCache):
         """
         key = self.make_and_validate_key(key, version=version)
         value = self.region.get(key)
-        if value is not NO_VALUE:
-            return value
-        create = default if callable(default) else lambda: default
-        lifetime = self._lifetime(timeout)
-        if lifetime is None:
-            return create()
-        created = self.region.get_or_create(key, create, lifetime=lifetime)
-        # All who waited got the same object; read again, each has one of his own.
-        value = self.region.get(key)
-        return created if value is NO_VALUE else value
+        return self.create(key, default, timeout) if value is NO_VALUE else value
 
     def touch(
         self, key: str, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
@@ -270,59 +279,3 @@ class RegionCache(AsyncMethods, BaseCache):
     def clear(self) -> None:
         """Remove all entries of this cache, in one step whatever their number."""
         self.region.invalidate()
-
-    # -- small steps -----------------------------------------------------------
-
-    def _has(self, key: str) -> bool:
-        return self.region.get(key) is not NO_VALUE
-
-    def _store(self, key: str, value: Any, timeout: Any) -> bool:
-        """Store, or remove if the timeout says so; False if the backend failed."""
-        lifetime = self._lifetime(timeout)
-        if lifetime is None:
-            return not self.region.delete(key).pending
-        try:
-            with _picklable():
-                self.region.set(key, value, lifetime=lifetime, strict=True)
-        except errors.BackendError:
-            return False
-        return True
-
-    def _store_all(self, data: Mapping[str, Any], timeout: Any) -> bool:
-        """Store several in one go; False if it is not known which were stored."""
-        lifetime = self._lifetime(timeout)
-        if lifetime is None:
-            return False
-        try:
-            with _picklable():
-                self.region.set_multi(data, lifetime=lifetime, strict=True)
-        except errors.BackendError:
-            return False
-        return True
-
-    def _remove(self, key: str) -> bool:
-        # The backend also has entries that are expired or were cleared, and knows
-        # nothing of that; of two callers who both saw a value, it tells who removed it.
-        was_there = self._has(key)
-        return self.region.delete(key).existed and was_there
-
-    def _lifetime(self, timeout: Any) -> Lifetime | None:
-        """How long an entry lives; None if it is not to be stored at all."""
-        if timeout is DEFAULT_TIMEOUT:
-            timeout = self.default_timeout
-        if timeout is None:
-            return _FOR_EVER
-        if isinstance(timeout, timedelta):
-            timeout = timeout.total_seconds()
-        if timeout <= 0:
-            return None
-        return Lifetime(expiration_time=timeout, stale_while_revalidate=0, keep_for=0)
-
-
-@contextmanager
-def _picklable() -> Iterator[None]:
-    """Raise what Django's own caches do for a value that cannot be stored."""
-    try:
-        yield
-    except errors.UncacheableValue as error:
-        raise UnpicklableValue(str(error)) from error

@@ -1,0 +1,1 @@
+"""What all rooms ask of the project: its settings, secrets and database."""
