@@ -32,7 +32,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from wsgiref.util import setup_testing_defaults
 
 from http_site import PAGE, bare, holdover_in
 
@@ -41,6 +40,7 @@ from holdover.wsgi.http.variants import Variants, primary_key
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from interleaved import Timed, measure
+from requesting import environ_of, requests_to
 from servers import RedisServer, free_port, program
 from waiting import wait_until
 
@@ -64,43 +64,29 @@ class Subject(Timed):
     at_once: int = 10
 
 
-def request() -> dict[str, object]:
-    """Give a request as a browser sends it and gunicorn hands it on."""
-    environ: dict[str, object] = {"wsgi.url_scheme": "https"}
-    setup_testing_defaults(environ)
-    return environ | {
-        "HTTP_HOST": "example.com",
-        "HTTP_ACCEPT": "text/html,application/xhtml+xml",
-        "HTTP_ACCEPT_ENCODING": "gzip, deflate, br",
-        "HTTP_ACCEPT_LANGUAGE": "en",
-        "HTTP_COOKIE": "theme=dark",
-        "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64)",
-    }
+AS_BROWSERS_DO = {  # and as gunicorn hands it on
+    "HTTP_HOST": "example.com",
+    "HTTP_ACCEPT": "text/html,application/xhtml+xml",
+    "HTTP_ACCEPT_ENCODING": "gzip, deflate, br",
+    "HTTP_ACCEPT_LANGUAGE": "en",
+    "HTTP_COOKIE": "theme=dark",
+    "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64)",
+}
 
 
-def requests_to(app, path: str = "/page") -> Callable[[], object]:
-    template = request() | {"PATH_INFO": path, "RAW_URI": path}
-
-    def call() -> object:
-        body = app(dict(template), respond)
-        assert sum(map(len, body)) == len(PAGE)
-        if hasattr(body, "close"):
-            body.close()
-        return body
-
-    def respond(status, headers, exc_info=None):
-        return None
-
-    return call
+def hits_of(app, path: str = "/page") -> Callable[[], object]:
+    """Give a function that asks for a page."""
+    environ = environ_of(**AS_BROWSERS_DO, PATH_INFO=path, RAW_URI=path)
+    return requests_to(app, environ, len(PAGE))
 
 
 def alone(stores: dict[str, str], rounds: int) -> list[dict[str, object]]:
-    base, subjects, reads = Subject("none", requests_to(bare)), [], []
+    base, subjects, reads = Subject("none", hits_of(bare)), [], []
     for name, url in stores.items():
         app = holdover_in(url)
-        subjects.append(Subject(name, requests_to(app)))
+        subjects.append(Subject(name, hits_of(app)))
         reads.append(Subject(name, reads_of(app, "/page")))
-        subjects.append(Subject(f"{name}, varied", requests_to(app, "/varied")))
+        subjects.append(Subject(f"{name}, varied", hits_of(app, "/varied")))
         reads.append(Subject(name, reads_of(app, "/varied")))
     measure([base, *subjects, *reads], rounds, SLICE)
     return [
@@ -120,7 +106,7 @@ def alone(stores: dict[str, str], rounds: int) -> list[dict[str, object]]:
 
 def reads_of(app, path: str) -> Callable[[], object]:
     """Give a function that reads what a hit reads: one page, or first its variants."""
-    requests_to(app, path)()
+    hits_of(app, path)()
     region = app._pages.region
     primary = primary_key(Target("https", "example.com", path))
     keys, found = [primary], region.get(primary)

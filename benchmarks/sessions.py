@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from wsgiref.util import setup_testing_defaults
 
 from beaker.middleware import SessionMiddleware as BeakerMiddleware
 
@@ -25,12 +24,14 @@ from holdover.wsgi import SessionMiddleware
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from interleaved import Timed, measure
+from requesting import environ_of, requests_to
 from servers import RedisServer
 
 SLICE = 0.01  # seconds per subject and round
 FILE_LIMIT = 0.1  # of Beaker's cost
 SECRET = "a secret of at least 32 bytes, not to be used"  # noqa: S105 - says so
 CASES = ("untouched", "new", "read", "read and write")
+HELLO = b"hello"
 VALUE = {"name": "abcdefgh", "roles": ["reader", "writer"], "visits": 12}
 
 
@@ -46,7 +47,7 @@ class Subject(Timed):
 
 def answer(start_response) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello"]
+    return [HELLO]
 
 
 def application(case: str, key: str):
@@ -75,31 +76,6 @@ def application(case: str, key: str):
     return dict(zip(CASES, (untouched, new, read, write), strict=True))[case]
 
 
-def requests_to(app, template: dict[str, object]) -> Callable[[], object]:
-    """Give a function that sends the same request again and again."""
-
-    def call() -> object:
-        body = app(dict(template), respond)
-        for part in body:
-            assert part
-        if hasattr(body, "close"):
-            body.close()
-        return body
-
-    def respond(status, headers, exc_info=None):
-        return None
-
-    return call
-
-
-def environ_of(cookie: str = "") -> dict[str, object]:
-    environ: dict[str, object] = {"wsgi.url_scheme": "https"}
-    setup_testing_defaults(environ)
-    if cookie:
-        environ["HTTP_COOKIE"] = f"theme=dark; {cookie}"
-    return environ
-
-
 def cookie_from(app) -> str:
     """Have a session made, and give the cookie by which it is found again."""
     got: list[str] = []
@@ -114,10 +90,12 @@ def cookie_from(app) -> str:
 
 def subject(library: str, store: str, case: str, wrap, key: str) -> Subject:
     wrapped = wrap(application(case, key))
-    cookie = ""
+    sent = {}
     if case in ("read", "read and write"):
         cookie = cookie_from(wrap(application("new", key)))
-    return Subject(library, store, case, requests_to(wrapped, environ_of(cookie)))
+        sent["HTTP_COOKIE"] = f"theme=dark; {cookie}"
+    environ = environ_of(**sent)
+    return Subject(library, store, case, requests_to(wrapped, environ, len(HELLO)))
 
 
 def ours(options: dict[str, object]):
@@ -164,7 +142,7 @@ def subjects(folder: Path, url: str) -> list[Subject]:
 
 
 def bare() -> Callable[[], object]:
-    return requests_to(application("untouched", ""), environ_of())
+    return requests_to(application("untouched", ""), environ_of(), len(HELLO))
 
 
 def table(measured: list[Subject]) -> list[dict[str, object]]:
