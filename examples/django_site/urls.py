@@ -1,21 +1,17 @@
-"""The one page of the site."""
+"""The pages of the site."""
 
-import time
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from library import views
 
-from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
-
-
-def weather(_request: HttpRequest, city: str = "utrecht") -> HttpResponse:
-    # However many visitors come at the same time, in all processes: one observes.
-    report = cache.get_or_set(f"weather:{city}", lambda: observe(city), timeout=10)
-    return HttpResponse(report, content_type="text/plain")
-
-
-def observe(city: str) -> str:
-    time.sleep(1)  # stands for a slow service
-    return f"{city} at {time.strftime('%H:%M:%S')}: light rain\n"
-
-
-urlpatterns = [path("", weather), path("<slug:city>", weather)]
+urlpatterns = [
+    path("", views.front, name="front"),
+    path("state/", views.state, name="state"),
+    path("search/", views.search, name="search"),
+    path("edit/<path:path>", views.edit, name="edit"),
+    path("article/<path:path>", views.article, name="article"),
+    path("admin/", admin.site.urls),
+]
+if settings.TOOLBAR:
+    urlpatterns += [path("__debug__/", include("debug_toolbar.urls"))]

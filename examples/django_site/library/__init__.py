@@ -1,0 +1,1 @@
+"""The standard library of the Python that runs the site, as articles."""

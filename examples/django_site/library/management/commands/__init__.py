@@ -1,0 +1,1 @@
+"""``manage.py site`` and ``manage.py worker``."""
