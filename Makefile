@@ -34,7 +34,7 @@ chaos: test-setup  ## Run the tests under injected faults (ARGS: pytest's)
 	.venv/bin/pytest -m "chaos or slow" $(ARGS)
 
 .PHONY: dropin
-dropin: test-setup  ## Run dogpile.cache's own tests on the preset (ARGS: pytest's)
+dropin: test-setup  ## Run the own tests of dogpile.cache and Django on ours (ARGS: pytest's)
 	.venv/bin/pytest -m dropin $(ARGS)
 
 .PHONY: test-setup
@@ -42,6 +42,7 @@ test-setup:
 	@tools/servers.sh
 	@tools/bootstrap.sh test
 	@tools/dogpile_suite.sh
+	@tools/django_suite.sh
 
 .PHONY: lint
 lint:  ## Check style and types
@@ -56,7 +57,9 @@ bench:  ## Measure what hits, Redis operations, sessions and pages cost, beside 
 	@tools/servers.sh bench
 	@tools/bootstrap.sh bench
 	.venv/bin/python benchmarks/hits.py $(ARGS)
+	.venv/bin/python benchmarks/steps.py
 	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
+	.venv/bin/python benchmarks/django_cache.py $(ARGS)
 	.venv/bin/python benchmarks/sessions.py $(ARGS)
 	.venv/bin/python benchmarks/http_cache.py $(ARGS)
 
@@ -64,8 +67,13 @@ bench:  ## Measure what hits, Redis operations, sessions and pages cost, beside 
 tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)
 	tools/tox.sh $(ARGS)
 
+.PHONY: matrix
+matrix:  ## Run the Django tests on every Python and Django there is; name those missing
+	@tools/servers.sh
+	tools/tox.sh run -m matrix --skip-missing-interpreters true $(ARGS)
+
 .PHONY: clean
 clean:  ## Remove everything these targets made
-	rm -rf .venv .tools .tox .dogpile-suite .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .tools .tox .dogpile-suite .django-suite .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	rm -rf .coverage .coverage.* htmlcov build dist *.egg-info holdover-demo
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

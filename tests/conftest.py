@@ -10,7 +10,10 @@ import time
 import pytest
 import redis
 import sqlalchemy
+from django.conf import settings as django_settings
+from django_project import settings as django_project
 from http_site import Site
+from leftovers import end_leftovers
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
 from redis_clusters import Cluster
@@ -29,6 +32,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As for whatever a shell starts in the background; what tests start would ignore
     # Ctrl-C, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure():
+    """Give Django its settings, and not by the environment, where Celery looks too."""
+    django_settings.configure(
+        **{
+            name: value
+            for name, value in vars(django_project).items()
+            if name.isupper()
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_at_work():
+    """Have the next test meet nothing that this one began."""
+    yield
+    end_leftovers()
 
 
 @pytest.fixture
@@ -83,17 +104,18 @@ def backend_name(request):
 def arguments(request, backend_name, tmp_path, clock):
     """Arguments for that backend, on the fake clock; servers have one of their own."""
     if backend_name == "holdover.redis":
-        return {"url": request.getfixturevalue("redis_server").url}
+        url = request.getfixturevalue("redis_server").url
+        return {"url": url, "socket_timeout": 5.0, "socket_connect_timeout": 5.0}
     if backend_name == "holdover.sql":
-        return {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 5.0}
+        return {"url": f"sqlite:///{tmp_path}/cache.db", "operation_timeout": 20.0}
     given = {"time_source": clock}
     if backend_name == "holdover.memcached":
         servers = request.getfixturevalue("memcached_servers")
-        given["url"] = [server.url for server in servers]
+        given |= {"url": [server.url for server in servers], "socket_timeout": 5.0}
     if backend_name == "holdover.file":
-        given["path"] = tmp_path / "cache"
+        given |= {"path": tmp_path / "cache", "lock_timeout": 20.0}
     if backend_name == "holdover.dbm":
-        given["filename"] = tmp_path / "cache" / "dbm"
+        given |= {"filename": tmp_path / "cache" / "dbm", "lock_timeout": 20.0}
     return given
 
 
@@ -256,7 +278,9 @@ def shared_postgres():
 def postgres(shared_postgres):
     """Give the shared PostgreSQL server, without a table of ours."""
     shared_postgres.run("DROP TABLE IF EXISTS holdover_cache")
-    return shared_postgres
+    yield shared_postgres
+    # Another may not be made as we make it, which is no ground for the next test.
+    shared_postgres.run("DROP TABLE IF EXISTS holdover_cache")
 
 
 @pytest.fixture
@@ -277,7 +301,9 @@ def shared_mariadb():
 def mariadb(shared_mariadb):
     """Give the shared MariaDB server, without a table of ours."""
     shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
-    return shared_mariadb
+    yield shared_mariadb
+    # Another may not be made as we make it, which is no ground for the next test.
+    shared_mariadb.run("DROP TABLE IF EXISTS holdover_cache")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A site whose stale pages are made anew by Celery workers, which import this module.
 
-The environment says where its broker, its cache and its notes are.
+The environment says where its broker, its cache and its notes are, and which process is
+the web's: whose pages are stale when they come; "any" for each that has it say so.
 """
 
 import os
@@ -26,7 +27,7 @@ def application(environ, start_response):
     seen = sorted(name for name in environ if name.startswith("HTTP_"))
     note("made", [os.getpid(), seen])
     cache = "max-age=600, stale-while-revalidate=600"
-    is_first = str(os.getpid()) == os.environ["FLEET_WEB"]
+    is_first = os.environ["FLEET_WEB"] in ("any", str(os.getpid()))
     head = [
         ("Content-Type", "text/plain"),
         ("Cache-Control", cache),

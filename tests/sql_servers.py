@@ -29,6 +29,7 @@ class DatabaseServer:
         self.port = free_port()
         self._is_root = os.geteuid() == 0
         self._folder = Path(tempfile.mkdtemp(prefix="holdover-"))
+        self._log = (self._folder / "log").open("wb")
         self._process = None
 
     def __enter__(self):
@@ -44,6 +45,7 @@ class DatabaseServer:
 
     def __exit__(self, *_):
         self.stop()
+        self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self):
@@ -52,7 +54,7 @@ class DatabaseServer:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self._command()[0]} has ended")
+                raise RuntimeError(f"{self._command()[0]} has ended: {self._said()}")
             try:
                 self.connect().close()
             except (psycopg.Error, pymysql.Error) as error:
@@ -106,13 +108,24 @@ class DatabaseServer:
         if self._is_root:
             home = pwd.getpwnam(self.user)
             options.update(user=home.pw_uid, group=home.pw_gid, extra_groups=[])
+        # Two MariaDB servers name their temporary files alike, and remove each
+        # other's where they share a folder for them.
         return subprocess.Popen(
             command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
             cwd=self._folder,
+            env={**os.environ, "TMPDIR": str(self._folder)},
             **options,
         )
+
+    def _set_up(self, *command):
+        """Run what makes the server's files, to its end."""
+        if self._run(*command).wait(60) != 0:
+            raise RuntimeError(f"{command[0]} failed: {self._said()}")
+
+    def _said(self):
+        return Path(self._log.name).read_text(errors="replace")
 
 
 class PostgresServer(DatabaseServer):
@@ -131,7 +144,7 @@ class PostgresServer(DatabaseServer):
 
     def _make(self):
         command = [_postgres("initdb"), "-D", "data", "-U", "holdover", "-A", "trust"]
-        assert self._run(*command, "-N", "-E", "UTF8", "--locale=C").wait(60) == 0
+        self._set_up(*command, "-N", "-E", "UTF8", "--locale=C")
 
     def _command(self):
         settings = {
@@ -205,7 +218,7 @@ class MariaServer(DatabaseServer):
     def _make(self):
         install = program("mariadb-install-db", "mariadb-server")
         options = ["--no-defaults", f"--datadir={self._folder}/data"]
-        assert self._run(install, *options, "--skip-test-db").wait(60) == 0
+        self._set_up(install, *options, "--skip-test-db")
         (self._folder / "init.sql").write_text(
             "CREATE DATABASE IF NOT EXISTS test;\n"
             "CREATE USER IF NOT EXISTS holdover@'127.0.0.1';\n"

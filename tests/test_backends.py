@@ -37,21 +37,25 @@ class TestMemoryBackend(BackendContract):
 class TestFileBackend(BackendContract):
     @pytest.fixture
     def backend(self, tmp_path, clock):
-        return FileBackend({"path": tmp_path / "cache", "time_source": clock})
+        given = {"path": tmp_path / "cache", "time_source": clock}
+        return FileBackend({**given, "lock_timeout": 10.0})
 
     @pytest.fixture
     def peer(self, tmp_path, clock):
-        return FileBackend({"path": tmp_path / "cache", "time_source": clock})
+        given = {"path": tmp_path / "cache", "time_source": clock}
+        return FileBackend({**given, "lock_timeout": 10.0})
 
 
 class TestDbmBackend(BackendContract):
     @pytest.fixture
     def backend(self, tmp_path, clock):
-        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+        given = {"filename": tmp_path / "cache.dbm", "time_source": clock}
+        return DbmBackend({**given, "lock_timeout": 10.0})
 
     @pytest.fixture
     def peer(self, tmp_path, clock):
-        return DbmBackend({"filename": tmp_path / "cache.dbm", "time_source": clock})
+        given = {"filename": tmp_path / "cache.dbm", "time_source": clock}
+        return DbmBackend({**given, "lock_timeout": 10.0})
 
 
 class TestRedisBackend(BackendContract):
@@ -72,7 +76,7 @@ class TestRedisBackend(BackendContract):
 
     @pytest.fixture
     def arguments(self, url):
-        return {"url": url}
+        return {"url": url, "socket_timeout": 5.0, "socket_connect_timeout": 5.0}
 
     @pytest.fixture
     def backend(self, arguments):
@@ -249,6 +253,8 @@ class TestMemcachedBackend(BackendContract):
             "client": client,
             "max_bytes": 6_000_000,
             "time_source": clock,
+            "socket_timeout": 5.0,
+            "socket_connect_timeout": 5.0,
         }
 
     @pytest.fixture

@@ -140,11 +140,13 @@ class TestWorkers:
         def visit():
             barrier.wait()
             served.put(fleet.price(article))
-            # Each orders another one, so that each has to connect.
-            fleet.held_price.set("old", os.getpid())
+            # Each orders another one, so that each has to connect. Its number alone
+            # might be part of another's message.
+            mine = f"child {os.getpid()}"
+            fleet.held_price.set("old", mine)
             fleet.held.invalidate(hard=False)
-            fleet.held_price(os.getpid())
-            wait_until(lambda: str(os.getpid()) in str(queue_of(broker, HELD)))
+            fleet.held_price(mine)
+            wait_until(lambda: mine in str(queue_of(broker, HELD)))
 
         children = [FORK.Process(target=visit) for _ in range(8)]
         with queues.monitor() as monitor:
@@ -155,9 +157,12 @@ class TestWorkers:
             queues.echo("done")
             pushers = pushed_by(monitor)
         assert [0] * 8 == [child.exitcode for child in children]
-        assert [old] * 8 == [served.get() for _ in range(8)]
         wait_until(lambda: reports(fleet, fleet.price, article))
         assert len(runs(fleet, article)) == 2
+        # On a busy machine the last of them may come when the task is done.
+        answers = [served.get() for _ in range(8)]
+        assert all(one in (old, fleet.price(article)) for one in answers)
+        assert old in answers
         assert len(pushers) == 9  # each child's for the queue "held", one for the task
         assert pushers.isdisjoint(inherited)
 

@@ -11,7 +11,7 @@ from servers import free_port
 from waiting import wait_until
 
 from holdover import NO_VALUE, Registry, make_region
-from holdover.cli.calls import WrittenCall
+from holdover.regions.written_calls import WrittenCall
 
 SECRET = "a secret of 20 bytes"
 SHOP = (

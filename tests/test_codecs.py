@@ -9,6 +9,7 @@ import enum
 import itertools
 import json
 import math
+import pickle
 import sys
 import tracemalloc
 import uuid
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover import make_region
+from holdover import NO_VALUE, make_region
 from holdover.errors import (
     ConfigurationError,
     HoldoverError,
@@ -435,3 +436,49 @@ def test_a_lazy_value_is_a_type_error():
     assert issubclass(LazyValue, UncacheableValue)
     assert issubclass(LazyValue, HoldoverError)
     assert issubclass(LazyValue, TypeError)
+
+
+class TestInMemory:
+    """What a codec has written stays in its entry there: no envelope is made."""
+
+    @pytest.fixture
+    def backend(self):
+        """A store that regions share."""
+        return make_region().configure("holdover.memory").backend
+
+    def test_every_reader_gets_a_copy(self, backend):
+        """Also of what was created by a lookup, from the second on."""
+        region = make_region("region").configure(backend, codec="pickle")
+        stored = ["a"]
+        region.set("key", stored)
+        stored.append("b")
+        region.get("key").append("c")
+        assert region.get("key") == ["a"]
+
+    def test_nobody_reads_what_another_codec_has_written(self, backend):
+        """Nor a region that keeps objects, nor one with a codec what that has kept."""
+        pickles = make_region("region").configure(backend, codec="pickle")
+        texts = make_region("region").configure(backend, codec="json")
+        objects = make_region("region").configure(backend)
+        pickles.set("key", [1])
+        assert (texts.get("key"), objects.get("key")) == (NO_VALUE, NO_VALUE)
+        texts.set("key", [1])
+        assert (pickles.get("key"), objects.get("key")) == (NO_VALUE, NO_VALUE)
+        objects.set("key", pickle.dumps([1]))
+        assert (texts.get("key"), pickles.get("key")) == (NO_VALUE, NO_VALUE)
+
+    def test_what_cannot_be_read_back_is_a_miss(self, backend):
+        """A class may raise while it is unpickled."""
+        region = make_region("region").configure(backend, codec="pickle")
+        region.set("key", Fickle())
+        assert region.get("key") is NO_VALUE
+
+
+class Fickle:
+    """It can be pickled, and not unpickled."""
+
+    def __setstate__(self, state):
+        raise RuntimeError("fickle")
+
+    def __getstate__(self):
+        return {"some": "state"}

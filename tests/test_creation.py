@@ -1,11 +1,13 @@
 """What a caller gets in each state of the value (DESIGN 4), on every backend."""
 
 import threading
+from unittest.mock import Mock
 
 import pytest
 
 from holdover import NO_VALUE, LeaseTerms, Lifetime, events
 from holdover.errors import (
+    BackendError,
     LazyValue,
     LeaseTimeout,
     RecursiveCreation,
@@ -108,6 +110,22 @@ class TestStale:
         assert region.get_or_create("k", counter) == 2
         stale = [event for event in told if isinstance(event, events.StaleServed)]
         assert [event.age for event in stale] == [11.0]
+
+    def test_what_needs_its_caller_goes_to_no_runner(self, new_region, clock):
+        """Who finds it stale first creates it; the others get the old value."""
+        region = new_region(runner="thread")
+        region.set("key", "old")
+        clock.advance(11)
+        others, here = [], []
+
+        def creator():
+            here.append(threading.get_ident())
+            others.append(region.get_or_create("key", creator, foreground=True))
+            return "new"
+
+        assert region.get_or_create("key", creator, foreground=True) == "new"
+        assert others == ["old"]
+        assert here == [threading.get_ident()]
 
     def test_zero_means_never_stale(self, new_region, counter, clock):
         """stale_while_revalidate=0: an expired value is not served."""
@@ -325,6 +343,18 @@ class TestWriting:
         clock.advance(11)
         assert region.add("k", 3)
         assert region.get("k") == 3
+
+    def test_add_needs_the_region_clock(self, new_region, monkeypatch):
+        """What nobody could trust is not said to be stored: another may add it."""
+        region = new_region()
+        with monkeypatch.context() as patched:
+            broken = Mock(side_effect=BackendError("locked"))
+            patched.setattr(type(region.backend), "tick", broken)
+            with pytest.raises(BackendError, match="region clock"):
+                region.add("k", 1)
+        assert region.add("k", 2)
+        assert not region.add("k", 3)
+        assert region.get("k") == 2
 
     def test_change_is_atomic(self, new_region):
         """Of concurrent increments none is lost."""

@@ -54,6 +54,8 @@ class TestVersions(CacheTests):
 
 
 class TestKeys(CacheTests):
+    kinds = ("memory", "redis")
+
     def test_begin_with_the_prefix(self, new_cache):
         """Caches with different KEY_PREFIXes do not see each other's entries."""
         one, two = new_cache(KEY_PREFIX="one"), new_cache(KEY_PREFIX="two")

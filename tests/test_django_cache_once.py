@@ -10,6 +10,7 @@ import pytest
 from django_caches import THREADS, CacheTests, in_threads
 
 from holdover import events
+from holdover.contrib_django import RegionCache
 
 
 class TestGetOrSet(CacheTests):
@@ -56,6 +57,8 @@ class TestGetOrSet(CacheTests):
             "    open(sys.argv[1] + '/runs', 'a').write('.')\n"
             "    time.sleep(0.3)\n"
             "    return 'made'\n"
+            "from django.conf import settings\n"
+            "settings.configure(SECRET_KEY='one of many')\n"
             "cache = RegionCache(sys.argv[1] + '/cache', {})\n"
             "print('ready', flush=True); sys.stdin.readline()\n"
             "print(cache.get_or_set('key', slow))\n"
@@ -154,8 +157,8 @@ class TestAsync(CacheTests):
 
         assert asyncio.run(count()) == 30
 
-    @pytest.mark.parametrize("kind", ["function", "coroutine function"])
-    def test_runs_the_default_once_for_all_tasks(self, cache, kind):
+    @pytest.mark.parametrize("made_by", ["function", "coroutine function"])
+    def test_runs_the_default_once_for_all_tasks(self, cache, made_by):
         """`aget_or_set()` has the same lease, and also takes coroutine functions."""
         runs = []
 
@@ -168,7 +171,7 @@ class TestAsync(CacheTests):
             assert await cache.aget("other") is None
             return make()
 
-        default = make if kind == "function" else amake
+        default = make if made_by == "function" else amake
 
         async def ask():
             return await asyncio.gather(
@@ -195,9 +198,10 @@ class TestAsync(CacheTests):
         assert in_threads(ask) == ["made"] * THREADS
         assert len(runs) == 1
 
-    def test_tells_of_keys_that_could_not_be_stored(self, new_cache, tmp_path):
+    def test_tells_of_keys_that_could_not_be_stored(self, tmp_path):
         """`aset_many()` returns them, which Django's own never does."""
-        cache = new_cache(f"file://{tmp_path}/small", {"max_bytes": 1000})
+        options = {"max_bytes": 1000}
+        cache = RegionCache(f"file://{tmp_path}/small", {"OPTIONS": options})
         data = {"a": "small", "b": "large" * 1000}
         assert asyncio.run(cache.aset_many(data)) == ["b"]
 

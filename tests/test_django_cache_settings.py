@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.core.cache import CacheHandler
@@ -15,6 +16,8 @@ from holdover.contrib_django import RegionCache
 
 
 class TestSharing(CacheTests):
+    kinds = ("memory", "file", "redis", "django-db")
+
     def test_one_location_is_one_region(self, new_cache):
         """However many objects Django makes, for threads and requests."""
         regions = in_threads(lambda _number: new_cache().region)
@@ -27,21 +30,18 @@ class TestSharing(CacheTests):
         one.close()
         assert (one.get("key"), two.get("key")) == (1, 1)
 
-    def test_works_through_django_settings(self, location):
+    def test_works_through_django_settings(self, store):
         """The dotted name in CACHES is all that Django needs."""
-        caches = CacheHandler(
-            {
-                "default": {
-                    "BACKEND": "holdover.contrib_django.RegionCache",
-                    "LOCATION": location,
-                },
-                "other": {
-                    "BACKEND": "holdover.contrib_django.RegionCache",
-                    "LOCATION": location,
-                    "KEY_PREFIX": "other",
-                },
-            }
-        )
+        location, _, options = store
+        default = {
+            "BACKEND": "holdover.contrib_django.RegionCache",
+            "LOCATION": location,
+            "OPTIONS": {
+                name: value for name, value in options.items() if "timeout" in name
+            },
+        }
+        other = {**default, "KEY_PREFIX": "other"}
+        caches = CacheHandler({"default": default, "other": other})
         caches["default"].set("key", 1)
         assert caches["default"].get("key") == 1
         assert "key" not in caches["other"]
@@ -102,26 +102,111 @@ class TestLocation(CacheTests):
         region.invalidate()
         assert cache.get("key") is None
 
+    def test_can_be_the_name_of_a_region(self):
+        """A plain name is a region's if the registry knows one; else a store's."""
+        region = registry.region(unused_name())
+        region.configure("holdover.memory")
+        assert RegionCache(region.name, {}).region is region
+        store = unused_name()
+        assert (
+            RegionCache(store, {}).region is RegionCache(f"memory://{store}", {}).region
+        )
+
+    def test_does_not_change_its_meaning(self):
+        """A region that comes too late for a name in use is told of, not mixed up."""
+        name = unused_name()
+        RegionCache(name, {}).set("key", 1)
+        registry.region(name).configure("holdover.memory")
+        with pytest.raises(ImproperlyConfigured, match=f"'region://{name}'"):
+            RegionCache(name, {})
+        assert RegionCache(f"memory://{name}", {}).get("key") == 1
+
+    def test_of_nothing_is_as_django_s_dummy(self):
+        """`null://` has the API, and keeps nothing."""
+        cache = RegionCache("null://", {})
+        assert cache.set("key", 1) is None
+        assert cache.get("key", "nothing") == "nothing"
+        assert (cache.add("key", 1), cache.add("key", 1)) == (True, True)
+        assert (cache.touch("key"), cache.delete("key")) == (False, False)
+        assert cache.set_many({"key": 1}) == []
+        assert cache.get_or_set("key", lambda: "made") == "made"
+        with pytest.raises(ValueError, match="not found"):
+            cache.incr("key")
+
     @pytest.mark.parametrize(
         ("location", "told"),
         [
-            ("redis://localhost/0", "unknown scheme 'redis'"),
-            ("Memory://x", "unknown scheme 'Memory'"),
-            ("127.0.0.1:11211", "neither a name nor an absolute path"),
-            ("var/cache", "neither a name nor an absolute path"),
+            ("postgres://localhost/x", "'postgres'.*'postgresql'"),
+            ("var/cache", "neither a name, nor an absolute path"),
             ("file://var/cache", "no absolute path"),
             ("file:///var/cache?max_bytes=5", "OPTIONS"),
+            ("memory://x?max_entries=5", "OPTIONS"),
+            ("redis://localhost/0?codec=json", "OPTIONS"),
             ("region://", "names no region"),
-            (["10.0.0.1:11211"], "no text"),
-            (None, "no text"),
+            ("region://x?codec=json", "OPTIONS"),
+            ("django-db://default/a/b", "alias/table"),
+            ("django-db://nowhere", "no database in DATABASES 'nowhere'.*default"),
+            ("sqlite:////nowhere/cache.db", "no folder '/nowhere'"),
+            ("sqlite://", "in memory"),
+            (["memcached://a:1", "memcached://b:1"], "only Redis"),
+            (["10.0.0.1:11211", 5], "other things"),
+            ([], "empty"),
+            (None, "neither a text nor a list"),
         ],
     )
     def test_that_makes_no_sense_is_refused(self, location, told):
-        """The error says why, and lists what is known."""
-        with pytest.raises(ImproperlyConfigured, match=told) as raised:
+        """The error says why."""
+        with pytest.raises(ImproperlyConfigured, match=told):
             RegionCache(location, {})
-        for scheme in ("memory://", "file:///", "region://"):
-            assert scheme in str(raised.value)
+
+    def test_of_no_kind_brings_a_list_of_those_there_are(self):
+        """Whoever errs sees what is known."""
+        with pytest.raises(ImproperlyConfigured) as raised:
+            RegionCache("var/cache", {})
+        for known in ("memory://", "file:///", "region://", "host:port", "django-db:"):
+            assert known in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("location", "options"),
+        [
+            ("redis://me:hush-hush@host/x/y", {}),
+            ("redis://me:hush-hush@host/0", {"max_bites": 5}),
+            ("redis://me:hush-hush@host/0?codec=json", {}),
+            (["redis://me:hush-hush@host/0", "sqlite:///x"], {}),
+            ("postgresql://me:hush-hush@host", {"table": "a b"}),
+            ("redis://host", {"secret": "hush-hush"}),
+            ("me:hush-hush@host:1234", {}),
+            (["me:hush-hush@host:1234", 5], {}),
+        ],
+    )
+    def test_is_refused_without_its_password(self, location, options):
+        """Settings are printed into logs and mails."""
+        with pytest.raises(ImproperlyConfigured) as raised:
+            RegionCache(location, {"OPTIONS": options})
+        error = raised.value
+        while error is not None:
+            assert "hush-hush" not in str(error)
+            error = error.__cause__
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("127.0.0.1:1,127.0.0.1:2", ["127.0.0.1:1", "127.0.0.1:2"]),
+            ("127.0.0.1:1;127.0.0.1:2", ["127.0.0.1:1", "127.0.0.1:2"]),
+            ("127.0.0.1:1", ["127.0.0.1:1"]),
+            ("unix:/nowhere/socket", ["/nowhere/socket"]),
+            (["redis://127.0.0.1:1/0", "redis://127.0.0.1:2"], "redis://127.0.0.1:1/0"),
+            ("redis://127.0.0.1:1/0;redis://127.0.0.1:2", "redis://127.0.0.1:1/0"),
+        ],
+    )
+    def test_can_be_as_for_django_s_own_backends(self, one, other):
+        """Lists of servers are memcached's; of Redis's URLs, the first is used."""
+        assert RegionCache(one, {}).region is RegionCache(other, {}).region
+
+    def test_of_several_servers_is_one_url(self):
+        """Where a URL itself has commas between its hosts, it is not parted there."""
+        cache = RegionCache("redis-cluster://127.0.0.1:1,127.0.0.1:2", {})
+        assert "Cluster" in type(cache.region.backend).__name__
 
     def test_that_others_can_write_to_is_refused(self, tmp_path):
         """An insecure directory is a mistake of configuration."""
@@ -131,9 +216,12 @@ class TestLocation(CacheTests):
 
 
 class TestOptions(CacheTests):
-    def test_bound_the_size(self, new_cache):
+    kinds = ("memory", "file", "redis")
+
+    def test_bound_the_size(self):
         """MAX_ENTRIES limits a store in memory."""
-        cache = new_cache(unused_name(), {"MAX_ENTRIES": 5, "CULL_FREQUENCY": 3})
+        options = {"MAX_ENTRIES": 5, "CULL_FREQUENCY": 3}
+        cache = RegionCache(unused_name(), {"OPTIONS": options})
         cache.set_many(dict.fromkeys("abcdefghij", 1))
         assert len(cache.get_many("abcdefghij")) == 5
 
@@ -160,27 +248,89 @@ class TestOptions(CacheTests):
             enough.set()
             creating.result(10)
 
+    def test_may_name_the_region(self):
+        """By that name, workers and figures tell it from those of other caches."""
+        name = unused_name()
+        one = RegionCache(name, {"OPTIONS": {"NAME": "one"}})
+        two = RegionCache(name, {"OPTIONS": {"NAME": "two"}, "KEY_PREFIX": "shop"})
+        other = RegionCache(name, {})
+        names = [cache.region.name for cache in (one, two, other)]
+        assert names == ["one", "two.shop", "django"]
+        one.set("key", 1)
+        other.clear()
+        assert one.get("key") == 1
+        assert "key" not in other
+
     @pytest.mark.parametrize(
         ("place", "options", "told"),
         [
             ("memory", {"max_entires": 5}, "'max_entires'.*'max_entries'"),
-            ("memory", {"max_bytes": 5}, "'max_bytes'.*codec, lease, on_timeout"),
+            ("memory", {"max_bytes": 5}, "'max_bytes'.*codec, .*lease, .*on_timeout"),
+            ("memory", {"CODEC": "json", "codec": "json"}, "'codec' twice"),
+            ("memory", {"version": 2}, "VERSION beside"),
+            ("null", {"max_bytes": 5}, "'max_bytes'"),
             ("memory", {"MAX_ENTRIES": 0}, "above 0"),
+            ("memory", {"TIME_SOURCE": 5}, "time_source must have .*got 5"),
+            ("memory", {"CREATOR_TIMEOUT": 1e30}, "at most 2.592e.06 seconds"),
             ("memory", {"codec": "marshal"}, "'marshal'.*json"),
             ("memory", {"lease": {"tll": 5}}, "'lease.tll'"),
             ("memory", {"expiration_time": 5}, "TIMEOUT"),
-            ("memory", {"stale_while_revalidate": 5}, "'stale_while_revalidate'"),
+            ("memory", {"stale_if_error": 5}, "'stale_if_error'"),
             ("file", {"MAX_ENTRIES": 5}, "max_bytes"),
             ("file", {"path": "/elsewhere"}, "LOCATION"),
             ("region", {"codec": "json"}, "codec"),
-            ("region", {"MAX_ENTRIES": 5}, "MAX_ENTRIES"),
+            ("region", {"MAX_ENTRIES": 5}, "max_entries"),
         ],
     )
     def test_that_make_no_sense_are_refused(self, tmp_path, place, options, told):
         """The error names the option, and what is known or where it belongs."""
-        location = f"{place}://{tmp_path if place == 'file' else unused_name()}"
+        names = {"file": tmp_path, "null": ""}
+        location = f"{place}://{names.get(place, unused_name())}"
         with pytest.raises(ImproperlyConfigured, match=told):
             RegionCache(location, {"OPTIONS": options})
+
+    @pytest.mark.parametrize(
+        "location", ["redis://127.0.0.1:1/0", "127.0.0.1:1", "null://"]
+    )
+    def test_bound_no_server(self, location):
+        """As with Django's own backends, its size is the server's matter."""
+        RegionCache(location, {"OPTIONS": {"MAX_ENTRIES": 5, "CULL_FREQUENCY": 0}})
+
+    @pytest.mark.parametrize(
+        ("params", "told"),
+        [
+            ({"TIMEOUTS": 5}, "'TIMEOUTS'.*'TIMEOUT'"),
+            ({"TIMEOUT": "soon"}, "TIMEOUT must be"),
+            ({"TIMEOUT": float("nan")}, "TIMEOUT must be"),
+            ({"TIMEOUT": float("inf")}, "TIMEOUT must be"),
+            ({"KEY_PREFIX": ["shop"]}, r"KEY_PREFIX must be a text, got \['shop'\]"),
+            ({"VERSION": None}, "VERSION must be a number, got None"),
+            ({"KEY_FUNCTION": 5}, "KEY_FUNCTION must be a function.*got 5"),
+            ({"KEY_FUNCTION": "no.where"}, "KEY_FUNCTION must be.*'no.where'"),
+            ({"OPTIONS": None}, "OPTIONS must be a dict, got None"),
+            ({"OPTIONS": [5]}, r"OPTIONS must be a dict, got \[5\]"),
+            ({"OPTIONS": {5: 5}}, "OPTIONS must be a text, got 5"),
+            ({"OPTIONS": {"NAME": ""}}, "NAME in OPTIONS must be a text, got ''"),
+            ({"OPTIONS": {"NAME": 5}}, "NAME in OPTIONS must be a text, got 5"),
+            (
+                {"OPTIONS": {"MAX_ENTRIES": float("inf")}},
+                "MAX_ENTRIES must be a whole number, got inf",
+            ),
+        ],
+    )
+    def test_beside_them_are_checked_too(self, params, told):
+        """Django would take its default for what it does not understand."""
+        with pytest.raises(ImproperlyConfigured, match=told):
+            RegionCache(unused_name(), params)
+
+    @pytest.mark.parametrize(
+        ("timeout", "seconds"),
+        [(2.5, 2.5), ("60", 60), (timedelta(minutes=1), 60), (None, None)],
+    )
+    def test_beside_them_may_be_a_timeout_of_any_kind(self, timeout, seconds):
+        """TIMEOUT is what a timeout may be elsewhere, and not cut off."""
+        cache = RegionCache(unused_name(), {"TIMEOUT": timeout})
+        assert cache.default_timeout == seconds
 
     def test_that_contradict_each_other_are_refused(self):
         """One store has one size, whichever of two aliases comes first."""

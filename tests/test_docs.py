@@ -9,12 +9,12 @@ from pathlib import Path
 
 import capability_table
 import contract_matrix
+from django.core.cache import CacheHandler
 from http_shop import environ_for
 from waiting import wait_until
 
 from holdover import NO_VALUE, Figures, Registry
 from holdover.cli import main
-from holdover.contrib_django import RegionCache
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
 from holdover.wsgi import BeakerSessions, HTTPCachePolicy, SessionOptions
@@ -39,7 +39,11 @@ def test_the_contract_s_page_is_of_these_tests():
     assert head.split() == ["Promise", *contract_matrix.BACKENDS]
     promises = {re.split(r"  +", row)[0] for row in rows}
     assert promises == set(contract_matrix.PROMISES)
-    for path in ("test_backends.py", "test_backends_in_trouble.py"):
+    for path in (
+        "test_backends.py",
+        "test_backends_in_trouble.py",
+        "test_keyed_backend.py",
+    ):
         code = (ROOT / "tests" / path).read_text()
         classes = re.findall(r"^class (Test\w+)", code, re.MULTILINE)
         assert classes
@@ -157,20 +161,17 @@ def test_the_decorators_code_runs(monkeypatch):
     assert page.region.cached(page.fetch).get(17) == {"article": 17}
 
 
-def test_the_django_settings_work(redis_server, monkeypatch):
+def test_the_django_settings_work(redis_server):
     """The page's way to Redis makes a cache that keeps what it is given there."""
     text = (ROOT / "docs" / "django.rst").read_text()
     blocks = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
-    code = re.sub(r"^    ", "", blocks[1], flags=re.MULTILINE)
-    code = code.replace("redis://localhost/0", redis_server.url)
-    settings, caches = {}, Registry()
-    for user in ("holdover.regions.registry", "holdover.contrib_django.kept"):
-        monkeypatch.setattr(f"{user}.registry", caches)
-    exec(code.replace('"..."', '"a secret of 20 bytes"'), settings)
-    cache = RegionCache(settings["CACHES"]["default"]["LOCATION"], {})
+    code = re.sub(r"^    ", "", blocks[0], flags=re.MULTILINE)
+    settings = {}
+    exec(code.replace("redis://localhost/0", redis_server.url), settings)
+    cache = CacheHandler(settings["CACHES"])["default"]
     cache.set("key", {"any": {"value"}})
     assert cache.get("key") == {"any": {"value"}}
-    assert type(caches["site"].backend) is RedisBackend
+    assert type(cache.region.backend) is RedisBackend
 
 
 def test_the_policies_code_runs():

@@ -13,6 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 SUITE = HERE.parent / ".dogpile-suite" / version("dogpile.cache")
 OURS = ("-p", "dogpile_ours")
+PARALLEL = ("-p", "dogpile_parallel", "--dist", "worksteal")
 
 
 def run_pytest(folder, *options):
@@ -29,11 +30,10 @@ def run_pytest(folder, *options):
     return done.stdout + done.stderr
 
 
-def run_tests(folder, *options):
-    """Run tests of the suite in parallel; give the outcome of each by its name."""
+def run_tests(folder, *options, parallel=PARALLEL):
+    """Run tests of a suite in parallel; give the outcome of each by its name."""
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
-    parallel = ["-p", "dogpile_parallel", "--dist", "worksteal"]
     said = run_pytest(folder, f"--junit-xml={report}", *parallel, *options)
     assert report.exists(), said[-3000:]
     return outcomes(report)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdover import errors
-from holdover.regions.due import Every, Later, share
+from holdover.regions.due import AnyOf, Every, Later, share
 from holdover.regions.due_cron import Cron
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -235,6 +235,18 @@ class TestCron:
         assert Every(300).is_due_when_new
 
 
+def test_several_lines():
+    """It is due when any of them says so."""
+    due = AnyOf((Cron("30 6 * * *"), Cron("0 18 * * mon")))  # 6 May 2024 is a Monday
+    found = slots(due, at("2024-05-05 07:00"), at("2024-05-07 07:00"))
+    assert found == [
+        at("2024-05-06 06:30"), at("2024-05-06 18:00"), at("2024-05-07 06:30"),
+    ]  # fmt: skip
+    assert found[1] == due.latest(at("2024-05-06 23:00"))
+    assert not due.is_due_when_new
+    assert "30 6 * * * (UTC); 0 18 * * mon (UTC)" == str(due)
+
+
 @pytest.mark.parametrize(
     ("due", "field"),
     [
@@ -253,6 +265,9 @@ class TestCron:
         (Cron("* 4 * * *"), "*"),
         (Cron("7 4 * * *", "Europe/Zurich"), "7"),
         (Cron("7 4 * * *", "Asia/Kolkata"), "*"),
+        (AnyOf((Cron("30 6 * * *"), Cron("0 18 * * *"))), "0,30"),
+        (AnyOf((Cron("*/20 6 * * *"), Cron("*/20 18 * * *"))), "*/20"),
+        (AnyOf((Cron("*/20 6 * * *"), Cron("0 18 * * *"))), "*"),
     ],
 )
 def test_crontab_s_minutes(due, field):

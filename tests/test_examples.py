@@ -8,14 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from serving import ENVIRONMENT, EXAMPLES, served, visit
 from waiting import wait_until
-
-VISITORS = 5
 
 
 def test_quickstart_serves_while_it_refreshes():
@@ -43,19 +40,6 @@ def test_wsgi_app_keeps_its_reports():
         assert visit(address) == first
         assert time.monotonic() - started < 0.5
     assert re.fullmatch(r"Utrecht at [\d:]{8}: light rain\n", first)
-
-
-def test_django_site_observes_once_for_all_visitors(tmp_path):
-    """Visitors who come at the same time wait together, for one observation."""
-    site = shutil.copytree(EXAMPLES / "django_site", tmp_path / "site")
-    with served(site / "manage.py", "runserver", "--noreload", "0") as address:
-        started = time.monotonic()
-        with ThreadPoolExecutor(VISITORS) as pool:
-            reports = set(pool.map(visit, [f"{address}delft"] * VISITORS))
-        assert time.monotonic() - started < 2
-    assert len(reports) == 1
-    assert re.fullmatch(r"delft at [\d:]{8}: light rain\n", reports.pop())
-    assert (site / "cache").is_dir()
 
 
 @contextlib.contextmanager

@@ -1231,7 +1231,7 @@ def test_a_stopped_process_that_holds_a_lock(backend):
             begun = time.monotonic()
             with pytest.raises(BackendError, match="not free"):
                 verb()
-            assert 0.3 <= time.monotonic() - begun < 0.8
+            assert 0.3 <= time.monotonic() - begun < 3.0
         assert backend.read("k", REGION)[0] == b"v"
         assert temporaries(Path(backend._root)) == []
         backend.write(other, b"v", ttl=None)
@@ -1345,14 +1345,23 @@ def test_closing_all_descriptors(root):
     run(CLOSED, root)
 
 
-def test_no_descriptor_is_lost(new_backend):
-    """However often a backend is used, it holds a clock's file open and no more."""
+def open_below(root):
+    """Give the files of *root* that this process has open, removed ones too."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # other threads close theirs meanwhile
+            found.append(str(descriptor.readlink()))
+    return [path for path in found if path.startswith(str(root))]
+
+
+def test_no_descriptor_is_lost(root, new_backend):
+    """However often a backend is used."""
     backend = new_backend()
     use_every_verb(backend)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_below(root))
     for _ in range(20):
         use_every_verb(backend)
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == len(open_below(root))
 
 
 def test_removing_it_again_and_again(root, new_backend):
@@ -1362,7 +1371,7 @@ def test_removing_it_again_and_again(root, new_backend):
     for _ in range(10):
         use_every_verb(backend)
         shutil.rmtree(root)
-        counts.append(len(os.listdir("/proc/self/fd")))
+        counts.append(len(open_below(root)))
     assert counts[2] == counts[-1]
 
 

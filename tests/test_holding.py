@@ -3,8 +3,12 @@
 import pytest
 from standins import broken
 
-from holdover import NO_VALUE, Held, Lifetime, events, make_region
+from holdover import NO_VALUE, Freshness, Held, Lifetime, events, make_region
 from holdover.errors import BackendError
+
+WINDOWS = Lifetime(
+    expiration_time=10, stale_while_revalidate=10, stale_if_error=20, keep_for=0
+)
 
 
 @pytest.fixture
@@ -20,6 +24,20 @@ class TestHeld:
         assert region.hold("key").value == [1]
         assert isinstance(region.hold("key"), Held)
         assert region.hold("other") is None
+
+    def test_tells_what_can_be_done_with_it(self, region, clock):
+        """What is replaced without a lifetime of its own is as old as before."""
+        region.set("key", 1, lifetime=WINDOWS)
+        assert region.hold("key").freshness is Freshness.FRESH
+        clock.advance(10)
+        held = region.hold("key", stale=True)
+        assert held.freshness is Freshness.STALE
+        assert held.replace(2).freshness is Freshness.STALE
+        assert region.hold("key", stale=True).replace(3, lifetime=WINDOWS).is_fresh
+        clock.advance(20)
+        assert region.hold("key", stale=True).freshness is Freshness.FALLBACK
+        clock.advance(10)
+        assert region.hold("key", stale=True) is None
 
     def test_counts_as_a_read(self, region, heard):
         """Whoever counts hits and misses counts these, too."""

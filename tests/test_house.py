@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import holdover
-from holdover import wsgi
+from holdover import contrib_django, wsgi
+from holdover.contrib_django import jobs
 
 ROOT = Path(holdover.__file__).parent
 LONGEST_FUNCTION = 40  # lines, without its docstring
@@ -58,6 +59,7 @@ LAYERS = {
         "regions.guarding",
         "regions.writing",
         "regions.cached",
+        "regions.handles",
         "regions.creation",
         "regions.foreground",
         "regions.orders",
@@ -66,6 +68,7 @@ LAYERS = {
         "regions.batches",
         "regions.reading",
         "regions.claims",
+        "regions.leasing",
         "regions.holding",
         "regions.inspecting",
         "regions.many",
@@ -119,6 +122,9 @@ LAYERS = {
         "regions.warnings",
         "regions.latch",
         "regions.seats",
+        "regions.at_hand",
+        "regions.familiar",
+        "regions.backends.in_process",
         "regions.slots",
         "regions.outcomes",
         "regions.plugins",
@@ -138,8 +144,11 @@ LAYERS = {
         "regions.mailing",
         "regions.hot",
         "regions.parallel",
+        "regions.pauses",
         "regions.warm_calls",
         "regions.shared_records",
+        "regions.run_history",
+        "regions.clearing",
     },
     "ports": {
         "regions.backends.base",
@@ -149,6 +158,7 @@ LAYERS = {
         "regions.backends.sending",
         "regions.backends.transactional",
         "regions.refresh.base",
+        "regions.run_store",
     },
     "words": {
         "regions.errors",
@@ -179,6 +189,8 @@ LAYERS = {
         "regions.tops",
         "regions.figures",
         "regions.fleet",
+        "regions.written_calls",
+        "regions.previews",
     },
 }
 ORDER = list(LAYERS)
@@ -191,6 +203,8 @@ FOR_ADAPTERS = LAYERS["words"] | LAYERS["ports"] | {
     "regions.latch",
     "regions.plugins",
     "regions.seats",
+    "regions.at_hand",
+    "regions.backends.in_process",
     "regions.slots",
     "regions.backends.host_files",
     "regions.backends.host_health",
@@ -208,22 +222,32 @@ MAY_NAME_ADAPTERS = {
     ("regions.embedded", "regions.refresh.celery_process"),
 }
 
+# The commands of manage.py are those of the command line.
+MANAGEMENT = ".management."
+
 # `testing` is for outside authors of adapters, so it sees what they see.
 FOR_TESTING = FOR_ADAPTERS
 
-# Doors read texts, numbers and spans, write plain data, and warn as the house does; the
-# rest of what they need is public.
+# Doors read texts, numbers, spans and calls that people wrote, write plain data, warn,
+# wait and survive forks as the house does; the rest of what they need is public.
 FOR_DOORS = {
     "regions.codecs",
     "regions.errors",
+    "regions.forks",
+    "regions.keys",
+    "regions.latch",
     "regions.lifetime",
     "regions.numbers",
+    "regions.pauses",
+    "regions.previews",
     "regions.texts",
     "regions.warnings",
+    "regions.written_calls",
 }
 
 # Public names are `holdover`, `holdover.errors` and `holdover.events`, `testing` too.
-PUBLIC = {"", "errors", "events", "testing", "_version"}
+# `tasks` and `rq_jobs` are what workers run.
+PUBLIC = {"", "errors", "events", "testing", "tasks", "rq_jobs", "_version"}
 
 OPTIONAL = [
     "celery", "kombu", "rq", "redis", "pymemcache", "pylibmc", "sqlalchemy", "django",
@@ -304,7 +328,7 @@ def own_rooms(adapter):
     return f"{package}.{last.partition('_')[0]}"
 
 
-def is_allowed(source, target):  # noqa: PLR0911 - one line per kind of room
+def is_allowed(source, target):  # noqa: C901, PLR0911 - one line per kind of room
     """Say whether the design has an arrow from *source* to *target*."""
     if target in PACKAGES:
         return False  # nothing is in there
@@ -317,6 +341,8 @@ def is_allowed(source, target):  # noqa: PLR0911 - one line per kind of room
             return target in PUBLIC or bool(door(target))
         if (door(source), door(target)) in {("cli", "demo"), ("__main__", "cli")}:
             return True  # the command that runs it
+        if MANAGEMENT in source and door(target) == "cli":
+            return True  # one manner for all commands, whoever starts them
         return target in PUBLIC - {"testing"} | FOR_DOORS
     if is_adapter(source):
         return target in FOR_ADAPTERS or own_rooms(source) == own_rooms(target)
@@ -337,7 +363,9 @@ def test_every_module_has_its_place():
     assert lost == []
 
 
-@pytest.mark.parametrize(("house", "most"), [("regions", 30), ("wsgi", 20)])
+@pytest.mark.parametrize(
+    ("house", "most"), [("regions", 30), ("wsgi", 20), ("contrib_django", 45)]
+)
 def test_the_guide_names_rooms_that_there_are(house, most):
     """Whoever follows CONTRIBUTING's tables finds what they send him to."""
     guide = (ROOT.parent / "CONTRIBUTING.rst").read_text()
@@ -379,15 +407,16 @@ def test_no_import_circle():
 
 # What decides about sessions and knows neither store nor request.
 SESSION_WORDS = {
-    "wsgi.session_cookie",
-    "wsgi.session_errors",
-    "wsgi.session_fields",
-    "wsgi.session_headers",
-    "wsgi.session_record",
+    "wsgi.sessions.cookie",
+    "wsgi.sessions.errors",
+    "wsgi.sessions.fields",
+    "wsgi.sessions.headers",
+    "wsgi.sessions.record",
+    "wsgi.lists",
 }
 # Where Beaker keeps sessions: each knows its own library, and no other place.
 BEAKER_PLACES = {
-    f"wsgi.session_beaker_{place}" for place in ("files", "memcached", "redis", "sql")
+    f"wsgi.sessions.beaker_{place}" for place in ("files", "memcached", "redis", "sql")
 }
 
 
@@ -407,6 +436,74 @@ def test_places_of_beaker_s_do_not_know_each_other():
         (source, target) for source, target in ARROWS
         if source in BEAKER_PLACES and target in BEAKER_PLACES
     ] == []  # fmt: skip
+
+
+# The rooms of the Django door, from the cellar up; what is not named stands on top.
+DJANGO_FLOORS = (
+    {"models", "project", "stale"},
+    {"caches"},
+    {"jobs", "live", "orm", "pages", "periodic"},
+)
+# What decides there, and knows neither cache nor database.
+DJANGO_WORDS = {
+    f"contrib_django.{name}"
+    for name in (
+        "caches.location",
+        "orm.changes",
+        "orm.tags",
+        "pages.entries",
+        "pages.places",
+        "pages.policy",
+        "pages.rules",
+        "pages.wanted",
+        "periodic.timetable",
+        "stale.keys",
+    )
+}
+
+
+def floor(room):
+    """Give the floor of a room of the Django door."""
+    named = (number for number, held in enumerate(DJANGO_FLOORS) if room in held)
+    return next(named, len(DJANGO_FLOORS))
+
+
+def goes_up(source, target):
+    """Say whether an arrow within the Django door leads up, or to a neighbour."""
+    begins, ends = (f"{name}.".split(".")[1] for name in (source, target))
+    if begins == ends or floor(begins) == len(DJANGO_FLOORS):
+        return False
+    return floor(begins) <= floor(ends) and {begins, ends} != {"models", "project"}
+
+
+def test_rooms_of_the_django_door_stand_on_each_other():
+    """Pages, jobs and models do without each other, and caches without them all."""
+    rooms = {name.split(".")[1] for name in NAMES if name.startswith("contrib_django.")}
+    assert set().union(*DJANGO_FLOORS) <= rooms
+    assert [
+        (source, target) for source, target in ARROWS
+        if door(source) == door(target) == "contrib_django" and goes_up(source, target)
+    ] == []  # fmt: skip
+
+
+def test_what_decides_for_django_asks_nobody():
+    """Every decision can be tested without a cache and without a database."""
+    assert DJANGO_WORDS <= NAMES
+    assert [
+        (source, target) for source, target in ARROWS
+        if source in DJANGO_WORDS and door(target) and target not in DJANGO_WORDS
+    ] == []  # fmt: skip
+    found = {
+        (name, f"{node.module}.{alias.name}")
+        for name, _, tree in MODULES
+        if name in DJANGO_WORDS
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert len(found) > len(DJANGO_WORDS)
+    stores = ("django.db", "django.core.cache.cache")  # caches, too
+    assert [one for one in found if one[1].startswith(stores)] == []
 
 
 def test_the_core_knows_no_framework():
@@ -505,6 +602,20 @@ def test_public_names_of_the_wsgi_door(name):
     assert name in dir(wsgi)
     assert inspect.getdoc(getattr(wsgi, name))
     assert getattr(wsgi, name).__module__ == wsgi._HOMES[name]
+
+
+@pytest.mark.parametrize(
+    ("face", "name"),
+    [(face, name) for face in (contrib_django, jobs) for name in face.__all__],
+)
+def test_public_names_of_the_django_door(face, name):
+    """So can those of Django's, and each is in its documentation."""
+    found, home = getattr(face, name), face._HOMES[name]
+    assert name in dir(face)
+    assert inspect.getdoc(found)
+    assert found.__module__.endswith(home)
+    pages = (ROOT.parent / "docs").glob("django*.rst")
+    assert any(re.search(rf"\b{name}\b", page.read_text()) for page in pages)
 
 
 def test_public_methods_are_documented():

@@ -8,17 +8,10 @@ from hypothesis import strategies as st
 
 from holdover.wsgi.http import invalidation, ranges, validation, variants
 from holdover.wsgi.http.directives import request_directives, response_directives
-from holdover.wsgi.http.fields import (
-    MOST_SECONDS,
-    Headers,
-    delta_seconds,
-    http_date,
-    members,
-    names,
-    unquoted,
-)
+from holdover.wsgi.http.fields import MOST_SECONDS, Headers, delta_seconds, http_date
 from holdover.wsgi.http.messages import Request, Response, Stored, Target
 from holdover.wsgi.http.policy import as_list, content_coding
+from holdover.wsgi.lists import members, names, unquoted
 
 NOW = 1_000_000_000.0
 LONG = 100_000  # characters

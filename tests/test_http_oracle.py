@@ -34,12 +34,13 @@ from holdover.wsgi.http.invalidation import invalidated
 from holdover.wsgi.http.messages import Request, Response, Target
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.reuse import Reuse, reuse
+from holdover.wsgi.http.steering import ResponseCache
 from holdover.wsgi.http.storing import (
     dated,
     directives_of,
+    read_storable,
     storable_headers,
     stored,
-    why_not_stored,
 )
 from holdover.wsgi.http.validation import concerns, freshened
 from holdover.wsgi.http.variants import selected, varied_names
@@ -156,8 +157,8 @@ def our_refusal(exchange):
     """Say why we do not store a response; None if we do."""
     request = our_request(exchange, exchange.asked, exchange.method)
     response = our_response(exchange.status, exchange.told)
-    directives = directives_of(request, response, POLICY)
-    return why_not_stored(request, response, directives, POLICY)
+    found = read_storable(request, response, b"", POLICY, ResponseCache())
+    return found if isinstance(found, str) else None
 
 
 def we_store(exchange):
@@ -370,6 +371,12 @@ def varies_by(exchange, *names):
     return any(name in given.replace(" ", "").split(",") for name in names)
 
 
+def says_no_cache_twice(exchange):
+    """Say whether a response says no-cache of all, and of some fields besides."""
+    said = exchange.told.get("cache-control", "").lower()
+    return 'no-cache="' in said and "no-cache" in map(str.strip, said.split(","))
+
+
 ON_REUSE = [
     Difference(
         "Hishel does not know the request's max-age and min-fresh (RFC 9111 sections "
@@ -448,6 +455,15 @@ ON_REUSE = [
             asked={"accept-encoding": "gzip, br"},
             told=FRESH | {"vary": "Accept-Encoding"},
             again={"accept-encoding": "br,gzip"},
+        ),
+    ),
+    Difference(
+        "Hishel forgets a no-cache over another that names fields; we heed both (RFC "
+        "9111 section 5.2.2.4).",
+        ours=False,
+        applies=says_no_cache_twice,
+        example=Exchange(
+            told={"cache-control": 'max-age=60, no-cache, no-cache="Set-Cookie"'}
         ),
     ),
 ]  # fmt: skip

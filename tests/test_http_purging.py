@@ -300,6 +300,29 @@ class TestPurgeRequests:
         assert reply["Cache-Control"] == "no-store"
         assert site.ask("/a?b").text == ("2" if code == 200 else "1")
 
+    @pytest.mark.parametrize("name", ["Soft-Purge", "Fastly-Soft-Purge"])
+    @pytest.mark.parametrize(
+        ("value", "soft"), [("1", True), ("0", False), ("", False)]
+    )
+    def test_that_are_soft(self, pages_url, name, value, soft):
+        """The page only expires: it is served while it is made anew."""
+        cache = ("Cache-Control", "max-age=60, stale-while-revalidate=60")
+        site = Site(pages_url, page(None, cache), purge_from=["192.0.2.0/24"])
+        site.ask()
+        assert site.ask(method="PURGE", fields={name: value}).code == 200
+        reply = site.ask(**{"wsgi.multithread": False})
+        assert (reply.text == "1") is soft
+        assert site.ask().text == "2"
+
+    def test_that_are_soft_from_anybody(self, pages_url):
+        """Are refused like others."""
+        site = Site(pages_url, purge_from=["10.0.0.0/8"])
+        site.ask()
+        fields = {"Soft-Purge": "1"}
+        assert site.ask(method="PURGE", fields=fields).code == 403
+        assert site.ask().cache.startswith("hit;ttl=")
+        assert not site.ask().cache.startswith("hit;ttl=-")
+
     def test_that_cannot_be_delivered(self, pages_url, monkeypatch):
         """Are accepted; they are delivered as soon as that is possible."""
         site = Site(pages_url, purge_from=["192.0.2.0/24"])

@@ -211,19 +211,19 @@ class TestHere:
         site.ask()
 
         def view(environ, start_response):
-            time.sleep(0.5)
+            time.sleep(1.5)
             return page("new")(environ, start_response)
 
         site.view = view
         took = []
-        until = time.monotonic() + 1.0
+        until = time.monotonic() + 3.0
         while time.monotonic() < until:
             begun = time.monotonic()
             text = site.ask().text
             took.append(time.monotonic() - begun)
         assert text == "new"
         assert site.calls == 2
-        assert max(took) < 0.4
+        assert max(took) < 1.4
 
 
 class TestOrders:

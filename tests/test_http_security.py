@@ -520,6 +520,7 @@ class TestAPoisonedStore:
             {"spans": [1, 1, 1, float("inf")]},
             {"spans": [-1, 1, 1, 1]},
             {"spans": [True, 1, 1, 1]},
+            {"spans": [1e12, 1, 1, 1]},
             {"tags": "abc"},
             {"tags": [1]},
             {"passed": 7},

@@ -1,15 +1,21 @@
 """Whatever befalls the store, the application answers, and soon."""
 
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from http_shop import STALE, Site, page, pages_region
 from standins import broken
+from waiting import wait_until
 
 from holdover.wsgi import HTTPCachePolicy
 
 BYPASS = 'fwd=bypass;detail="backend"'
+MINUTE = ("Cache-Control", "max-age=60")
+HUNG = 2.0  # seconds; three operations, each of 0.25 s, and what a busy machine adds
 SOON = 5.0  # seconds for a dozen requests; each operation waits for 0.25 s at most
 
 
@@ -105,3 +111,84 @@ def test_a_page_that_the_store_finds_too_large(memcached_server):
     )
     for _ in range(2):
         assert len(site.ask().body) == 20_000_000
+
+
+class Freezing:
+    """Has a Redis server hang at one step of a page's way into it.
+
+    Args:
+        server: The server.
+        site: The site whose pages are in it.
+        step: "body", while that is sent; or what the region's backend is asked, before
+            which the server hangs.
+    """
+
+    def __init__(self, server, site, step, monkeypatch):
+        self._server = server
+        self._step = step
+        self._lock = threading.Lock()
+        self.state = "old"
+        site.view = self._view
+        if step != "body":
+            asked = getattr(site.middleware.region.backend, step)
+            monkeypatch.setattr(
+                site.middleware.region.backend, step, partial(self._ask, step, asked)
+            )
+
+    def _ask(self, step, asked, *args, **kwargs):
+        self._freeze(step)
+        return asked(*args, **kwargs)
+
+    def _freeze(self, step):
+        with self._lock:  # it can be stopped only once
+            if step == self._step:
+                self._step = None
+                self._server.freeze()
+
+    def _view(self, environ, start_response):
+        state = self.state
+        start_response("200 OK", [("Content-Type", "text/plain"), MINUTE])
+
+        def chunks():
+            yield b"a page that is "
+            self._freeze("body")
+            yield state.encode()
+
+        return chunks()
+
+
+def timed_ask(site, path="/page", **request):
+    """Ask for a page; give it, and how long that took."""
+    begun = time.monotonic()
+    return site.ask(path, **request), time.monotonic() - begun
+
+
+@pytest.mark.parametrize("step", ["read", "acquire", "body", "commit"])
+def test_a_server_that_hangs_on_a_page_s_way(redis_site, own_redis, step, monkeypatch):
+    """Each visitor gets the whole page, soon; what it changed to is all that is left.
+
+    The server may still carry out what it was asked before it hung, such as a commit.
+    """
+    site, others = redis_site, Site(pages_region(own_redis.url))
+    freezing = Freezing(own_redis, site, step, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: timed_ask(site), range(4)))
+    assert {reply.text for reply, _ in together} == {"a page that is old"}
+    freezing.state = "new"
+    post, took = timed_ask(site, method="POST")
+    after = [timed_ask(site) for _ in range(4)]
+    assert post.code == 200
+    assert {reply.text for reply, _ in after} == {"a page that is new"}
+    spans = [*(span for _, span in together), took, *(span for _, span in after)]
+    assert max(spans) < HUNG
+    own_redis.thaw()
+    seen = []
+
+    def is_kept():
+        seen.append(site.ask("/page"))
+        return seen[-1].cache.startswith("hit")
+
+    wait_until(is_kept, "a page that is stored again")
+    assert {reply.text for reply in seen} == {"a page that is new"}
+    others.view = page("not asked for")
+    assert others.ask("/page").text == "a page that is new"

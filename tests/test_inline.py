@@ -313,7 +313,7 @@ def test_a_worker_process_imports(stocked, tmp_path, monkeypatch):
         "from holdover import LeaseTerms, make_region\n"
         "larder = make_region('larder').configure('holdover.file', 60,\n"
         f"    {{'path': {str(tmp_path / 'larder')!r}}},\n"
-        "    lease=LeaseTerms(ttl=2.0, queue_ttl=10.0))\n"
+        "    lease=LeaseTerms(ttl=2.0, queue_ttl=90.0))\n"
         "def fetch(article):\n    return article * 2\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -329,14 +329,14 @@ def test_a_worker_process_imports(stocked, tmp_path, monkeypatch):
         60,
         {"path": tmp_path / "larder"},
         runner=runner,
-        lease=LeaseTerms(ttl=2.0, queue_ttl=10.0),
+        lease=LeaseTerms(ttl=2.0, queue_ttl=90.0),
         replace_existing_backend=True,
     )
     try:
         assert larder.larder.cached(larder.fetch)(4) == 8
         larder.larder.invalidate(hard=False)
         assert larder.larder.cached(larder.fetch)(4) == 8
-        assert done.wait(20)
+        assert done.wait(90)
         assert (True, "refreshed") == (reports[0].done, reports[0].reason)
     finally:
         runner.close()

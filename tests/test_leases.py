@@ -251,3 +251,14 @@ def test_a_fork_renews_only_its_own():
     """A child leaves its parent's leases alone, and can renew those it wins."""
     done = subprocess.run([sys.executable, "-c", FORKED], timeout=20, check=False)
     assert done.returncode == 0
+
+
+def test_released_by_the_thread(renewals, caplog):
+    """A finalizer hands a release over and does not wait; a bug in it harms none."""
+    backend, released = Recorder(), threading.Event()
+    with renewals.holding(backend, a_lease(), terms()):
+        renewals.release_soon(lambda: 1 / 0)
+        renewals.release_soon(released.set)
+        assert released.wait(SOON)
+        backend.wait()
+    assert "could not be released" in caplog.text

@@ -198,6 +198,40 @@ def test_a_backend_that_is_none():
         make_region().configure(42)
 
 
+@pytest.mark.parametrize("wrong", [5, None, "time", object()])
+def test_clocks_that_are_none(wrong):
+    """They are refused where they are given, to a region and to a backend."""
+    with pytest.raises(errors.ConfigurationError, match="time_source must have wall"):
+        make_region("clocks", time_source=wrong)
+    with pytest.raises(errors.ConfigurationError, match="time_source must have wall"):
+        make_region("clocks").configure(
+            "holdover.memory", 1, arguments={"time_source": wrong}
+        )
+
+
+@pytest.mark.parametrize(
+    ("backend", "arguments"),
+    [
+        ("holdover.sql", {"url": "sqlite:///{}/a.db", "operation_timeout": 1e30}),
+        ("holdover.sql", {"url": "sqlite:///{}/a.db", "max_connections": 10**9}),
+        ("holdover.redis", {"url": "redis://127.0.0.1:1", "socket_timeout": 1e30}),
+        ("holdover.memcached", {"url": "127.0.0.1:1", "socket_timeout": 1e30}),
+    ],
+)
+def test_bounds_that_no_system_has(tmp_path, backend, arguments):
+    """They are refused at once, and not when somebody has to wait."""
+    arguments = {**arguments, "url": arguments["url"].format(tmp_path)}
+    option = list(arguments)[1]
+    with pytest.raises(errors.ConfigurationError, match=f"{option} must be"):
+        make_region("bounds").configure(backend, 1, arguments=arguments)
+
+
+def test_figures_that_nobody_would_write():
+    """The thread that writes them would end with an error of its own."""
+    with pytest.raises(errors.ConfigurationError, match="figures_every must be"):
+        make_region("figures").configure("holdover.memory", 1, figures_every=1e30)
+
+
 def test_a_file_backend_without_a_path():
     """holdover.file asks for its directory."""
     with pytest.raises(errors.ConfigurationError, match="'path'"):

@@ -309,8 +309,8 @@ def test_several_keys_read_only_what_is_missing(region, other, backend):
 def test_django_s_caches_have_it_too(backend, clock, other, monkeypatch):
     """A Django cache in a region with near_ttl is served near."""
     caches = Registry()
-    for user in ("holdover.regions.registry", "holdover.contrib_django.kept"):
-        monkeypatch.setattr(f"{user}.registry", caches)
+    for user in ("regions.registry", "contrib_django.project.configuring"):
+        monkeypatch.setattr(f"holdover.{user}.registry", caches)
     caches.configure({"site": {"backend": backend, "near_ttl": TTL}})
     cache = RegionCache("region://site", {})
     cache.set("key", 1)

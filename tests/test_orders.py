@@ -781,7 +781,7 @@ def test_what_a_hit_pays_for_readers(configured):
     configured(orders={"unless_idle_for": 100.0})
     price.set("old", 1)
     price(1)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(10_000):
         region._readers.note("k")
-    assert time.perf_counter() - begun < 1.0  # 1 us or less each on a quiet machine
+    assert time.thread_time() - begun < 1.0  # 1 us or less each on a quiet machine

@@ -238,16 +238,16 @@ def test_an_exit_in_a_creator_under_a_limit_is_the_callers(new_region):
 
 
 @pytest.mark.parametrize("name", ["creator_timeout", "soft_creator_timeout"])
-@pytest.mark.parametrize("wrong", [0, -1, True, "1", float("inf")])
+@pytest.mark.parametrize("wrong", [0, -1, True, "1", float("inf"), 1e30])
 def test_wrong_limits(name, wrong):
-    """They are seconds above 0."""
+    """They are seconds above 0, and no more than anybody can wait."""
     with pytest.raises(InvalidLifetime, match=name):
         make_region("r").configure("holdover.memory", 1, **{name: wrong})
 
 
-@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "1", None])
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "1", None, 10_001, 10**400])
 def test_wrong_counts_of_unleased_creators(wrong):
-    """They are whole numbers above 0."""
+    """They are whole numbers above 0, and no more than fit into memory."""
     with pytest.raises(ConfigurationError, match="most_unleased_creators must be an"):
         make_region("r").configure("holdover.memory", 1, most_unleased_creators=wrong)
 

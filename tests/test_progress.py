@@ -88,6 +88,39 @@ def test_next_step(progress, due, now, step):
     assert step == next_step(progress, due, now)
 
 
+@pytest.mark.parametrize(
+    ("progress", "now", "step"),
+    [
+        (replace(DONE, failures=1, rests_until=640.0), 630.0, Wait(640.0)),
+        (
+            replace(DONE, failures=1, rests_until=640.0),
+            640.0,
+            Begin(begun(600.0, 640.0, failures=1)),
+        ),
+        # The next slot is as good as the failed one, once it has rested.
+        (
+            replace(DONE, failures=1, rests_until=640.0),
+            665.0,
+            Begin(begun(660.0, 665.0, failures=1)),
+        ),
+        (DONE, 630.0, Wait(660.0)),
+    ],
+)
+def test_a_failed_slot_is_tried_again(progress, now, step):
+    """With ``retry_after``, a rest is followed by the same slot, or a newer one."""
+    assert step == next_step(progress, EVERY, now, retries=True)
+
+
+def test_a_rest_of_its_own():
+    """With ``retry_after`` all rests are alike."""
+    progress = BEGUN
+    for _ in range(3):
+        progress = progress.ended(
+            now=1000.0, failed=True, backoff=5.0, retry_after=90.0
+        )
+        assert progress.rests_until == 1090.0
+
+
 def test_the_rest_grows_and_is_bounded():
     """Each failure in a row doubles the rest, up to an hour; a good run ends it."""
     progress, rests = BEGUN, []

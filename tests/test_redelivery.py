@@ -280,3 +280,15 @@ def test_late_writes_are_looked_for_behind_the_caller_s_back():
     wait_until(lambda: another.get("k") is NO_VALUE)
     wait_until(lambda: not set(redelivering()) - before)
     assert not region._tier._guard.undelivered
+
+
+def test_additions_that_were_not_tried_leave_the_others_alone(own_redis):
+    """Django tries 10,000 keys for a session that the cache cannot store."""
+    region = make_region("sessions").configure(own_redis.url, 60, unsigned_pickle=True)
+    region.set("kept", 1)
+    own_redis.freeze()
+    for number in range(10_100):
+        with pytest.raises(BackendError):
+            region.add(str(number), 2)
+    own_redis.thaw()
+    wait_until(lambda: region.get("kept") == 1)

@@ -362,7 +362,7 @@ def test_a_node_goes_and_comes_back(own_cluster, trouble):
         with contextlib.suppress(BackendError):
             backend.read(lost, REGION)
         assert backend.read(kept, REGION)[0] == sealed(kept, kept)
-    assert time.monotonic() - asked < 4 * TIMEOUT + 0.5
+    assert time.monotonic() - asked < 10 * TIMEOUT
     with pytest.raises(BackendError):
         backend.advance(REGION, hard=True)
     tick = backend.clock(REGION).tick

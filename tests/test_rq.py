@@ -72,6 +72,11 @@ def kept(client):
     return client.keys("rq:job:*")
 
 
+def states(client):
+    """Give what the workers that Redis knows of say of themselves."""
+    return [client.hget(one, "state") for one in client.smembers("rq:workers")]
+
+
 class TestWorkers:
     @pytest.fixture(autouse=True)
     def _done(self, fleet):
@@ -120,6 +125,17 @@ class TestWorkers:
 
 @pytest.mark.parametrize("fleet", ["Worker"], indirect=True)
 class TestKilled:
+    @pytest.fixture(autouse=True)
+    def _forgotten(self, fleet):
+        """Let others find no job of a victim; a busy machine may have several."""
+        yield
+        failed, client = "rq:failed:refresh", fleet.client
+        # A worker's last words on a job come later than the job's place among the
+        # failed. That of the last fleet may still be on its way out.
+        wait_until(lambda: b"busy" not in states(client))
+        wait_until(lambda: len(kept(client)) == client.zcard(failed))
+        client.delete(failed, *kept(client))
+
     @pytest.mark.parametrize("moment", ["in mid-creation", "right after adopting"])
     def test_a_work_horse(self, fleet, article, moment):
         """After SIGKILL the next value is there once the lease has lapsed."""
@@ -137,9 +153,8 @@ class TestKilled:
         victim, successor = runs(fleet, article)
         assert victim != successor == made_by
         # What RQ remembers of the victim's job, and for how long.
-        [failed] = wait_until(lambda: fleet.client.zrange("rq:failed:refresh", 0, -1))
-        assert 0 < fleet.client.ttl(b"rq:job:" + failed) <= 3600
-        fleet.client.delete(b"rq:job:" + failed, "rq:failed:refresh")
+        failed = wait_until(lambda: fleet.client.zrange("rq:failed:refresh", 0, -1))
+        assert 0 < fleet.client.ttl(b"rq:job:" + failed[0]) <= 3600
 
 
 class TestJobs:
@@ -180,7 +195,7 @@ class TestJobs:
         lone.region.invalidate(hard=False)
         begun = time.monotonic()
         assert {lone.price(article) for article in range(2, 50)} == {"old"}
-        assert time.monotonic() - begun < 5.0  # waiting for it: 0.2 s each
+        assert time.monotonic() - begun < 9.0  # waiting for it: 0.2 s each
         fresh(lone.price, 2)
         assert runs(lone, 2) == [os.getpid()]
 
@@ -220,7 +235,7 @@ class TestConfiguration:
         """A server that never answers costs publish_timeout, once."""
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
-            runner = RqRunner(url, publish_timeout=0.1)
+            runner = RqRunner(url, publish_timeout=1.0)
             order = RefreshOrder(
                 region="r", function="m:f", args=[], kwargs={}, key="k", token="t",
                 clock=0, not_after=time.time() + 9,
@@ -228,7 +243,7 @@ class TestConfiguration:
             begun = time.monotonic()
             with pytest.raises(redis.TimeoutError):
                 runner.submit(Job(key="k", carry_out=int, order=order))
-            assert 0.05 < time.monotonic() - begun < 0.6
+            assert 0.5 < time.monotonic() - begun < 2.0
 
     @pytest.mark.parametrize(
         ("wrong", "named"),

@@ -106,6 +106,24 @@ class TestOnEveryBackend:
         assert 2 == price(17)
         assert 2 == len(task.calls)
 
+    def test_a_failed_run_is_tried_again(self, jobs, clock, task):
+        """With ``retry_after``, until it succeeds: its slot is then done."""
+        jobs.schedule(task, every=3600, name="count", retry_after=60.0)
+        running = scheduler(jobs, clock)
+        task.error = ValueError("no such thing")
+        running.begin_due()
+        clock.advance(30.0)
+        running.begin_due()
+        assert 1 == len(task.calls)
+        task.error = None
+        clock.advance(30.0)
+        running.begin_due()
+        clock.advance(60.0)
+        running.begin_due()
+        good, failed = jobs.history("count")
+        assert (2, 2) == (good.value, len(task.calls))
+        assert failed.slot_at == good.slot_at
+
     def test_a_failing_function(self, jobs, clock, task):
         """The last good value stays, however many failures follow it."""
         jobs.schedule(task, every=3600, name="count", history=2)
@@ -376,11 +394,11 @@ class TestWhatIsKept:
         """It is a failure as well."""
         region = make_region("jobs", time_source=clock)
         kept = f"sqlite:///{tmp_path}/history.db"
-        small = SqlBackend({"url": kept, "max_bytes": 2000})
+        small = SqlBackend({"url": kept, "max_bytes": 20_000})
         region.configure("holdover.memory", 60, history_backend=small)
-        region.schedule(lambda: "x" * 4000, every=15, name="much")
+        region.schedule(lambda: "x" * 40_000, every=15, name="much")
         scheduler(region, clock).begin_due()
-        assert "are more than max_bytes=2000" in region.history("much")[0].error
+        assert "are more than max_bytes=20000" in region.history("much")[0].error
 
     @pytest.mark.parametrize("held", [5, [5], [[1, 2]], [[1, True, {"x": 5}]], {}])
     def test_a_strange_index(self, memory, clock, task, held):

@@ -41,8 +41,8 @@ from holdover.wsgi import (
     Sessions,
     SessionUnavailable,
 )
-from holdover.wsgi.session_beaker_files import BeakerFiles
-from holdover.wsgi.session_pickles import NotPlain, Unknown, read_plain
+from holdover.wsgi.sessions.beaker_files import BeakerFiles
+from holdover.wsgi.sessions.pickles import NotPlain, Unknown, read_plain
 
 FIELDS = {"name": "ann", "n": 5, "roles": ["reader", {"of": None}], "naïve": "çé"}
 FILE = {"type": "file", "data_dir": "/x"}
@@ -418,7 +418,7 @@ class TestHostile:
         sessions = Sessions({"migrate": places("file")})
         asked = []
         monkeypatch.setattr(
-            "holdover.wsgi.session_beaker_files.BeakerFiles.read",
+            "holdover.wsgi.sessions.beaker_files.BeakerFiles.read",
             lambda self, session_id: asked.append(session_id),
         )
         assert dict(sessions.open(f"{COOKIE}={value}")) == {}

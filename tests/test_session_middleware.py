@@ -183,6 +183,12 @@ class TestWSGI:
             made = SessionMiddleware(lambda environ, start, body=body: body)
             assert made({"wsgi.file_wrapper": FileWrapper}, None) is body
 
+    def test_files_of_uwsgi_are_handed_on_as_they_are(self):
+        """Its wrapper is a function that gives the file itself."""
+        file = io.BytesIO(b"hello")
+        made = SessionMiddleware(lambda environ, start: file)
+        assert made({"wsgi.file_wrapper": lambda file, block=0: file}, None) is file
+
     def test_write_and_error_pages_work(self):
         """start_response may be called again with exc_info, and gives write()."""
 
@@ -229,7 +235,7 @@ class TestWSGI:
 
     def test_without_cryptography_the_extra_is_named(self, monkeypatch):
         """A missing library becomes advice."""
-        monkeypatch.delitem(sys.modules, "holdover.wsgi.session_sealed", raising=False)
+        monkeypatch.delitem(sys.modules, "holdover.wsgi.sessions.sealed", raising=False)
         monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
         with pytest.raises(errors.MissingDependency, match=r"holdover\[sessions\]"):
             SessionMiddleware(reading, {"store": "cookie", "secret": SECRET})
@@ -352,6 +358,9 @@ class TestCaches:
             ("cache-control=public&Cache-Control=max-age=5", "max-age=5, private"),
             ("Cache-Control=public&cache-control=no-store", "public, no-store"),
             ("Cache-Control=", "private"),
+            # A quotation without an end hides nothing, in either direction.
+            ('Cache-Control=x="a,+public,+max-age=5', 'max-age=5, private, x="a'),
+            ('Cache-Control=x="a,+no-store', 'no-store, x="a'),
         ],
     )
     def test_are_told_that_it_is_private(self, said, expected):

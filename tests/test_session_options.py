@@ -21,7 +21,7 @@ from holdover.wsgi import (
     SessionOptions,
     Sessions,
 )
-from holdover.wsgi.session_beaker import UNSUPPORTED, WITHOUT_EFFECT
+from holdover.wsgi.sessions.beaker import UNSUPPORTED, WITHOUT_EFFECT
 
 DOCS = Path(holdover.__file__).parents[1] / "docs"
 

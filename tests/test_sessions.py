@@ -13,7 +13,7 @@ from waiting import at_once
 from holdover import make_region
 from holdover.errors import ConfigurationError, InvalidArgument, UncacheableValue
 from holdover.wsgi import Sessions, SessionTooLarge, SessionTooLate
-from holdover.wsgi.session_moving import Move
+from holdover.wsgi.sessions.moving import Move
 
 
 @pytest.fixture
@@ -405,7 +405,7 @@ class TestRotation:
         self, memory, monkeypatch
     ):
         """The list is bounded, and `end_all` ends those that it has lost, too."""
-        monkeypatch.setattr("holdover.wsgi.session_users._MOST", 3)
+        monkeypatch.setattr("holdover.wsgi.sessions.users._MOST", 3)
         sessions = memory()
         browsers = [Browser(sessions) for _ in range(5)]
         for browser in browsers:

@@ -1,5 +1,6 @@
 """Who else can write a store cannot forge a value."""
 
+import hmac
 import pickle
 import zlib
 
@@ -262,6 +263,14 @@ def test_a_secret_that_is_none(secret, message):
     """A secret too short or no secret at all is told when the region is configured."""
     with pytest.raises(ConfigurationError, match=message):
         Keyring.of(secret)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_a_signature_is_hmac_sha256(parts):
+    """It is what Python's own gives for the same key, however a text is parted."""
+    label = b"holdover\0envelope\0region"
+    key = hmac.digest(NEW.encode(), label, "sha256")
+    assert SIGNER.sign(*parts) == hmac.digest(key, b"".join(parts), "sha256")
 
 
 def test_secrets_are_not_shown():

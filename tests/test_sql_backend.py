@@ -6,8 +6,11 @@ import gc
 import multiprocessing
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from functools import partial
 
 import psycopg
 import pytest
@@ -24,7 +27,7 @@ from holdover.errors import (
     MissingDependency,
     ValueTooLarge,
 )
-from holdover.regions.backends import sql_connecting, sql_purging
+from holdover.regions.backends import sql_connecting, sql_pragmas, sql_purging
 from holdover.regions.backends.grants import Busy, Lease
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
@@ -63,7 +66,8 @@ def engine(url):
 @pytest.fixture
 def backend(url):
     """A backend in each database, with a table."""
-    return SqlBackend({"url": url, "create_table": True})
+    patient = {"operation_timeout": 5.0, "connect_timeout": 5.0}  # on a busy machine
+    return SqlBackend({"url": url, "create_table": True, **patient})
 
 
 @pytest.fixture
@@ -733,22 +737,89 @@ def test_what_cannot_be_invalidated_after_a_commit(engine):
 # -- connections -----------------------------------------------------------------
 
 
-def test_a_fork_leaves_the_parent_its_connection(backend):
-    """Parent and child both go on; neither uses or closes what is the other's."""
-    backend.write("k", sealed("parent"), ttl=None)
-    results = FORK.Queue()
+class Locked:
+    """A cursor that is told so often that the database is locked."""
 
-    def run():
-        backend.write("k", sealed("child"), ttl=None)
-        results.put(backend.read("k", REGION)[0] == sealed("child"))
+    def __init__(self, times, said="database is locked"):
+        self.times, self.said, self.tries = times, said, 0
 
-    for _ in range(3):
-        process = FORK.Process(target=run)
-        process.start()
-        assert results.get(timeout=10)
-        process.join()
-        assert process.exitcode == 0
-        assert backend.read("k", REGION)[0] == sealed("child")
+    def execute(self, sql):
+        self.tries += 1
+        if self.tries <= self.times:
+            raise sqlite3.OperationalError(self.said)
+
+    def fetchall(self):
+        pass
+
+
+def test_many_who_are_the_first():
+    """SQLite tells some of them at once that it is locked; they try again."""
+    set_pragma = partial(sql_pragmas.set_pragma, pragma="journal_mode = WAL")
+    failure = sqlite3.OperationalError
+    cursor = Locked(3)
+    set_pragma(cursor, failure=failure, timeout=20.0)
+    assert cursor.tries == 4
+    with pytest.raises(failure, match="locked"):
+        set_pragma(Locked(10**6), failure=failure, timeout=0.05)
+    broken = Locked(10**6, "disk I/O error")
+    with pytest.raises(failure, match="disk"):
+        set_pragma(broken, failure=failure, timeout=20.0)
+    assert broken.tries == 1
+
+
+def test_many_open_a_new_database(tmp_path):
+    """All are answered, and none of them notices the others."""
+    problems = []
+    barrier = threading.Barrier(12)
+
+    def visit(number):
+        arguments = {"url": f"sqlite:///{tmp_path}/new.db", "operation_timeout": 20.0}
+        region = make_region(f"shop{number}")
+        region.listen(lambda event: problems.append(event.reason))
+        barrier.wait(20)
+        region.configure("holdover.sql", 60, arguments)
+        region.set("k", number)
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        list(pool.map(visit, range(12)))
+    assert not problems
+
+
+FORKING = """
+import faulthandler, multiprocessing, sys
+from holdover.regions.backends.sql import SqlBackend
+from holdover.testing.contract_leases import REGION, sealed
+
+fork = multiprocessing.get_context("fork")
+backend = SqlBackend({"url": sys.argv[1], "create_table": True})
+backend.write("k", sealed("parent"), ttl=None)
+results = fork.Queue()
+
+def run():
+    faulthandler.dump_traceback_later(20, exit=True)  # where it hangs, if it does
+    backend.write("k", sealed("child"), ttl=None)
+    results.put(backend.read("k", REGION)[0] == sealed("child"))
+
+for _ in range(3):
+    process = fork.Process(target=run)
+    process.start()
+    assert results.get(timeout=30)
+    process.join()
+    assert process.exitcode == 0
+    assert backend.read("k", REGION)[0] == sealed("child")
+"""
+
+
+def test_a_fork_leaves_the_parent_its_connection(url):
+    """Parent and child both go on; neither uses or closes what is the other's.
+
+    In a process of its own: what threads of this one hold, a child holds for ever.
+    """
+    command = [sys.executable, "-c", FORKING, url]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_child_that_ends_early(backend):
@@ -937,6 +1008,23 @@ def test_a_frozen_postgres_holds_nobody(own_postgres, heard):
     own_postgres.thaw()
     region.backend.write("k", sealed(2), ttl=None)
     assert region.backend.read("k", "shop")[0] == sealed(2)
+
+
+def test_a_frozen_postgres_is_waited_for_once(own_postgres):
+    """Of several verbs only the first waits as long as a connection may take."""
+    region = region_in(own_postgres.url)
+    region.set("k", "old")
+    own_postgres.freeze()
+    took(region.backend.read, "k", "shop")
+    took(region.backend.read, "k", "shop")
+    began = time.monotonic()
+    for number in range(6):
+        region.get(f"k{number}")
+        region.set(f"k{number}", number)
+        region.delete(f"k{number}")
+    # Three failures of each of three verbs, until they are left alone, and one probe.
+    assert time.monotonic() - began <= 10 * BOUND
+    own_postgres.thaw()
 
 
 def test_a_restarted_postgres(own_postgres):

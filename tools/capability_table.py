@@ -12,6 +12,7 @@ from pathlib import Path
 from holdover.regions import plugins
 from holdover.regions.backends import sql_drivers
 from holdover.regions.backends.capabilities import Capabilities
+from holdover.regions.backends.keyed import KeyedBackend
 
 PAGE = Path(__file__).parent.parent / "docs" / "backends.rst"
 BEGIN, END = ".. The backends' own words: begin\n\n", "\n.. end\n"
@@ -33,6 +34,7 @@ def declared() -> Iterator[tuple[str, Capabilities]]:
             told = sql_drivers.declared("postgresql", pushes=True)
             yield f"``{name}``, ``notify``", told
             yield f"``{name}``, SQLite", sql_drivers.declared("sqlite")
+    yield "``KeyedBackend``", KeyedBackend.capabilities
 
 
 def tables() -> str:

@@ -2,7 +2,8 @@
 
 First run them all, then this with the environment's Python::
 
-    pytest tests/test_backends.py tests/test_backends_in_trouble.py --junitxml=run.xml
+    pytest tests/test_backends.py tests/test_backends_in_trouble.py \
+        tests/test_keyed_backend.py --junitxml=run.xml
     python tools/contract_matrix.py run.xml
 
 Of several files, what a later one says of a test holds.
@@ -43,6 +44,7 @@ BACKENDS = {
         "TestSqlBackendThat",
     ),
     "MariaDB": ("TestMaria", "TestSqlBackendOnMaria"),
+    "KeyedBackend": ("TestKeyedBackend",),
 }
 
 # By a part of a test's name; the first that fits.
@@ -79,7 +81,8 @@ How many tests have proved each promise of ``holdover.testing.BackendContract`` 
 backend, in real servers and files (in memory, eight threads race). A dash: it cannot
 happen to that store, or a test cannot bring it about. (A full disk ends PostgreSQL and
 MariaDB, which then are down; who has a SQLite file open goes on, whatever becomes of
-its name and its rights.)
+its name and its rights. ``KeyedBackend`` is tried over a cache of Django's; there,
+what was written just as a commit came too late may be gone with it.)
 
 ``tools/contract_matrix.py`` writes this page from a run; ``tests/test_docs.py`` sees to
 it that no promise and no backend is missing.

@@ -22,6 +22,7 @@ from holdover import (
     HotCall,
     Inspection,
     Lifetime,
+    Looked,
     ProcessFigures,
     Region,
     Run,
@@ -265,6 +266,9 @@ lease = region.lease("key")
 if lease is not None:
     with lease:
         assert_type(lease.commit(5), bool)
+        assert_type(lease.is_held, bool)
+assert_type(region.get_or_lease("key"), Looked)
+assert_type(region.get_or_lease_multi(["key"]), list[Looked])
 
 # -- figures -------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""An app with periodic work, and settings of a project whose processes run it."""

@@ -1,0 +1,1 @@
+"""Models of every kind, for what fits the ORM."""
