@@ -15,6 +15,8 @@ from waiting import wait_until
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
 NO_PROXY = urllib.request.ProxyHandler({})
+UWSGI = "import pyuwsgi, sys; sys.exit(pyuwsgi.run(sys.argv[1:]))"
+UWSGI_OPTIONS = ["--master", "--die-on-term", "--need-app", "--pythonpath", "."]
 DIRECTLY = urllib.request.build_opener(NO_PROXY)
 
 
@@ -40,10 +42,10 @@ def served(program, *arguments, **environment):
 
 
 class WSGIServer:
-    """Serves an application by a WSGI server.
+    """Serves an application by a WSGI server, or by one of ASGI.
 
     Args:
-        name: "waitress" or "gunicorn".
+        name: "waitress", "gunicorn", "uwsgi" or "uvicorn".
         application: What stands behind its name: "module:name".
         folder: Where the module is.
         variables: More environment variables, by name.
@@ -53,11 +55,15 @@ class WSGIServer:
     def __init__(self, name, application, folder, variables, *options):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
-        listen = {"waitress": "--listen", "gunicorn": "--bind"}[name]
-        self._command = [
-            sys.executable, "-m", name, f"{listen}=127.0.0.1:{self.port}", *options,
-            application,
-        ]  # fmt: skip
+        here = f"127.0.0.1:{self.port}"
+        listen = {
+            "waitress": ["-m", name, "--listen", here],
+            "gunicorn": ["-m", name, "--bind", here],
+            "uwsgi": ["-c", UWSGI, *UWSGI_OPTIONS, "--http-socket", here],
+            "uvicorn": ["-m", name, "--port", str(self.port)],
+        }[name]
+        last = ["--module", application] if name == "uwsgi" else [application]
+        self._command = [sys.executable, *listen, *options, *last]
         self._folder = folder
         self._environment = {**ENVIRONMENT, **variables}
 
@@ -81,18 +87,25 @@ class WSGIServer:
         wait_until(self._answers, "an answer of the server")
 
     def workers(self):
-        """Give the pids of its child processes."""
+        """Give the pids of its child processes that live."""
         pid = self.process.pid
-        return [
-            int(one)
-            for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(one) for one in children if is_alive(one)]
 
     def _answers(self):
         assert self.process.poll() is None
         with contextlib.suppress(OSError):
             return visit(self.address)
         return None
+
+
+def is_alive(pid):
+    """Tell whether a process is there, and not only waits to be reaped."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return after_name.split()[0] not in {"Z", "X"}
 
 
 def sessions_served(name, store, *options):

@@ -1,5 +1,6 @@
 """Sessions in applications of several frameworks, under real servers."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -152,7 +153,7 @@ def test_no_visit_is_lost_with_a_worker(name, options, store, tmp_path, own_redi
             one.start()
         for _ in range(KILLS):
             under_load(visitors)
-            killed(server)
+            killed(name, server)
         under_load(visitors)
         over.set()
         for one in visitors:
@@ -172,12 +173,20 @@ def under_load(visitors):
     )
 
 
-def killed(server):
+def killed(name, server):
     """Kill a worker; the server itself if it has none, and start it again."""
-    workers = server.workers()
-    if workers:
-        os.kill(workers[0], signal.SIGKILL)
+    if name == "gunicorn":
+        wait_until(lambda: killed_one(server.workers()), "a worker that can be killed")
         return
     server.process.kill()
     server.process.wait()
     server.start()
+
+
+def killed_one(pids):
+    """Kill the first that is still there; tell whether there was one."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it ended since they were listed
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
