@@ -155,6 +155,7 @@ LAYERS = {
         "regions.backends.capabilities",
         "regions.backends.grants",
         "regions.backends.pushing",
+        "regions.backends.receiving",
         "regions.backends.sending",
         "regions.backends.transactional",
         "regions.refresh.base",

@@ -5,6 +5,7 @@ import itertools
 import socket
 import threading
 import time
+import tracemalloc
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from waiting import wait_until
 from holdover import make_region
 from holdover.errors import BackendError
 from holdover.regions.backends import redis_reading as reading
+from holdover.regions.backends.receiving import LARGE_PIECE, PIECE, Closed
 from holdover.regions.backends.redis import RedisBackend
 
 TEXTS = st.none() | st.binary(max_size=300)
@@ -40,6 +42,11 @@ class Pieces:
             self.pieces.insert(0, piece[most:])
         return piece[:most]
 
+    def recv_into(self, view):
+        piece = self.recv(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
 
 def sliced(data, cuts):
     """Cut *data* at several places."""
@@ -63,10 +70,53 @@ def test_a_text_comes_in_any_pieces(text, cuts):
     assert reading.reply_from(Pieces(*sliced(packed(text), cuts))) == text
 
 
-def test_a_large_one():
-    """Of more than is received at once."""
-    text = bytes(range(256)) * 20_000
-    assert reading.reply_from(Pieces(packed(text))) == text
+LARGE = bytes(range(256)) * 20_000
+SIZES = [PIECE - 16, PIECE, PIECE + 1, LARGE_PIECE + 1, len(LARGE)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@given(rest=TEXTS, cuts=st.lists(st.integers(0, 6_000_000), max_size=8))
+def test_a_large_one_and_what_follows(size, rest, cuts):
+    """Of more than is received at once, whatever comes with its end."""
+    text = LARGE[:size]
+    data = b"*3\r\n" + packed(rest) + packed(text) + packed(rest)
+    assert reading.reply_from(Pieces(*sliced(data, cuts))) == [rest, text, rest]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_large_one_without_its_end(size):
+    """Whatever is there instead."""
+    data = packed(LARGE[:size])
+    with pytest.raises(Closed):
+        reading.reply_from(Pieces(data[:-1]))
+    with pytest.raises(Closed):
+        reading.reply_from(Pieces(data[: size // 2]))
+    with pytest.raises(reading.Nonsense):
+        reading.reply_from(Pieces(data[:-2] + b"ab"))
+
+
+def test_no_memory_for_what_is_only_announced():
+    """Whoever says that gigabytes come gets room for what has come."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Closed):
+            reading.reply_from(Pieces(b"$%d\r\n" % 2**40, b"x" * 100_000))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * LARGE_PIECE
+
+
+def test_a_large_one_lies_where_it_was_received():
+    """There is no second copy of it, not even for a moment."""
+    pieces = Pieces(*sliced(packed(LARGE), range(0, len(LARGE), PIECE)))
+    tracemalloc.start()
+    try:
+        reading.reply_from(pieces)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * len(LARGE)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), CUTS, st.integers(0, 10_000))
@@ -74,7 +124,7 @@ def test_a_part_is_no_reply(texts, cuts, end):
     """A server that hangs up in the middle has not answered."""
     data = b"*%d\r\n" % len(texts) + b"".join(map(packed, texts))
     part = data[: end % len(data)]
-    with pytest.raises(reading.Ended):
+    with pytest.raises(Closed):
         reading.reply_from(Pieces(*sliced(part, cuts)))
 
 
@@ -117,9 +167,7 @@ def test_what_is_no_such_reply(data):
 @given(st.binary(max_size=200), CUTS)
 def test_any_bytes(data, cuts):
     """They give a reply or trouble, and end."""
-    with contextlib.suppress(
-        reading.Ended, reading.Nonsense, reading.Refusal, ValueError
-    ):
+    with contextlib.suppress(Closed, reading.Nonsense, reading.Refusal, ValueError):
         reply = reading.reply_from(Pieces(*sliced(data, cuts)))
         assert reply is None or isinstance(reply, bytes | list)
 

@@ -18,10 +18,9 @@ from pymemcache.exceptions import (
 
 from holdover.regions.backends.memcached_link import Declined, Ended
 from holdover.regions.backends.memcached_options import Options
+from holdover.regions.backends.receiving import received
 
 _ITEM = re.compile(rb"VALUE (\S+) \d+ (\d+)\r\n")
-_PIECE = 16_384  # bytes; most answers are smaller
-_LARGE_PIECE = 1 << 20  # whatever length was announced
 _REMOVED = frozenset({b"DELETED", b"NOT_FOUND"})
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
 
@@ -111,11 +110,11 @@ def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
     """Read the answer to a ``get`` of *names*: protocol.txt, "Retrieval command".
 
     Raises:
-        MemcacheUnexpectedCloseError: The server has closed the connection.
+        Closed: The server has closed the connection.
         MemcacheError: This is no such answer.
     """
     found: dict[bytes, bytes] = {}
-    data, at = _more(sock, b"", 1), 0
+    data, at = received(sock, b"", 1), 0
     while True:
         item = _ITEM.match(data, at)
         if item is None:
@@ -124,13 +123,13 @@ def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
                 return found
             if b"\r\n" in rest:
                 raise MemcacheError(f"the server answered {rest!r:.80} to a get")
-            data = _more(sock, data, len(data) + 1)
+            data = received(sock, data, len(data) + 1)
             continue
         name, length = item.groups()
         start = item.end()
         stop = start + int(length)
         if len(data) < stop + 2:
-            data = _more(sock, data, stop + 2)
+            data = received(sock, data, stop + 2)
         if data[stop : stop + 2] != b"\r\n" or name not in names:
             raise MemcacheError(f"the server sent {name!r:.80}, which is damaged")
         found[name] = data[start:stop]
@@ -142,13 +141,13 @@ def _check_answers(sock: Any, *expected: Collection[bytes]) -> None:
 
     Raises:
         Declined: The server did not store.
-        MemcacheUnexpectedCloseError: It has closed the connection.
+        Closed: It has closed the connection.
         MemcacheError: This is no such answer.
     """
     data = b""
     for lines in expected:
         while b"\r\n" not in data:
-            data = _more(sock, data, len(data) + 1)
+            data = received(sock, data, len(data) + 1)
         line, _, data = data.partition(b"\r\n")
         if line.startswith(b"SERVER_ERROR"):
             raise Declined from MemcacheServerError(line)
@@ -156,18 +155,6 @@ def _check_answers(sock: Any, *expected: Collection[bytes]) -> None:
             raise MemcacheError(f"the server answered {line!r:.80} to a set")
     if data:
         raise MemcacheError(f"the server also answered {data!r:.80} to a set")
-
-
-def _more(sock: Any, data: bytes, length: int) -> bytes:
-    """Read on until there are so many bytes."""
-    parts, missing = [data], length - len(data)
-    while missing > 0:
-        part = sock.recv(min(max(_PIECE, missing), _LARGE_PIECE))
-        if not part:
-            raise MemcacheUnexpectedCloseError
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 def connector(server: str, options: Options) -> Callable[[], PymemcacheConnection]:

@@ -25,7 +25,7 @@ from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.seats import seats
 
-_CLOSED = (ClosedConnection, OSError, reading.Ended)
+_CLOSED = (ClosedConnection, OSError)
 _MOST_SEATS = 10_000  # where a pool has no limit to speak of
 
 

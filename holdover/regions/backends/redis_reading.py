@@ -9,8 +9,8 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-_PIECE = 65_536  # bytes; most replies are smaller
-_LARGE_PIECE = 1 << 20  # whatever length was announced
+from holdover.regions.backends.receiving import PIECE, Closed, received, received_text
+
 _LONGEST_LINE = 65_536
 _END = b"\r\n"
 _ARRAY, _TEXT, _ERROR = b"*$-"  # with what a reply begins
@@ -18,10 +18,6 @@ _ARRAY, _TEXT, _ERROR = b"*$-"  # with what a reply begins
 
 class Refusal(Exception):
     """The reply is an error, which has been read, and the connection is sound."""
-
-
-class Ended(Exception):
-    """The server has closed the connection."""
 
 
 class Nonsense(Exception):
@@ -54,13 +50,13 @@ def reply_from(sock: socket.socket) -> bytes | list[bytes | None] | None:
 
     Raises:
         Refusal: It is an error.
-        Ended: There is none.
+        Closed: There is none.
         Nonsense: It is something else.
         OSError: The connection has failed, or it took too long.
     """
-    data = sock.recv(_PIECE)
+    data = sock.recv(PIECE)
     if not data:
-        raise Ended
+        raise Closed
     kind = data[0]
     reply: bytes | list[bytes | None] | None = None
     if kind == _ARRAY:
@@ -90,7 +86,7 @@ def _texts(
     texts: list[bytes | None] = []
     for _ in range(count):
         if at == len(data):
-            data = _received(sock, data, at + 1)
+            data = received(sock, data, at + 1)
         if data[at] != _TEXT:
             raise Nonsense(f"{data[at:]!r:.80} where a text was wanted")
         stop = data.find(_END, at)
@@ -104,11 +100,25 @@ def _texts(
         stop = start + length
         at = stop + 2
         if at > len(data):
-            data = _received(sock, data, at)
-        if data[stop:at] != _END:
-            raise Nonsense(f"{data[stop:at]!r} at the end of a text")
-        texts.append(data[start:stop])
+            text, data, at = _completed(sock, data, start, length)
+        else:
+            text = data[start:stop]
+        if data[at - 2 : at] != _END:
+            raise Nonsense(f"{data[at - 2 : at]!r} at the end of a text")
+        texts.append(text)
     return texts, data, at
+
+
+def _completed(
+    sock: socket.socket, data: bytes, start: int, length: int
+) -> tuple[bytes, bytes, int]:
+    """Receive the rest of a text and of its line; give it, and where the line ends."""
+    stop = start + length
+    if length <= PIECE:
+        data = received(sock, data, stop + 2)
+        return data[start:stop], data, stop + 2
+    text = received_text(sock, data[start:stop], length)
+    return text, received(sock, data[stop:], 2), 2
 
 
 def _line(sock: socket.socket, data: bytes, at: int) -> tuple[bytes, int]:
@@ -116,17 +126,5 @@ def _line(sock: socket.socket, data: bytes, at: int) -> tuple[bytes, int]:
     while (stop := data.find(_END, at)) < 0:
         if len(data) - at > _LONGEST_LINE:
             raise Nonsense(f"{data[at:]!r:.80} without an end")
-        data = _received(sock, data, len(data) + 1)
+        data = received(sock, data, len(data) + 1)
     return data, stop
-
-
-def _received(sock: socket.socket, data: bytes, length: int) -> bytes:
-    """Read on until there are so many bytes."""
-    parts, missing = [data], length - len(data)
-    while missing > 0:
-        part = sock.recv(min(max(_PIECE, missing), _LARGE_PIECE))
-        if not part:
-            raise Ended
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
