@@ -168,6 +168,7 @@ LAYERS = {
         "regions.lifetime",
         "regions.freshness",
         "regions.envelope",
+        "regions.envelope_form",
         "regions.keys",
         "regions.numbers",
         "regions.codecs",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import math
 import secrets
@@ -38,23 +39,24 @@ _FENCE_BITS = 63
 FENCES: int = 2**_FENCE_BITS
 
 _OWN_LIFETIME = 1  # flag: the three spans of the trailer are the entry's own
-_COMPRESSED = 2  # flag: the payload is a compressed one
-_SIGNED = 4  # flag: a signature stands before the trailer, and no checksum in it
+COMPRESSED = 2  # flag: the payload is a compressed one
+SIGNED = 4  # flag: a signature stands before the trailer, and no checksum in it
 _EXPIRED = 8  # flag: expired before its time
-_OPTIONAL = _OWN_LIFETIME | _COMPRESSED | _EXPIRED  # what any reader takes as it comes
+_OPTIONAL = _OWN_LIFETIME | COMPRESSED | _EXPIRED  # what any reader takes as it comes
 # created_at, kept_until, expiration_time, stale_while_revalidate, stale_if_error,
 # cost, fence, clock, payload, tags and key lengths, version, flags, codec | CRC, magic
-_TRAILER = struct.Struct("<5dfQQQIHBB8sI4s")
+TRAILER = struct.Struct("<5dfQQQIHBB8sI4s")
 # The same, with the three spans in one piece: most entries have those of many others.
 _READ = struct.Struct("<2d24sfQQQIHBB8sI4s")
 _SPANS = struct.Struct("<3d")
 _FENCE = struct.Struct("<Q")
-_FENCE_FROM_END = _TRAILER.size - struct.calcsize("<5df")
+_FENCE_FROM_END = TRAILER.size - struct.calcsize("<5df")
 _CRC_AND_MAGIC = 8
+_LARGE = 65_536  # bytes of a payload; copying a smaller one costs nothing
 _LONGEST_ECHO = 512
 _LONGEST_REASON = 200  # characters; a UnicodeDecodeError shows all that it read
 _NO_LIFETIME = Lifetime()
-TRAILER_SIZE = _TRAILER.size
+TRAILER_SIZE = TRAILER.size
 FENCE_SIZE = _FENCE.size
 FENCE_FROM_END = _FENCE_FROM_END  # for backends that compare fences in place
 
@@ -122,18 +124,36 @@ def seal(
     flags = _OWN_LIFETIME if entry.lifetime else 0
     flags |= _EXPIRED if entry.expired else 0
     if compression is not None and (packed := compression.pack(payload)) is not None:
-        payload, flags = packed, flags | _COMPRESSED
+        payload, flags = packed, flags | COMPRESSED
+    tail = _tail(entry, key, payload, flags, codec.tag, signer)
+    if len(payload) < _LARGE:
+        return payload + tail
+    whole = io.BytesIO(payload)
+    del payload  # nobody else has it, so it grows where it is, and is not copied
+    whole.seek(0, io.SEEK_END)
+    whole.write(tail)
+    return whole.getvalue()
+
+
+def _tail(
+    entry: Entry,
+    key: str,
+    payload: bytes,
+    flags: int,
+    tag: bytes,
+    signer: Signer | None,
+) -> bytes:
+    """Make all that stands behind the payload."""
     echo = _echo(key)
     tags = json.dumps(entry.tags).encode() if entry.tags else b""
     lengths = len(payload), len(tags), len(echo)
     if signer is None:
-        checked = _trailer(entry, lengths, flags, codec.tag)[:-_CRC_AND_MAGIC]
+        checked = _trailer(entry, lengths, flags, tag)[:-_CRC_AND_MAGIC]
         crc = zlib.crc32(checked, zlib.crc32(echo + tags, zlib.crc32(payload)))
-        end = crc.to_bytes(4, "little")
-        return b"".join((payload, echo, tags, checked, end, MAGIC))
-    trailer = _trailer(entry, lengths, flags | _SIGNED, codec.tag)
+        return b"".join((echo, tags, checked, crc.to_bytes(4, "little"), MAGIC))
+    trailer = _trailer(entry, lengths, flags | SIGNED, tag)
     mac = signer.sign(_address(key), payload, echo, tags, trailer)
-    return b"".join((payload, echo, tags, mac, trailer))
+    return b"".join((echo, tags, mac, trailer))
 
 
 def open_sealed(
@@ -164,7 +184,7 @@ def open_sealed(
     ) = _READ.unpack_from(raw, len(raw) - TRAILER_SIZE)  # fmt: skip
     if magic != MAGIC or version != VERSION:
         raise Unreadable("not an envelope of this version")
-    if flags & ~_OPTIONAL != (_SIGNED if signer else 0):
+    if flags & ~_OPTIONAL != (SIGNED if signer else 0):
         raise Unreadable(_wrong_flags(flags))
     key_end, view = payload_length + key_length, memoryview(raw)
     if signer is not None:
@@ -180,7 +200,7 @@ def open_sealed(
     try:
         tags = _tags(raw[key_end : key_end + tags_length]) if tags_length else ()
         payload = view[:payload_length]
-        if flags & _COMPRESSED:
+        if flags & COMPRESSED:
             payload = memoryview((compression or READABLE).unpack(payload))
         value = codec.loads(payload)
     except Exception as problem:  # decoders of hostile bytes raise anything
@@ -198,7 +218,7 @@ def plain_payload(stored: bytes) -> memoryview | None:
     """
     fields = _READ.unpack_from(stored, len(stored) - TRAILER_SIZE)
     length, flags = fields[6], fields[10]
-    return None if flags & _COMPRESSED else memoryview(stored)[:length]
+    return None if flags & COMPRESSED else memoryview(stored)[:length]
 
 
 def fence_of(stored: bytes | Entry) -> int:
@@ -215,30 +235,6 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How an envelope says that it was made.
-
-    Attributes:
-        codec: The tag of its codec.
-        signed: Whether it carries a signature, which need not be a good one.
-        compressed: Whether its payload is compressed.
-    """
-
-    codec: str
-    signed: bool
-    compressed: bool
-
-
-def form_of(stored: bytes) -> Form | None:
-    """Tell how an envelope was made, trusting it; None if it is none."""
-    if len(stored) < TRAILER_SIZE or stored[-len(MAGIC) :] != MAGIC:
-        return None
-    *_, flags, tag, _, _ = _TRAILER.unpack_from(stored, len(stored) - TRAILER_SIZE)
-    codec = tag.rstrip(b"\0").decode("ascii", "backslashreplace")
-    return Form(codec, bool(flags & _SIGNED), bool(flags & _COMPRESSED))
-
-
 def fence_seen(entry: Entry) -> int | None:
     """Give the fence that a caller has seen; None if there was nothing to see."""
     return None if entry is ABSENT else entry.fence
@@ -249,7 +245,7 @@ def _trailer(
 ) -> bytes:
     """Everything but the checksum, in whose place stands 0."""
     own = entry.lifetime or _NO_LIFETIME
-    return _TRAILER.pack(
+    return TRAILER.pack(
         entry.created_at,
         entry.kept_until,
         _number(own.expiration_time),
@@ -298,9 +294,9 @@ def _address(key: str) -> bytes:
 
 
 def _wrong_flags(flags: int) -> str:
-    if flags & ~_OPTIONAL & ~_SIGNED:
+    if flags & ~_OPTIONAL & ~SIGNED:
         return "written by another release"
-    return "signed, and no secret is set" if flags & _SIGNED else "not signed"
+    return "signed, and no secret is set" if flags & SIGNED else "not signed"
 
 
 def _shown(problem: Exception) -> str:

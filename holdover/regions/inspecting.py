@@ -9,7 +9,8 @@ from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.entries import Entries
-from holdover.regions.envelope import FOREVER, Unreadable, form_of
+from holdover.regions.envelope import FOREVER, Unreadable
+from holdover.regions.envelope_form import form_of
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.lifetime import Lifetime
