@@ -125,7 +125,7 @@ def seal(
     flags |= _EXPIRED if entry.expired else 0
     if compression is not None and (packed := compression.pack(payload)) is not None:
         payload, flags = packed, flags | COMPRESSED
-    tail = _tail(entry, key, payload, flags, codec.tag, signer)
+    tail = _tail(entry, key, payload, (flags, codec.tag), signer)
     if len(payload) < _LARGE:
         return payload + tail
     whole = io.BytesIO(payload)
@@ -139,11 +139,11 @@ def _tail(
     entry: Entry,
     key: str,
     payload: bytes,
-    flags: int,
-    tag: bytes,
+    form: tuple[int, bytes],
     signer: Signer | None,
 ) -> bytes:
-    """Make all that stands behind the payload."""
+    """Make all that stands behind the payload, in the form of these flags and tag."""
+    flags, tag = form
     echo = _echo(key)
     tags = json.dumps(entry.tags).encode() if entry.tags else b""
     lengths = len(payload), len(tags), len(echo)
