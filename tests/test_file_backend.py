@@ -951,7 +951,7 @@ def test_a_file_that_is_half_written_while_it_is_read(backend, monkeypatch):
 WRITING_ANEW = """
     import sys
     from holdover.regions.backends.file import FileBackend
-    backend = FileBackend({"path": sys.argv[1]})
+    backend = FileBackend({"path": sys.argv[1], "lock_timeout": 20.0})
     keys, sizes = sys.argv[2].split(), (1, 300, 4096, 4097, 37)
     for number in range(2_000):
         key = keys[number % len(keys)]
@@ -1071,6 +1071,30 @@ def test_purge_removes_what_has_expired(backend, clock):
     clock.advance(1e9)
     assert backend.purge() == 2
     assert backend.read("for ever", REGION)[0] == b"v"
+
+
+def test_a_purge_holds_no_writer_up(root, backend, clock, monkeypatch):
+    """A stripe is locked for few removals at a time, and what came meanwhile stays."""
+    keys = keys_of_one_stripe(backend, 100)
+    for key in keys:
+        backend.write(key, b"old", ttl=1.0)
+    clock.advance(2.0)
+    hold, at_once, other = backend._locks.hold, [], FileBackend({"path": root})
+
+    @contextlib.contextmanager
+    def held(stripe):
+        other.write(keys[-1], b"renewed", ttl=None)
+        before = len(everything(root))
+        with hold(stripe):
+            yield
+        at_once.append(before - len(everything(root)))
+
+    monkeypatch.setattr(backend._locks, "hold", held)
+    assert backend.purge() == 99
+    assert 0 < max(at_once) <= 32
+    assert sum(at_once) == 99
+    assert backend.read(keys[-1], REGION)[0] == b"renewed"
+    assert backend._usage.total() == size_on_disk(root)
 
 
 def test_a_file_that_vanishes_while_it_is_swept(backend, monkeypatch):

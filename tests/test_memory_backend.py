@@ -156,6 +156,45 @@ def test_purge_makes_room(new_backend, clock):
     assert len(backend) == 1
 
 
+def test_a_purge_lets_others_in(new_backend, clock, monkeypatch):
+    """Between any two steps, however many entries there are."""
+    backend = new_backend(10_000)
+    for number in range(5_000):
+        backend.write(str(number), b"v", ttl=1.0)
+    clock.advance(2.0)
+    written = []
+
+    def write(_seconds):
+        assert not backend._lock.locked()
+        written.append(f"new {len(written)}")
+        backend.write(written[-1], b"v", ttl=None)
+        backend.write("4999", b"renewed", ttl=None)
+
+    monkeypatch.setattr(module.time, "sleep", write)
+    assert backend.purge() == 4_999
+    assert len(written) == 5
+    assert len(backend) == len(written) + 1
+    assert backend.read("4999", "r")[0] == b"renewed"
+
+
+def test_what_was_removed_does_not_pile_up(new_backend):
+    """Entries that come and go leave nothing behind, and no call cleans up for all."""
+    backend = new_backend(1_000)
+    for number in range(900):
+        backend.write(f"stays {number}", b"v", ttl=None)
+    longest = 0
+    for number in range(20_000):
+        backend.write(str(number), b"v", ttl=None)
+        before = len(backend._slots._ring)
+        backend.remove(str(number))
+        longest = max(longest, before)
+    assert longest < 3 * 1_000
+    assert len(backend) == 900
+    for number in range(100):
+        backend.write(f"more {number}", b"v", ttl=None)
+    assert all(backend.read(f"stays {n}", "r")[0] for n in range(900))
+
+
 def test_purge_drops_lapsed_leases(new_backend, clock):
     """Leases that nobody came back for do not pile up; live ones stay."""
     backend = new_backend(10)

@@ -14,6 +14,8 @@ from holdover.regions.at_hand import NOTHING, AtHand
 
 T = TypeVar("T")
 
+_PASSED = 4  # slots
+
 
 class Slot(Generic[T]):
     """The place of one key.
@@ -90,8 +92,7 @@ class Slots(Generic[T]):
         self.by_key[key] = slot = Slot(key, held, until)
         self._ring.append(slot)
         if len(self._ring) > 2 * self._most:
-            displaced.append(self._ring)
-            self._ring = deque(one for one in self._ring if self._is_held(one))
+            self._tidy()
         return displaced
 
     def pop(self, key: str) -> T | None:
@@ -99,6 +100,17 @@ class Slots(Generic[T]):
         slot = self.by_key.pop(key, None)
         # The ring may keep the slot for a while, and so may who has it at hand.
         return None if slot is None else slot.emptied()
+
+    def _tidy(self) -> None:
+        """Let the hand pass some slots, and leave out those that were removed.
+
+        They are more than half, and more of them go than come: the ring does not grow
+        on, and nobody waits until it is all gone through.
+        """
+        for _ in range(_PASSED):
+            slot = self._ring.popleft()
+            if self._is_held(slot):
+                self._ring.append(slot)
 
     def _evict_one(self) -> T | None:
         """Move the hand to the first slot that nobody has used; give what it held."""

@@ -7,6 +7,8 @@ import logging
 import os
 import random
 import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from holdover.regions.backends.base import translated
 from holdover.regions.backends.file_disk import (
@@ -24,6 +26,7 @@ log = logging.getLogger("holdover")
 LEASE = ".lease"  # what the name of a key's lease record ends in
 
 _ABANDONED_AFTER = 3600.0  # seconds: an unfinished temporary file of a dead process
+_AT_ONCE = 32  # files that are removed under one lock: 0.5 ms
 _CULL_TO = 0.9  # of max_bytes
 _KEEP_OF_STRIPE = 0.75
 
@@ -56,7 +59,30 @@ class Culler:
     def purge(self) -> int:
         """Remove expired values and abandoned files; count the values."""
         with translated("purging", OSError):
-            return sum(self._sweep(stripe) for stripe in range(STRIPES))
+            return sum(self._purge(stripe) for stripe in range(STRIPES))
+
+    def _purge(self, stripe: int) -> int:
+        """Look without the lock, and remove under it, a few files at a time.
+
+        So no writer waits for longer than that takes, however many there are.
+        """
+        before = self._usage.counts()[stripe]
+        found = self._contents(stripe)
+        removed = []
+        for start in range(0, len(found.others), _AT_ONCE):
+            with self._locks.hold(stripe):
+                sizes = self._remove_dead(found.others[start : start + _AT_ONCE])
+                self._usage.add(stripe, -sum(sizes))
+            removed += sizes
+        self._recount(stripe, before - sum(removed), _size_of(found.living))
+        return len(removed)
+
+    def _recount(self, stripe: int, counted: int, found: int) -> None:
+        """Put a count right, unless somebody has written since it was *counted*."""
+        if counted != found:
+            with self._locks.hold(stripe):
+                if self._usage.counts()[stripe] == max(0, counted):
+                    self._usage.put(stripe, found)
 
     def keep_bound(self, spare: str, total: int) -> None:
         """Cull some stripes if the values have outgrown their bound.
@@ -88,44 +114,73 @@ class Culler:
                 return
             self._sweep((start + turn) % STRIPES, keep=_KEEP_OF_STRIPE, spare=spare)
 
-    def _sweep(self, stripe: int, *, keep: float = 1.0, spare: str = "") -> int:
+    def _sweep(self, stripe: int, *, keep: float = 1.0, spare: str = "") -> None:
         """Remove what has expired in a stripe, then the oldest beyond a share of it."""
-        directory = f"{self._root}/{stripe:02x}"
-        if not os.path.isdir(directory):
-            self._usage.put(stripe, 0)
-            return 0
         with self._locks.hold(stripe):
-            removed, kept = self._sweep_expired(directory)
-            size = sum(found.st_size for _, found in kept)
-            goal = size * keep
+            found = self._contents(stripe)
+            self._remove_dead(found.others)
+            size = _size_of(found.living)
+            goal, kept = size * keep, found.living
             kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
             while size > goal and kept:
-                path, found = kept.pop()
+                path, state = kept.pop()
                 if path != spare:
-                    size -= found.st_size
-                    removed += unlink(path)
+                    size -= state.st_size
+                    unlink(path)
             self._usage.put(stripe, size)
-        return removed
 
-    def _sweep_expired(
-        self, directory: str
-    ) -> tuple[int, list[tuple[str, os.stat_result]]]:
-        """Remove expired values and abandoned files; give the values that stay."""
-        now = self._time.wall()
-        removed, kept = 0, []
-        with os.scandir(directory) as found_files:
+    def _contents(self, stripe: int) -> _Contents:
+        """List what is in a stripe."""
+        now, living, others = self._time.wall(), [], []
+        with (
+            contextlib.suppress(FileNotFoundError),
+            os.scandir(f"{self._root}/{stripe:02x}") as found_files,
+        ):
             for file in found_files:
-                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                with contextlib.suppress(FileNotFoundError):
                     found = file.stat(follow_symlinks=False)
-                    if file.name.startswith(TEMPORARY) or file.name.endswith(LEASE):
-                        _remove_abandoned(file.path, found)
-                    elif file.name == SPARE:
-                        unlink(file.path)
-                    elif has_expired(found, now):
-                        removed += unlink(file.path)
+                    if _is_value(file.name) and not has_expired(found, now):
+                        living.append((file.path, found))
                     else:
-                        kept.append((file.path, found))
-        return removed, kept
+                        others.append(file.path)
+        return _Contents(living, others)
+
+    def _remove_dead(self, paths: Sequence[str]) -> list[int]:
+        """Remove what has expired or was abandoned; give the sizes of values.
+
+        Called under the lock: what was listed before may have been replaced.
+        """
+        now, sizes = self._time.wall(), []
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                found, name = os.lstat(path), os.path.basename(path)
+                if name == SPARE:
+                    unlink(path)
+                elif not _is_value(name):
+                    _remove_abandoned(path, found)
+                elif has_expired(found, now) and unlink(path):
+                    sizes.append(found.st_size)
+        return sizes
+
+
+class _Contents(NamedTuple):
+    """What is in a stripe.
+
+    Attributes:
+        living: Values that have not expired.
+        others: The paths of those that have, and of what is no value.
+    """
+
+    living: list[tuple[str, os.stat_result]]
+    others: list[str]
+
+
+def _is_value(name: str) -> bool:
+    return not (name.startswith(TEMPORARY) or name.endswith(LEASE) or name == SPARE)
+
+
+def _size_of(files: Iterable[tuple[str, os.stat_result]]) -> int:
+    return sum(found.st_size for _, found in files)
 
 
 def _remove_abandoned(path: str, found: os.stat_result) -> None:
