@@ -22,17 +22,17 @@ from pathlib import Path
 from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import RedisServer
+from servers import MemcachedServer, RedisServer
+from sql_servers import PostgresServer
 
 THREADS, PROCESSES = 32, 8
 COST = 0.1
 FORK = multiprocessing.get_context("fork")
 
 
-def region(backend: str, folder: Path, url: str):
-    arguments = {"file": {"path": folder / "cache"}, "redis": {"url": url}}
+def region(backend: str, arguments: dict[str, object]):
     return make_region("herd").configure(
-        f"holdover.{backend}", 60, arguments.get(backend, {}), unsigned_pickle=True
+        f"holdover.{backend}", 60, arguments, unsigned_pickle=True
     )
 
 
@@ -111,15 +111,30 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, RedisServer(folder) as server:
-        for backend in ("memory", "file", "redis"):
-            shared = region(backend, Path(folder) / backend, server.url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(folder) as redis,
+        MemcachedServer() as memcached,
+        PostgresServer() as postgres,
+    ):
+        makers = {
+            "memory": partial(region, "memory", {}),
+            "file": partial(region, "file", {"path": f"{folder}/files"}),
+            "SQLite": partial(region, "sql", {"url": f"sqlite:///{folder}/herd.db"}),
+            "memcached": partial(region, "memcached", {"url": memcached.url}),
+            "Redis": partial(region, "redis", {"url": redis.url}),
+            "PostgreSQL": partial(
+                region, "sql", {"url": postgres.url, "create_table": True}
+            ),
+        }
+        for backend, make in makers.items():
+            shared = make()
             found = [threads_round(shared, f"k{n}") for n in range(options.rounds)]
             rows.append(summary(f"{backend}, {THREADS} threads", found))
-        for backend in ("file", "redis"):
-            make = partial(region, backend, Path(folder) / "processes", server.url)
-            found = processes_rounds(make, options.rounds)
-            rows.append(summary(f"{backend}, {PROCESSES} processes", found))
+        for backend, make in makers.items():
+            if backend != "memory":
+                found = processes_rounds(make, options.rounds)
+                rows.append(summary(f"{backend}, {PROCESSES} processes", found))
     for row in rows:
         print(
             json.dumps(row)
