@@ -15,7 +15,8 @@ from holdover import Compression
 from holdover.errors import ConfigurationError, MissingDependency
 from holdover.regions.codecs import PickleCodec
 from holdover.regions.compression import READABLE
-from holdover.regions.envelope import Entry, Unreadable, open_sealed, seal
+from holdover.regions.decoding import Unreadable
+from holdover.regions.envelope import Entry, open_sealed, seal
 
 ALGORITHMS = ["zstd", "zlib"]
 NUMBERS = {"zstd": 1, "zlib": 2}

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from holdover.regions import envelope as module
 from holdover.regions.codecs import FunctionCodec, JsonCodec, PickleCodec
 from holdover.regions.compression import Compression
+from holdover.regions.decoding import Unreadable
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
     MAGIC,
     TRAILER_SIZE,
     Entry,
-    Unreadable,
     fence_of,
     open_sealed,
     seal,

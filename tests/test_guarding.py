@@ -12,7 +12,8 @@ from dogpile.cache.proxy import ProxyBackend
 
 from holdover import Compression, errors, events, make_region
 from holdover.regions.backends.memory import MemoryBackend
-from holdover.regions.envelope import Entry, Unreadable
+from holdover.regions.decoding import Unreadable
+from holdover.regions.envelope import Entry
 from holdover.regions.guarding import build_sealing
 from holdover.regions.settings import Settings
 

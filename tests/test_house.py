@@ -167,6 +167,7 @@ LAYERS = {
         "regions.defaults",
         "regions.lifetime",
         "regions.freshness",
+        "regions.decoding",
         "regions.envelope",
         "regions.envelope_form",
         "regions.keys",

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from holdover.errors import ConfigurationError
 from holdover.regions.codecs import JsonCodec, PickleCodec
 from holdover.regions.compression import Compression
+from holdover.regions.decoding import Unreadable
 from holdover.regions.envelope import (
     MAGIC,
     TRAILER_SIZE,
     Entry,
-    Unreadable,
     fence_of,
     open_sealed,
     seal,

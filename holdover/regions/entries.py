@@ -13,11 +13,11 @@ from typing import Any
 from holdover.regions import events
 from holdover.regions.backends.base import Backend
 from holdover.regions.backends.grants import Busy, Stored
+from holdover.regions.decoding import Unreadable
 from holdover.regions.envelope import (
     ABSENT,
     FOREVER,
     Entry,
-    Unreadable,
     fence_of,
     fence_seen,
     new_fence,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH, written_by
 from holdover.regions.compression import READABLE, Compression
+from holdover.regions.decoding import Unreadable, undecodable
 from holdover.regions.encoding import to_bytes
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
@@ -54,15 +55,10 @@ _FENCE_FROM_END = TRAILER.size - struct.calcsize("<5df")
 _CRC_AND_MAGIC = 8
 _LARGE = 65_536  # bytes of a payload; copying a smaller one costs nothing
 _LONGEST_ECHO = 512
-_LONGEST_REASON = 200  # characters; a UnicodeDecodeError shows all that it read
 _NO_LIFETIME = Lifetime()
 TRAILER_SIZE = TRAILER.size
 FENCE_SIZE = _FENCE.size
 FENCE_FROM_END = _FENCE_FROM_END  # for backends that compare fences in place
-
-
-class Unreadable(Exception):
-    """These bytes are not a value of this key that this region may read."""
 
 
 @dataclass(slots=True)
@@ -204,7 +200,7 @@ def open_sealed(
             payload = memoryview((compression or READABLE).unpack(payload))
         value = codec.loads(payload)
     except Exception as problem:  # decoders of hostile bytes raise anything
-        raise Unreadable(f"undecodable: {_shown(problem)}") from problem
+        raise undecodable(problem) from problem
     return Entry(
         value, created_at, kept_until, fence, clock, cost, own, tags,
         bool(flags & _EXPIRED),
@@ -297,14 +293,6 @@ def _wrong_flags(flags: int) -> str:
     if flags & ~_OPTIONAL & ~SIGNED:
         return "written by another release"
     return "signed, and no secret is set" if flags & SIGNED else "not signed"
-
-
-def _shown(problem: Exception) -> str:
-    """Show what a decoder raised, which may be as hostile as what it decoded."""
-    try:
-        return repr(problem)[:_LONGEST_REASON]
-    except Exception:  # noqa: BLE001 - its own code
-        return type(problem).__name__
 
 
 def _tags(raw: bytes) -> tuple[str, ...]:

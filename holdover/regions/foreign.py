@@ -15,7 +15,8 @@ from dogpile.cache.region import value_version
 
 from holdover.regions.clocks import RegionClock
 from holdover.regions.codecs import Codec, FunctionCodec, PickleCodec
-from holdover.regions.envelope import Entry, Unreadable
+from holdover.regions.decoding import Unreadable, decoded
+from holdover.regions.envelope import Entry
 from holdover.regions.sealing import Sealing
 
 _LONGEST_METADATA = 200  # bytes; dogpile.cache writes about 40
@@ -65,11 +66,7 @@ def open_foreign(raw: bytes, codec: Codec) -> Entry:
     if end < 0:
         raise Unreadable("neither an envelope nor dogpile.cache's format")
     created_at = _created_at(raw[:end])
-    try:
-        value = codec.loads(memoryview(raw)[end + 1 :])
-    except Exception as problem:  # decoders of hostile bytes raise anything
-        raise Unreadable(f"undecodable: {problem!r}") from problem
-    return Entry(value, created_at)
+    return Entry(decoded(codec, memoryview(raw)[end + 1 :]), created_at)
 
 
 def _created_at(metadata: bytes) -> float:

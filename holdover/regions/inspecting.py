@@ -8,8 +8,9 @@ from typing import Any
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.backends.grants import LeaseKind
+from holdover.regions.decoding import Unreadable
 from holdover.regions.entries import Entries
-from holdover.regions.envelope import FOREVER, Unreadable
+from holdover.regions.envelope import FOREVER
 from holdover.regions.envelope_form import form_of
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness, expires_at

@@ -149,11 +149,9 @@ class Region(ProbedRegion):
             if place is None:
                 wish.seen.hit = self._counters.hit
                 tier.make_familiar(address, found, lifetime, gate_stamp, wish)
-            else:
-                kept = tier.keep_at_hand(address, found, lifetime, stamps, wish.seen)
-                if kept is not None:
-                    hit = self._counters.near_hit if found.near else self._counters.hit
-                    wish.seen.add(wish.arguments, kept, place, hit)
+            elif kept := tier.keep_at_hand(address, found, lifetime, stamps, wish.seen):
+                hit = self._counters.near_hit if found.near else self._counters.hit
+                wish.seen.add(wish.arguments, kept, place, hit)
         return found.entry.value
 
     @property

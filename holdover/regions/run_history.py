@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.envelope import Entry, Unreadable
+from holdover.regions.decoding import Unreadable
+from holdover.regions.envelope import Entry
 from holdover.regions.errands import Errand
 from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
 from holdover.regions.run_store import RunStore

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from holdover.regions.codecs import Codec, PickleCodec, written_by
 from holdover.regions.compression import Compression
+from holdover.regions.decoding import Unreadable, decoded
 from holdover.regions.envelope import (
     Entry,
-    Unreadable,
     open_sealed,
     plain_payload,
     seal,
@@ -88,10 +88,7 @@ class Remembering(Sealing):
         known = self.opened.get(key)
         if known is None or known.raw != raw:
             return self._open_first(raw, key)
-        try:
-            return Entry(self.codec.loads(known.payload), *known.rest)
-        except Exception as problem:  # what a class does while it is unpickled
-            raise Unreadable(f"undecodable: {type(problem).__name__}") from problem
+        return Entry(decoded(self.codec, known.payload), *known.rest)
 
     def _open_first(self, raw: bytes | Entry, key: str) -> Entry:
         entry = Sealing.open(self, raw, key)
@@ -137,11 +134,7 @@ class Copying(Sealing):
         written = raw.value
         if type(written) is not Written or written.tag != self.codec.tag:
             raise Unreadable("written by another codec")
-        try:
-            value = self.codec.loads(written.payload)
-        except Exception as problem:  # what a class does while it is unpickled
-            raise Unreadable(f"undecodable: {type(problem).__name__}") from problem
-        return _with(raw, value)
+        return _with(raw, decoded(self.codec, written.payload))
 
 
 def _with(entry: Entry, value: object) -> Entry:
