@@ -35,6 +35,8 @@ from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.testing.contract_troubles import TroubleContract
 
+pytestmark = pytest.mark.usefixtures("default_timeouts")
+
 IMPATIENT = {"operation_timeout": 0.5, "connect_timeout": 2.0}
 
 
