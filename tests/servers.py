@@ -98,6 +98,11 @@ class RedisServer:
         """What a backend has to be told."""
         return {"url": self.url}
 
+    @property
+    def patient_url(self):
+        """Its URL for other processes, which on a busy machine must be patient."""
+        return f"{self.url}?socket_timeout=5&socket_connect_timeout=5"
+
     def start(self):
         """Start it, with nothing in it, and wait until it answers."""
         command = [program(self.program, self.package), *self._listening()]

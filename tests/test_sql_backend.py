@@ -794,12 +794,13 @@ from holdover.regions.backends.sql import SqlBackend
 from holdover.testing.contract_leases import REGION, sealed
 
 fork = multiprocessing.get_context("fork")
-backend = SqlBackend({"url": sys.argv[1], "create_table": True})
+patient = {"operation_timeout": 20.0, "connect_timeout": 20.0}
+backend = SqlBackend({"url": sys.argv[1], "create_table": True, **patient})
 backend.write("k", sealed("parent"), ttl=None)
 results = fork.Queue()
 
 def run():
-    faulthandler.dump_traceback_later(20, exit=True)  # where it hangs, if it does
+    faulthandler.dump_traceback_later(50, exit=True)  # where it hangs, if it does
     backend.write("k", sealed("child"), ttl=None)
     results.put(backend.read("k", REGION)[0] == sealed("child"))
 
@@ -820,7 +821,7 @@ def test_a_fork_leaves_the_parent_its_connection(url):
     """
     command = [sys.executable, "-c", FORKING, url]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=120
+        command, check=False, capture_output=True, text=True, timeout=110
     )
     assert done.returncode == 0, done.stderr
 
