@@ -254,6 +254,9 @@ def sentinels(shared_sentinels):
 def shared_cluster(tmp_path_factory):
     """Start the cluster that tests share which do it no harm."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        for node in cluster.nodes:
+            # Who is not heard for so long is dead: more than a busy machine stalls for.
+            assert node.ask("CONFIG", "SET", "cluster-node-timeout", "15000") == "+OK"
         yield cluster
 
 

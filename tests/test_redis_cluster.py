@@ -461,6 +461,7 @@ def hammered(cluster, way, seconds):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_a_primary_dies_under_load(tmp_path, way):
     """8 processes go on without an error, and without old values."""
