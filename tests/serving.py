@@ -92,7 +92,7 @@ class WSGIServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self._answers, "an answer of the server")
+        wait_until(self._answers, "an answer of the server", patience=60.0)
 
     def workers(self):
         """Give the pids of its child processes that live."""

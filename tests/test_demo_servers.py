@@ -128,6 +128,7 @@ def test_all_processes_get_the_same_settings(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--backend", "--broker"])
 @pytest.mark.parametrize("state", ["refused", "frozen"])
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_server_in_trouble_is_told_in_one_line(option, state, own_redis, tmp_path):
     """Soon, without the password; a run does not begin."""
     port = own_redis.port if state == "frozen" else free_port()

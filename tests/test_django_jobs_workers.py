@@ -72,7 +72,7 @@ def running(folder, given, queue):
             [sys.executable, *command], stdout=output, stderr=output, env=given
         )
     try:
-        wait_until(lambda: ready in log.read_text() or process.poll(), log)
+        wait_until(lambda: ready in log.read_text() or process.poll(), log, 60.0)
         assert process.poll() is None, log.read_text()
         yield log
         assert process.poll() is None, log.read_text()

@@ -66,7 +66,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(lambda: " ready." in self._log.read_text(), self._log)
+        wait_until(lambda: " ready." in self._log.read_text(), self._log, 60.0)
 
     def wait_for_orders(self):
         """Have pages made anew until the worker does it: it may just have been killed.
