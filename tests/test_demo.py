@@ -39,7 +39,10 @@ from holdover.demo.queries import QUERIES, popularity
 from holdover.demo.ranking import Hit, rank, terms_of
 from holdover.demo.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("demo")  # one demonstration for all
+pytestmark = [
+    pytest.mark.xdist_group("demo"),  # one demonstration for all
+    pytest.mark.timeout(300),  # which takes most of a minute on a quiet machine
+]
 
 TEXTS = {
     "cooking.py": "# how to stir a soup\ndef stir(soup):\n    return soup\n",

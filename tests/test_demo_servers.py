@@ -340,6 +340,7 @@ def test_a_worker_that_cannot_start_tells_why(databases, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_whole_on_redis(databases, kept, tmp_path):
     """Both options together: the expectations that no busy machine can spoil hold.
 
@@ -353,7 +354,7 @@ def test_the_whole_on_redis(databases, kept, tmp_path):
         [*COMMAND, *options],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
