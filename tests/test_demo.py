@@ -525,6 +525,15 @@ def test_visitors_tell_of_a_site_that_is_not_there(tmp_path):
     assert all(one.failed for one in requests)
 
 
+def test_visitors_come_again_though_the_first_pass_took_all_the_time(tmp_path):
+    """Or else a slow machine would have no figures of what comes after it."""
+    load = Load(url="http://127.0.0.1:9", seconds=0.0, visitors=3, queries=2)
+    with Child("visitors", load.to_json(), {}, tmp_path / "log") as child:
+        *_, last = child.messages(within=30)
+    requests = [Request(*record) for record in last["requests"]]
+    assert [one.first_pass for one in requests] == [True] * 2 + [False] * 3
+
+
 # --- the whole ------------------------------------------------------------------------
 
 
