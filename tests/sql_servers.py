@@ -13,8 +13,10 @@ from pathlib import Path
 import psycopg
 import pymysql
 from servers import HasEnded, free_port, program, start_somewhere
+from waiting import wait_until
 
 _PATIENCE = 60.0
+RUNNING = {"R", "S", "D"}
 
 
 class DatabaseServer:
@@ -82,6 +84,9 @@ class DatabaseServer:
     def freeze(self):
         """Let it hang: connections stay, and nothing is answered."""
         self._signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it is not at once
+        for child in _children(self._process.pid):
+            wait_until(lambda pid=child: _state(pid) not in RUNNING, "a process's stop")
 
     def thaw(self):
         """Let it go on."""
@@ -252,6 +257,13 @@ def _postgres(name):
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     found = max(versions, default=None, key=lambda path: int(path.parts[-3]))
     return str(found) if found else program(name, "postgresql")
+
+
+def _state(pid):
+    """Give the letter of a process's state; none if it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
 
 
 def _children(parent):
