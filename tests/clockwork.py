@@ -17,7 +17,7 @@ registry = Registry()
 GIVEN = {
     "backend": "holdover.file",
     "arguments": {"path": str(FOLDER / "cache"), "lock_timeout": 10.0},
-    "lease": LeaseTerms(ttl=1.0),
+    "lease": LeaseTerms(ttl=2.0),
 }
 registry.configure({"here": GIVEN})
 here = registry.region("here")

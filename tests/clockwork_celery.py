@@ -12,7 +12,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_enable_remote_control=False,
 )
-registry.configure({"queued": GIVEN | {"runner": CeleryRunner(app)}})
+registry.configure(
+    {"queued": GIVEN | {"runner": CeleryRunner(app, publish_timeout=2.0)}}
+)
 queued = registry.region("queued")
 queued.schedule(tick, every=0.5, name="queued tick", history=1000)
 install_in_beat(app, regions=registry, priority=3)

@@ -24,8 +24,17 @@ from sql_clock import AgingDatabase
 from sql_servers import MariaServer, PostgresServer
 
 from holdover import make_region
+from holdover.regions.backends import (
+    memcached_options,
+    redis_options,
+    sql,
+    sql_options,
+)
 from holdover.testing import FakeClock
 
+# Seconds that a server may take to answer on a busy machine, which may stall for longer
+# than the quarter of one that an application is kept waiting for.
+PATIENCE = 5.0
 _numbers = itertools.count()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -50,6 +59,25 @@ def _nothing_left_at_work():
     """Have the next test meet nothing that this one began."""
     yield
     end_leftovers()
+
+
+@pytest.fixture
+def default_timeouts():
+    """Have backends wait for servers as they do by default: tests of these bounds."""
+
+
+@pytest.fixture(autouse=True)
+def _patient(request):
+    """Have them wait for longer in all other tests, unless these say how long."""
+    if "default_timeouts" in request.fixturenames:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for options in (memcached_options, redis_options, sql_options, sql):
+            patch.setattr(options, "DEFAULT_TIMEOUT", PATIENCE)
+        for options in (sql_options, sql):
+            patch.setattr(options, "DEFAULT_CONNECT_TIMEOUT", PATIENCE)
+        yield
 
 
 @pytest.fixture
@@ -226,6 +254,9 @@ def sentinels(shared_sentinels):
 def shared_cluster(tmp_path_factory):
     """Start the cluster that tests share which do it no harm."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        for node in cluster.nodes:
+            # Who is not heard for so long is dead: more than a busy machine stalls for.
+            assert node.ask("CONFIG", "SET", "cluster-node-timeout", "15000") == "+OK"
         yield cluster
 
 

@@ -46,7 +46,7 @@ def in_threads(run, *, count=THREADS):
     barrier = threading.Barrier(count)
 
     def together(number):
-        barrier.wait(10)
+        barrier.wait(20)
         return run(number)
 
     with ThreadPoolExecutor(count) as pool:

@@ -13,8 +13,10 @@ from fleet_notes import note, notes
 
 from holdover import CeleryRunner, LeaseTerms, make_region
 
-TTL = 1.0
+TTL = 2.0
 CACHE = os.environ["FLEET_CACHE"]
+if CACHE.startswith("redis://"):
+    CACHE += "?socket_timeout=5&socket_connect_timeout=5"  # on a busy machine
 
 app = Celery("fleet", broker=os.environ["FLEET_BROKER"], set_as_current=False)
 app.conf.update(
@@ -39,14 +41,14 @@ for each in ("task_prerun", "task_postrun", "task_success"):
     getattr(signals, each).connect(partial(signalled, each), weak=False)
 
 
-def region(name, queue_ttl=8.0, orders=None, **runner):
+def region(name, queue_ttl=30.0, orders=None, **runner):
     """Make a region whose orders take the app's broker."""
     return make_region(name).configure(
         CACHE,
         60,
         unsigned_pickle=True,
         lease=LeaseTerms(ttl=TTL, queue_ttl=queue_ttl),
-        runner=CeleryRunner(app, **runner),
+        runner=CeleryRunner(app, **{"publish_timeout": 2.0, **runner}),
         orders=orders or {},
         figures_every=0.5,
     )
@@ -63,7 +65,7 @@ fleet = region("fleet", on_outcome=told)  # of all orders that the app carries o
 held = region("held", task_options={"queue": "held", "priority": 3})  # served by none
 # Any caller who waited for this one's broker would be late by seconds; what its broker
 # loses is ordered again soon.
-patient = region("patient", queue_ttl=2.0, publish_timeout=2.0)
+patient = region("patient", queue_ttl=2.0, publish_timeout=5.0)
 RATE = {"per_second": 100.0, "burst": 200}
 limited = region("limited", queue_ttl=300.0, orders=RATE)
 

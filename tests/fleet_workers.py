@@ -49,7 +49,7 @@ def _running(command, log, ready):
             start_new_session=True,
         )
     try:
-        wait_until(lambda: ready in log.read_text() or process.poll(), log)
+        wait_until(lambda: ready in log.read_text() or process.poll(), log, 60.0)
         assert process.poll() is None, log.read_text()
         process.log = log
         yield process

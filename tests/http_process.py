@@ -28,15 +28,15 @@ def app(environ, start_response):
     head = [("Content-Type", "text/plain"), ("Cache-Control", cache)]
     if path.startswith("/forever"):
         time.sleep(60.0)
-    time.sleep(0.3)
+    time.sleep(0.6)
     start_response("200 OK", head)
     return [str(os.getpid()).encode()]
 
 
 region = make_region("pages").configure(
-    URL, codec=PageCodec(), lease=LeaseTerms(ttl=1.0)
+    URL, codec=PageCodec(), lease=LeaseTerms(ttl=2.0)
 )
-site = HTTPCacheMiddleware(app, region, policy=HTTPCachePolicy(wait=10.0))
+site = HTTPCacheMiddleware(app, region, policy=HTTPCachePolicy(wait=20.0))
 
 
 def timed(path):

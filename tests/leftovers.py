@@ -13,7 +13,7 @@ from holdover.errors import BackendError
 from holdover.regions.background import Pool
 from holdover.regions.redelivery import Redelivery
 
-PATIENCE = 1.0
+PATIENCE = 5.0
 LASTING = {
     f"holdover-{name}"
     for name in ("celery", "renewal", "reporter", "reports", "scheduler", "watch")

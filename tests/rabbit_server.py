@@ -101,7 +101,7 @@ class RabbitServer:
                 return 0
 
     def _speaks(self):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
             link.sendall(b"AMQP\x00\x00\x09\x01")
             return link.recv(1) == b"\x01"  # a method frame: Connection.Start
 

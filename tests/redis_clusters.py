@@ -17,8 +17,12 @@ class ClusterNode(RedisServer):
 
     def __init__(self, folder, *options):
         super().__init__(folder, *options)
-        self.bus = free_port()
         self.id = None
+
+    def take_port(self):
+        """Choose where to listen, to clients and to other nodes."""
+        super().take_port()
+        self.bus = free_port()
 
     def _listening(self):
         rules = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]

@@ -9,13 +9,13 @@ from fleet_notes import note, notes
 
 from holdover import LeaseTerms, RqRunner, make_region
 
-TTL = 1.0
+TTL = 2.0
 client = redis.Redis.from_url(os.environ["FLEET_BROKER"])
 region = make_region("rq fleet").configure(
     os.environ["FLEET_CACHE"],
     60,
-    lease=LeaseTerms(ttl=TTL, queue_ttl=8.0),
-    runner=RqRunner(client, queue="refresh"),
+    lease=LeaseTerms(ttl=TTL, queue_ttl=30.0),
+    runner=RqRunner(client, queue="refresh", publish_timeout=2.0),
 )
 
 

@@ -17,7 +17,8 @@ MEMCACHED_CLIENTS = ["pymemcache"]
 if sys.version_info < (3, 12):
     MEMCACHED_CLIENTS.append("pylibmc")
 
-_PATIENCE = 20.0
+_PATIENCE = 30.0
+_TRIES = 5  # since another program may take a port that was free just now
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
@@ -44,6 +45,19 @@ def free_port():
             return port
 
 
+class HasEnded(RuntimeError):
+    """A server that was just started is over: somebody may have its port."""
+
+
+def start_somewhere(server):
+    """Start a server, elsewhere if another program has taken its port meanwhile."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(HasEnded):
+            return server.start()
+        server.take_port()
+    return server.start()
+
+
 class RedisServer:
     """A Redis server that keeps nothing on disk.
 
@@ -57,14 +71,18 @@ class RedisServer:
     scheme = "redis"
 
     def __init__(self, folder, *options):
-        self.port = free_port()
-        self.url = f"{self.scheme}://127.0.0.1:{self.port}/0"
         self._folder = Path(folder)
         self._options = options
         self._process = None
+        self.take_port()
+
+    def take_port(self):
+        """Choose where to listen."""
+        self.port = free_port()
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}/0"
 
     def __enter__(self):
-        self.start()
+        start_somewhere(self)
         return self
 
     def __exit__(self, *_):
@@ -79,6 +97,11 @@ class RedisServer:
     def arguments(self):
         """What a backend has to be told."""
         return {"url": self.url}
+
+    @property
+    def patient_url(self):
+        """Its URL for other processes, which on a busy machine must be patient."""
+        return f"{self.url}?socket_timeout=5&socket_connect_timeout=5"
 
     def start(self):
         """Start it, with nothing in it, and wait until it answers."""
@@ -119,16 +142,16 @@ class RedisServer:
 
     def client(self):
         """Give a connection of redis-py's own."""
-        return redis.Redis(port=self.port, socket_timeout=5)
+        return redis.Redis(port=self.port, socket_timeout=20)
 
     def _connected(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=2)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self.program} ended with {self._process.poll()}")
+                raise HasEnded(f"{self.program} ended with {self._process.poll()}")
             with contextlib.suppress(OSError):
                 if self.ask("PING") == "+PONG":
                     return
@@ -144,13 +167,17 @@ class MemcachedServer:
     """
 
     def __init__(self, *options):
-        self.port = free_port()
-        self.url = f"127.0.0.1:{self.port}"
         self._options = options
         self._process = None
+        self.take_port()
+
+    def take_port(self):
+        """Choose where to listen."""
+        self.port = free_port()
+        self.url = f"127.0.0.1:{self.port}"
 
     def __enter__(self):
-        self.start()
+        start_somewhere(self)
         return self
 
     def __exit__(self, *_):
@@ -194,7 +221,7 @@ class MemcachedServer:
             end: How the answer ends.
         """
         answer = b""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
             link.sendall(line.encode() + b"\r\n")
             while not answer.endswith(end):
                 more = link.recv(65_536)
@@ -209,7 +236,7 @@ def wait_until_open(process, port):
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args[0]} ended with {process.poll()}")
+            raise HasEnded(f"{process.args[0]} ended with {process.poll()}")
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return

@@ -9,7 +9,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from servers import free_port
+from servers import HasEnded, free_port, start_somewhere
 from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -38,7 +38,7 @@ def served(program, *arguments, **environment):
         raise AssertionError(process.stderr.read())
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 class WSGIServer:
@@ -53,38 +53,46 @@ class WSGIServer:
     """
 
     def __init__(self, name, application, folder, variables, *options):
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}/"
-        here = f"127.0.0.1:{self.port}"
-        listen = {
-            "waitress": ["-m", name, "--listen", here],
-            "gunicorn": ["-m", name, "--bind", here],
-            "uwsgi": ["-c", UWSGI, *UWSGI_OPTIONS, "--http-socket", here],
-            "uvicorn": ["-m", name, "--port", str(self.port)],
-        }[name]
+        self._name = name
         last = ["--module", application] if name == "uwsgi" else [application]
-        self._command = [sys.executable, *listen, *options, *last]
+        self._arguments = [*options, *last]
         self._folder = folder
         self._environment = {**ENVIRONMENT, **variables}
+        self.take_port()
+
+    def take_port(self):
+        """Choose where to listen."""
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}/"
 
     def __enter__(self):
-        self.start()
+        start_somewhere(self)
         return self
+
+    def _command(self):
+        here = f"127.0.0.1:{self.port}"
+        listen = {
+            "waitress": ["-m", "waitress", "--listen", here],
+            "gunicorn": ["-m", "gunicorn", "--bind", here],
+            "uwsgi": ["-c", UWSGI, *UWSGI_OPTIONS, "--http-socket", here],
+            "uvicorn": ["-m", "uvicorn", "--port", str(self.port)],
+        }[self._name]
+        return [sys.executable, *listen, *self._arguments]
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
     def start(self):
         """Start it, and wait until it answers."""
         self.process = subprocess.Popen(
-            self._command,
+            self._command(),
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self._answers, "an answer of the server")
+        wait_until(self._answers, "an answer of the server", patience=60.0)
 
     def workers(self):
         """Give the pids of its child processes that live."""
@@ -93,7 +101,8 @@ class WSGIServer:
         return [int(one) for one in children if is_alive(one)]
 
     def _answers(self):
-        assert self.process.poll() is None
+        if self.process.poll() is not None:
+            raise HasEnded(f"{self._name} ended with {self.process.poll()}")
         with contextlib.suppress(OSError):
             return visit(self.address)
         return None
@@ -122,7 +131,7 @@ def sessions_served(name, store, *options):
 
 def visit(address):
     """Give what a page says."""
-    with DIRECTLY.open(address, timeout=10) as response:
+    with DIRECTLY.open(address, timeout=30) as response:
         return response.read().decode()
 
 
@@ -137,7 +146,7 @@ class Visitor:
     def ask(self, address, method="GET"):
         """Give what a page says."""
         request = urllib.request.Request(address, method=method)
-        with self._opener.open(request, timeout=10) as response:
+        with self._opener.open(request, timeout=30) as response:
             return response.read().decode()
 
     @property

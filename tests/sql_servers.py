@@ -12,9 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pymysql
-from servers import free_port, program
+from servers import HasEnded, free_port, program, start_somewhere
+from waiting import wait_until
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
+RUNNING = {"R", "S", "D"}
 
 
 class DatabaseServer:
@@ -26,18 +28,22 @@ class DatabaseServer:
     user = ""
 
     def __init__(self):
-        self.port = free_port()
+        self.take_port()
         self._is_root = os.geteuid() == 0
         self._folder = Path(tempfile.mkdtemp(prefix="holdover-"))
         self._log = (self._folder / "log").open("wb")
         self._process = None
+
+    def take_port(self):
+        """Choose where to listen."""
+        self.port = free_port()
 
     def __enter__(self):
         if self._is_root:
             shutil.chown(self._folder, self.user, self.user)
         try:
             self._make()
-            self.start()
+            start_somewhere(self)
         except BaseException:
             self.__exit__()
             raise
@@ -54,7 +60,7 @@ class DatabaseServer:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"{self._command()[0]} has ended: {self._said()}")
+                raise HasEnded(f"{self._command()[0]} has ended: {self._said()}")
             try:
                 self.connect().close()
             except (psycopg.Error, pymysql.Error) as error:
@@ -78,6 +84,9 @@ class DatabaseServer:
     def freeze(self):
         """Let it hang: connections stay, and nothing is answered."""
         self._signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it is not at once
+        for child in _children(self._process.pid):
+            wait_until(lambda pid=child: _state(pid) not in RUNNING, "a process's stop")
 
     def thaw(self):
         """Let it go on."""
@@ -140,7 +149,7 @@ class PostgresServer(DatabaseServer):
 
     def connect(self):
         """Give a new connection that commits by itself."""
-        return psycopg.connect(self.url, autocommit=True, connect_timeout=5)
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=20)
 
     def _make(self):
         command = [_postgres("initdb"), "-D", "data", "-U", "holdover", "-A", "trust"]
@@ -177,10 +186,12 @@ class Pgbouncer(DatabaseServer):
 
     def connect(self):
         """Give a new connection that commits by itself."""
-        return psycopg.connect(self.url, autocommit=True, connect_timeout=5)
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=20)
 
     def _make(self):
         (self._folder / "users").write_text('"holdover" ""\n')
+
+    def _command(self):
         (self._folder / "ini").write_text(
             "[databases]\n"
             f"postgres = host=127.0.0.1 port={self._behind} user=holdover\n"
@@ -189,8 +200,6 @@ class Pgbouncer(DatabaseServer):
             f"auth_type = trust\nauth_file = {self._folder}/users\n"
             "pool_mode = transaction\ndefault_pool_size = 2\n"
         )
-
-    def _command(self):
         return [program("pgbouncer", "pgbouncer"), "-q", f"{self._folder}/ini"]
 
 
@@ -212,7 +221,7 @@ class MariaServer(DatabaseServer):
             user="holdover",
             database="test",
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=20,
         )
 
     def _make(self):
@@ -248,6 +257,13 @@ def _postgres(name):
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     found = max(versions, default=None, key=lambda path: int(path.parts[-3]))
     return str(found) if found else program(name, "postgresql")
+
+
+def _state(pid):
+    """Give the letter of a process's state; none if it is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
 
 
 def _children(parent):

@@ -126,6 +126,13 @@ def test_beat_and_workers(tmp_path, redis_server):
         for name in ("one", "two")
     ]
     lines.append([bins / "holdover", "-A", "clockwork_celery", "run"])
+
+    def have_run():
+        kinds = (("here", "tick"), ("queued", "queued tick"))
+        return ticks(tmp_path) >= 30 and all(
+            len(set(slots_run(tmp_path, *kind))) >= 5 for kind in kinds
+        )
+
     log = (tmp_path / "log").open("wb")
     running = [
         subprocess.Popen(
@@ -139,7 +146,7 @@ def test_beat_and_workers(tmp_path, redis_server):
         for line in lines
     ]
     try:
-        wait_until(lambda: ticks(tmp_path) >= 30, "30 ticks", patience=60.0)
+        wait_until(have_run, "30 ticks, some of each", patience=90.0)
     finally:
         for process in running:
             os.killpg(process.pid, signal.SIGKILL)

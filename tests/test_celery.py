@@ -36,7 +36,7 @@ class Reports(list):
 
     def wait_for(self, count):
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self) >= count, 15), self
+            assert self._changed.wait_for(lambda: len(self) >= count, 30), self
         return list(self)
 
 
@@ -63,7 +63,7 @@ def serve(shop, tmp_path):
             "holdover.file",
             60,
             {"path": tmp_path / "cache"},
-            lease=LeaseTerms(ttl=1.0, queue_ttl=20.0),
+            lease=LeaseTerms(ttl=1.0, queue_ttl=60.0),
             runner=runner,
             replace_existing_backend=True,
             **settings,
@@ -83,7 +83,7 @@ def ordered(serve):
     shop.price(7)
     shop.region.invalidate(hard=False)
     assert shop.price(7)[0] == 7
-    assert recorder.arrived.wait(10)
+    assert recorder.arrived.wait(20)
     return shop, recorder
 
 
@@ -262,7 +262,7 @@ class TestOwnApp:
         shop.price(7)
         [report] = reports.wait_for(1)
         worker.stop()
-        thread.join(10)
+        thread.join(20)
         assert report.done
         assert len(runs(tmp_path)) == 2
 

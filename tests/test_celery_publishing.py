@@ -159,12 +159,12 @@ class TestTrouble:
     def test_a_mute_broker(self, new_app, mute, scheme):
         """A broker that never answers costs publish_timeout, once."""
         runner = CeleryRunner(
-            new_app(f"{scheme}://127.0.0.1:{mute}"), publish_timeout=1.0
+            new_app(f"{scheme}://127.0.0.1:{mute}"), publish_timeout=2.0
         )
         begun = time.monotonic()
         with pytest.raises(OperationalError, match=r"[Tt]imed? ?out"):
             runner.publish(MESSAGE)
-        assert 0.5 < time.monotonic() - begun < 2.0
+        assert 1.5 < time.monotonic() - begun < 3.9
 
     @pytest.mark.parametrize("scheme", ["redis", "amqp"])
     def test_a_refusing_broker(self, new_app, scheme):
@@ -174,7 +174,7 @@ class TestTrouble:
         begun = time.monotonic()
         with pytest.raises(OperationalError, match="refused"):
             runner.publish(MESSAGE)
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < 4.0
 
     def test_threads_share_a_connection(self, new_app, redis_server):
         """Several publishers' threads use one connection, one after another."""

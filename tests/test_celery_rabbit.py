@@ -107,10 +107,10 @@ class TestWorkers:
 
         [runner, _] = fleet.fleet._chain.runners
         monkeypatch.setattr(runner, "publish", send_twice)
-        order(fleet.fleet, fleet.price, [article, 0.3])
+        order(fleet.fleet, fleet.price, [article, 1.0])
         wait_until(lambda: sent)
-        wait_until(lambda: len(reports(fleet, fleet.price, article, 0.3)) == 2)
-        told = sorted(reports(fleet, fleet.price, article, 0.3))
+        wait_until(lambda: len(reports(fleet, fleet.price, article, 1.0)) == 2)
+        told = sorted(reports(fleet, fleet.price, article, 1.0))
         assert [[False, "overtaken"], [True, "refreshed"]] == told
         assert len(runs(fleet, article)) == 1
 
@@ -119,12 +119,12 @@ class TestWorkers:
 class TestKilled:
     def test_in_mid_creation(self, fleet, article):
         """After SIGKILL the next value is there once the lease has lapsed."""
-        order(fleet.fleet, fleet.price, [article, 0.5])
+        order(fleet.fleet, fleet.price, [article, 1.5])
         victim = wait_until(lambda: runs(fleet, article))[0]
         os.kill(victim, signal.SIGKILL)
         killed = time.monotonic()
-        assert fresh(fleet.price, article, 0.5)[1] != victim
-        assert time.monotonic() - killed < fleet.TTL + 7  # a busy machine's
+        assert fresh(fleet.price, article, 1.5)[1] != victim
+        assert time.monotonic() - killed < fleet.TTL + 15  # a busy machine's
         assert len(runs(fleet, article)) == 2
 
     def test_right_after_adopting(self, fleet, article):
@@ -164,7 +164,7 @@ class TestBroker:
             try:
                 calls = [[one] for one in range(2, 50)]
                 took = order(lone.held, lone.held_price, *calls)
-                assert statistics.median(took) < 0.1  # waiting for it: 0.2 s each
+                assert statistics.median(took) < 1.0  # waiting for it: 2 s each
                 fresh(lone.held_price, 2)
             finally:
                 rabbit.thaw()

@@ -169,13 +169,13 @@ class TestWorkers:
     def test_a_killed_child(self, fleet, article):
         """After SIGKILL in mid-refresh stale is served until the lease lapses."""
         make_stale(fleet, fleet.price, article, 0.0)
-        old = make_stale(fleet, fleet.price, article, 0.6)
-        fleet.price(article, 0.6)
+        old = make_stale(fleet, fleet.price, article, 1.5)
+        fleet.price(article, 1.5)
         victim = wait_until(lambda: runs(fleet, article)[2:])[0]
         os.kill(victim, signal.SIGKILL)
         begun = time.monotonic()
-        new = wait_until(lambda: (got := fleet.price(article, 0.6)) != old and got)
-        assert time.monotonic() - begun < fleet.TTL + 7  # a busy machine's
+        new = wait_until(lambda: (got := fleet.price(article, 1.5)) != old and got)
+        assert time.monotonic() - begun < fleet.TTL + 15  # a busy machine's
         assert new[1] not in {victim, os.getpid()}
         assert len(runs(fleet, article)) == 4
 
@@ -230,23 +230,23 @@ class TestWorkers:
         make_stale(fleet, fleet.price, article)
         fleet.price(article)
         wait_until(lambda: reports(fleet, fleet.price, article))
-        assert all(0.0 < lag < 10.0 for lag in fleet.notes("lags")[-1:])
+        assert all(0.0 < lag < 20.0 for lag in fleet.notes("lags")[-1:])
 
     def test_a_frozen_child(self, fleet, article):
         """A child stopped for longer than its lease cannot store once overtaken."""
-        old = make_stale(fleet, fleet.price, article, 0.6)
-        fleet.price(article, 0.6)
+        old = make_stale(fleet, fleet.price, article, 1.5)
+        fleet.price(article, 1.5)
         stopped = wait_until(lambda: runs(fleet, article)[1:])[0]
         os.kill(stopped, signal.SIGSTOP)
-        new = wait_until(lambda: (got := fleet.price(article, 0.6)) != old and got)
+        new = wait_until(lambda: (got := fleet.price(article, 1.5)) != old and got)
         os.kill(stopped, signal.SIGCONT)
         told = wait_until(
             lambda: (
-                len(found := reports(fleet, fleet.price, article, 0.6)) == 2 and found
+                len(found := reports(fleet, fleet.price, article, 1.5)) == 2 and found
             )
         )
         assert [[True, "refreshed"], [False, "not stored"]] == told
-        assert fleet.price(article, 0.6) == new
+        assert fleet.price(article, 1.5) == new
         assert new[1] != stopped
 
 
@@ -361,7 +361,7 @@ class TestBroker:
             own_redis.freeze()
         stale += timed(lone.patient_price, range(300))
         assert percentile(stale, 95) < percentile(hits, 50) + 0.05
-        assert max(stale) < 1.0  # of any that waited for the broker: 2 s
+        assert max(stale) < 3.0  # of any that waited for the broker: 5 s
 
     def test_eager(self, lone, own_redis):
         """With task_always_eager the order is carried out here, without a broker."""

@@ -254,7 +254,7 @@ class TestMistakes:
         process = holdover.begin("doctor", app="slow")
         wait_until((holdover.folder / "begun").exists)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
         assert 1 == process.returncode
         assert "holdover: interrupted" in said
         assert "Traceback" not in said

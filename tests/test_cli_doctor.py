@@ -79,6 +79,7 @@ class TestBackends:
         assert [] == [name for name in names if PROBE.encode() in name]
 
     @pytest.mark.parametrize("state", ["refused", "frozen"])
+    @pytest.mark.usefixtures("default_timeouts")
     def test_a_server_that_is_away(self, own_redis, state):
         """That is told soon and once, without the password."""
         url = own_redis.url.replace("//", "//default:password@")
@@ -592,7 +593,7 @@ class TestCommand:
         )
         begun = time.monotonic()
         done = holdover("doctor", "--timeout", "2", app="shops")
-        assert time.monotonic() - begun < 6.0
+        assert time.monotonic() - begun < 9.5  # one by one: 10 s
         assert 1 == done.returncode
         assert 5 == done.stdout.count("no worker answered in 2 s")
         [advice] = [one for one in done.stdout.splitlines() if "is one running" in one]

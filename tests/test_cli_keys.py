@@ -244,7 +244,7 @@ class TestInvalidate:
             stderr=subprocess.PIPE,
         ) as process:
             os.write(ours, f"{answer}\n".encode())
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=60)
         os.close(ours)
         os.close(theirs)
         assert code == process.returncode

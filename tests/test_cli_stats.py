@@ -133,7 +133,7 @@ def test_watching_as_json(folder, shop):
         seen = [json.loads(process.stdout.readline()) for _ in range(3)]
         assert ["shop"] * 3 == [one["regions"][0]["region"] for one in seen]
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
         assert 0 == process.returncode
         assert "Traceback" not in said
         assert "Aborted" not in said

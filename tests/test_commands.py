@@ -87,8 +87,8 @@ def test_it_takes_too_long(tmp_path, monkeypatch):
     pids = tmp_path / "pids"
     line = f"echo begun; sleep 100 & echo $$ $! > {pids}; trap '' TERM; wait; sleep 100"
     began = time.monotonic()
-    with pytest.raises(errors.CommandFailed, match=r"longer than 0.5 s") as caught:
-        run(line, max_runtime=0.5)
+    with pytest.raises(errors.CommandFailed, match=r"longer than 1.5 s") as caught:
+        run(line, max_runtime=1.5)
     assert time.monotonic() - began < SOON
     assert "begun\n" == caught.value.output
     for pid in map(int, pids.read_text().split()):

@@ -82,14 +82,14 @@ class TestStale:
 
         def slow():
             creating.set()
-            go_on.wait(10)
+            go_on.wait(20)
             return "new"
 
         thread = threading.Thread(
             target=lambda: answers.append(region.get_or_create("k", slow))
         )
         thread.start()
-        creating.wait(10)
+        creating.wait(20)
         assert region.get_or_create("k", lambda: "mine") == "old"
         go_on.set()
         thread.join()
@@ -106,7 +106,7 @@ class TestStale:
         region.get_or_create("k", counter)
         clock.advance(11)
         assert region.get_or_create("k", counter) == 1
-        assert done.wait(10)
+        assert done.wait(20)
         assert region.get_or_create("k", counter) == 2
         stale = [event for event in told if isinstance(event, events.StaleServed)]
         assert [event.age for event in stale] == [11.0]
@@ -239,7 +239,7 @@ class TestGone:
         done = threading.Event()
         region.listen(lambda e: isinstance(e, events.Refreshed) and done.set())
         assert region.get_or_create("k", counter, empty=lambda: "soon") == "soon"
-        assert done.wait(10)
+        assert done.wait(20)
         assert region.get_or_create("k", counter, empty=lambda: "soon") == 1
 
     def test_empty_is_none_by_default(self, new_region, counter):

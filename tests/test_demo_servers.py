@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from servers import free_port
 from test_demo import answer_to, descendants, fetch, needs_proc, wait_until_gone
+from waiting import wait_until
 
 from holdover.cli import main
 from holdover.demo import broker, caches, journal, redis_pages, stores
@@ -127,15 +128,16 @@ def test_all_processes_get_the_same_settings(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--backend", "--broker"])
 @pytest.mark.parametrize("state", ["refused", "frozen"])
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_server_in_trouble_is_told_in_one_line(option, state, own_redis, tmp_path):
-    """Within 2 s, without the password; a run does not begin."""
+    """Soon, without the password; a run does not begin."""
     port = own_redis.port if state == "frozen" else free_port()
     if state == "frozen":
         own_redis.freeze()
     options = [option, f"redis://:password@127.0.0.1:{port}/0"]
     begun = time.monotonic()
     outcome = CliRunner().invoke(main, ["demo", "--output", str(tmp_path), *options])
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
     assert 3 == outcome.exit_code
     assert outcome.output.startswith(f"holdover: the {option.removeprefix('--')} ")
     assert "cannot be used: " in outcome.output
@@ -154,7 +156,7 @@ def test_a_rabbitmq_in_trouble(answers):
         begun = time.monotonic()
         with pytest.raises(Unreachable, match=r"amqp://u:\*\*@127"):
             broker.check(means)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4
 
 
 # --- what is left behind --------------------------------------------------------------
@@ -316,9 +318,8 @@ def test_no_worker_outlives_the_demonstration(end, databases, kept, tmp_path):
         site = json.loads(host.stdout.readline())
         for _ in range(2):  # the second visit finds a stale value, and orders
             fetch(f"{site['url']}/?q=heap+push")
-        below = descendants(host.pid)
+        below = wait_until(lambda: len(found := descendants(host.pid)) == 3 and found)
         host.send_signal(end)
-    assert 3 == len(below)
     assert [] == wait_until_gone(below)
     if end == signal.SIGINT:
         assert set() == kept()
@@ -339,6 +340,7 @@ def test_a_worker_that_cannot_start_tells_why(databases, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_whole_on_redis(databases, kept, tmp_path):
     """Both options together: the expectations that no busy machine can spoil hold.
 
@@ -352,7 +354,7 @@ def test_the_whole_on_redis(databases, kept, tmp_path):
         [*COMMAND, *options],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )

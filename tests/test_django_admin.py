@@ -186,6 +186,7 @@ class TestFigures:
         assert row["cells"]["answers"] == "no answer"
         assert str(own_redis.port) not in viewer.get(PAGE).content.decode()
 
+    @pytest.mark.usefixtures("default_timeouts")
     def test_of_a_backend_that_hangs(self, viewer, on_redis, own_redis):
         """The page does not hang with it."""
         on_redis(own_redis, unsigned_pickle=True)

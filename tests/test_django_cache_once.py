@@ -76,7 +76,7 @@ class TestGetOrSet(CacheTests):
         for one in started:
             one.stdin.write("go\n")
             one.stdin.flush()
-        assert [one.communicate(timeout=30)[0] for one in started] == ["made\n"] * 4
+        assert [one.communicate(timeout=60)[0] for one in started] == ["made\n"] * 4
         assert (tmp_path / "runs").read_text() == "."
 
     def test_lets_the_error_of_the_default_out(self, cache):

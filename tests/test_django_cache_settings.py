@@ -238,15 +238,15 @@ class TestOptions(CacheTests):
 
         def slow():
             running.set()
-            enough.wait(10)
+            enough.wait(20)
 
         with ThreadPoolExecutor(1) as pool:
             creating = pool.submit(cache.get_or_set, "key", slow)
-            running.wait(10)
+            running.wait(20)
             with pytest.raises(errors.LeaseTimeout):
                 cache.get_or_set("key", "mine")
             enough.set()
-            creating.result(10)
+            creating.result(20)
 
     def test_may_name_the_region(self):
         """By that name, workers and figures tell it from those of other caches."""

@@ -75,7 +75,7 @@ class TestConnections:
             seen = []
             other = threading.Thread(target=lambda: seen.append(cache.get("key")))
             other.start()
-            other.join(10)
+            other.join(20)
             transaction.set_rollback(True, using=database)
         assert seen == ["value"]
         assert cache.get("key") == "value"

@@ -42,14 +42,14 @@ class TestGet(JobTests):
                 return ["made"]
 
         def ask():
-            started.wait(10)
+            started.wait(20)
             done.append(Slow().get())
 
         threads = [threading.Thread(target=ask) for _ in range(5)]
         for one in threads:
             one.start()
         for one in threads:
-            one.join(10)
+            one.join(20)
         assert done == [["made"]] * 5
         assert len({id(one) for one in done}) == 5
         assert len(shop.calls) == 1
@@ -459,18 +459,18 @@ class TestHoles(JobTests):
 
             def fetch(self, *_):
                 fetching.set()
-                assert changed.wait(10)
+                assert changed.wait(20)
                 return "of long ago"
 
         refresh = threading.Thread(target=Slow().refresh, args=(1,))
         refresh.start()
-        assert fetching.wait(10)
+        assert fetching.wait(20)
         if change == "set":
             job.set(1, "newer")
         else:
             getattr(job, change)(1)
         changed.set()
-        refresh.join(10)
+        refresh.join(20)
         kept = {"set": "newer", "invalidate": "old"}.get(change)
         found = job.raw_get(1)
         assert (None if found is None else found[1]) == kept

@@ -22,7 +22,7 @@ from django_project.jobshop.jobs import Noted
 job = Noted()
 job.cache_alias = sys.argv[2]
 print(json.dumps(job.get(sys.argv[1])), flush=True)
-deadline = time.monotonic() + 15
+deadline = time.monotonic() + 40
 while job.get(sys.argv[1]) is None and time.monotonic() < deadline:
     time.sleep(0.02)
 first = job.get(sys.argv[1])
@@ -72,14 +72,14 @@ def running(folder, given, queue):
             [sys.executable, *command], stdout=output, stderr=output, env=given
         )
     try:
-        wait_until(lambda: ready in log.read_text() or process.poll(), log)
+        wait_until(lambda: ready in log.read_text() or process.poll(), log, 60.0)
         assert process.poll() is None, log.read_text()
         yield log
         assert process.poll() is None, log.read_text()
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -98,7 +98,7 @@ def site(request, tmp_path_factory):
                 env=given,
                 capture_output=True,
                 text=True,
-                timeout=40,
+                timeout=100,
                 check=False,
             )
             assert done.returncode == 0, done.stderr

@@ -43,6 +43,6 @@ def test_one_renders_for_the_fleet(server, tmp_path):
         return text
 
     assert set(in_threads(timed)) == {"1"}
-    assert max(took) < 1.5  # what rendering takes
+    assert max(took) < 3.0  # what rendering takes
     wait_until(lambda: visit(server.page) == "2")
     assert len((tmp_path / "renders").read_text().split()) == 2

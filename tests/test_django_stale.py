@@ -375,7 +375,7 @@ import sys
 from django.conf import settings
 settings.configure(SECRET_KEY="of all these processes")
 from holdover.contrib_django import RegionCache
-options = {"STALE_WHILE_REVALIDATE": 60, "lease": {"ttl": 0.5}}
+options = {"STALE_WHILE_REVALIDATE": 60, "lease": {"ttl": 3.0}}
 cache = RegionCache(sys.argv[1], {"OPTIONS": options})
 key = "template.cache.one"
 if sys.argv[2] == "set":
@@ -398,7 +398,7 @@ def test_a_killed_process_keeps_nothing(tmp_path):
             text=True,
         )
 
-    start("set").communicate(timeout=20)
+    start("set").communicate(timeout=60)
     maker = start("get")
     assert maker.stdout.readline() == "None\n"
     other = start("get")
@@ -408,11 +408,11 @@ def test_a_killed_process_keeps_nothing(tmp_path):
 
     def asked():
         one = start("get")
-        said = one.communicate(timeout=20)[0]
+        said = one.communicate(timeout=60)[0]
         return said == "None\n"
 
     wait_until(asked)
-    other.communicate(timeout=20)
+    other.communicate(timeout=60)
     maker.stdin.close()
     maker.stdout.close()
 

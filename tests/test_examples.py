@@ -22,7 +22,7 @@ def test_quickstart_serves_while_it_refreshes():
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     waits = [float(wait) for wait in re.findall(r"([\d.]+) ms", run.stdout)]
     news = re.findall(r"news of second ([\d.]+)", run.stdout)
@@ -36,9 +36,12 @@ def test_wsgi_app_keeps_its_reports():
     """A second visitor gets what was observed for the first one."""
     with served(EXAMPLES / "wsgi_app.py", "0") as address:
         first = visit(address)
-        started = time.monotonic()
-        assert visit(address) == first
-        assert time.monotonic() - started < 0.9
+        took = []
+        for _ in range(3):  # since a busy machine may stall in one of them
+            started = time.monotonic()
+            assert visit(address) == first
+            took.append(time.monotonic() - started)
+        assert min(took) < 0.9
     assert re.fullmatch(r"Utrecht at [\d:]{8}: light rain\n", first)
 
 

@@ -200,7 +200,7 @@ def test_under_other_servers(site, name, application, options):
         time.sleep(1.1)  # it goes stale by the clock of other processes
         begun = time.monotonic()
         assert MADE_AT.search(visit(page))[1] == first
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 0.95  # making it: 1 s
         wait_until(lambda: MADE_AT.search(visit(page))[1] != first, "the next page")
 
 
@@ -234,7 +234,7 @@ def test_no_part_outlives_it(site, how):
         assert ", password" not in again.said()
         parts = wait_until(lambda: len(found := again.parts()) == 2 and found)
         again.process.send_signal(how)
-        again.process.wait(20)
+        again.process.wait(60)
         wait_until(lambda: not any(map(_is_alive, parts)), "their end")
     assert again.process.returncode == (0 if how == signal.SIGINT else -how)
 

@@ -42,7 +42,7 @@ def test_a_lock_file_that_is_removed_while_somebody_waits(path, waits):
     waiter = threading.Thread(target=wait_for_it)
     with FileLocks(1.0).hold(path):
         waiter.start()
-        assert waits.wait(10)
+        assert waits.wait(20)
         path.unlink()
         successor = FileLocks(1.0).hold(path)
         successor.__enter__()

@@ -215,9 +215,9 @@ class TestTogether:
         """All add to one record, and none of what they add is lost."""
         cache = {
             "file": f"file://{tmp_path}/cache",
-            "sql": f"sqlite:///{tmp_path}/c.db",
+            "sql": f"sqlite:///{tmp_path}/c.db?operation_timeout=5",
         }
-        url = cache.get(store) or request.getfixturevalue("redis_server").url
+        url = cache.get(store) or request.getfixturevalue("redis_server").patient_url
         script = (
             "import sys, warmhouse\n"
             "for n in range(1600): warmhouse.price(5 if n % 4 else int(sys.argv[1]))\n"

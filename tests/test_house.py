@@ -562,7 +562,7 @@ def loaded_by(statement):
     """Run *statement* in a new process; give the modules that it has loaded."""
     script = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, timeout=30
+        [sys.executable, "-c", script], capture_output=True, check=True, timeout=60
     )
     return set(json.loads(done.stdout))
 

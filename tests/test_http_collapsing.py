@@ -235,7 +235,7 @@ class TestThreads:
         first = Response(site.app, environ_for())
         begun = time.monotonic()
         site.ask()
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 4.0  # waiting: 5 s
         first.close()
 
     def test_a_visitor_who_goes_lets_others_go_on(self, pages_url):
@@ -371,7 +371,7 @@ def asked(folder, path):
 def shared_url(request, tmp_path):
     """Where several processes keep pages."""
     if request.param == "redis":
-        return request.getfixturevalue("redis_server").url
+        return request.getfixturevalue("redis_server").patient_url
     return f"file://{tmp_path}/pages"
 
 
@@ -399,7 +399,7 @@ class TestProcesses:
                 json.loads(one.stdout.readline())
             took = time.monotonic() - begun
         assert len(asked(tmp_path, "/private")) == 12
-        assert took < 0.3 * 6  # one after the other would take twice as long
+        assert took < 0.6 * 10  # one after the other: 7.2 s
 
     def test_who_dies_is_replaced(self, shared_url, tmp_path):
         """By one of those who wait, when his lease has lapsed."""

@@ -65,7 +65,7 @@ def stocked(pantry, tmp_path):
             "holdover.file",
             60,
             {"path": tmp_path / "shelf"},
-            lease=LeaseTerms(ttl=1.0, queue_ttl=5.0),
+            lease=LeaseTerms(ttl=1.0, queue_ttl=60.0),
             replace_existing_backend=True,
             **{"runner": recorder, **settings},
         )
@@ -81,7 +81,7 @@ def order(stocked, **change):
     call(7)
     stocked.shelf.invalidate(hard=False)
     assert call(7) == [7, "ripe"]
-    assert stocked.recorder.arrived.wait(10)
+    assert stocked.recorder.arrived.wait(20)
     return {**stocked.recorder.messages[0], **change}
 
 
@@ -226,7 +226,7 @@ def test_a_namespace_travels(stocked, monkeypatch):
     call(7)
     stocked.shelf.invalidate(hard=False)
     call(7)
-    assert stocked.recorder.arrived.wait(10)
+    assert stocked.recorder.arrived.wait(20)
     region = stocked.shelf
     forget(monkeypatch)
     CATALOGUE.know("shelf", region)
@@ -273,7 +273,7 @@ def test_what_no_worker_would_do_is_done_here(stocked, heard, make):
     )
     stocked.shelf.invalidate(hard=False)
     call(7)
-    assert refreshed.wait(10)
+    assert refreshed.wait(20)
     assert stocked.recorder.messages == []
 
 
@@ -290,7 +290,7 @@ def test_an_embedded_worker_thread_needs_no_list(stocked):
     call(7)
     stocked.shelf.invalidate(hard=False)
     call(7)
-    assert done.wait(15)
+    assert done.wait(20)
     assert reports[0].done
     assert [7, 7] == stocked.RUNS
 

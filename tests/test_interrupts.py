@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-SOON = 10
+SOON = 20
 TERMS = LeaseTerms(ttl=0.05, wait=2 * SOON)  # who is kept waiting hangs, for us
 
 

@@ -542,9 +542,12 @@ def failed(*_keys):
     raise ValueError("no")
 
 
+caller_left = threading.Event()
+
+
 def failed_late(*_keys):
     """Fail when the caller has left."""
-    threading.Event().wait(0.1)
+    assert caller_left.wait(20)
     raise ValueError("no")
 
 
@@ -593,7 +596,9 @@ def test_what_is_told(  # noqa: PLR0917 - a row of the table
     region.get_or_create_multi(["a", "b"], create_slowly)
     told = heard(region)
     clock.advance(age)
+    caller_left.clear()
     ask(region, create)
+    caller_left.set()
     expected = [(kind, key) for key in ("a", "b") for kind in kinds]
     wait_until(lambda: len(told) >= len(expected))
     assert expected == sorted(

@@ -52,6 +52,10 @@ from holdover.testing.contract_leases import REGION, sealed, won
 
 FORK = multiprocessing.get_context("fork")
 TIMEOUT = 0.25
+HASTY = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+}  # on a busy machine
 MONTH = 30 * 86_400
 
 
@@ -78,10 +82,10 @@ def on(*servers, **arguments):
     return MemcachedBackend({"url": [one.url for one in servers], **arguments})
 
 
-def new_region(*servers, client="pymemcache", **settings):
+def new_region(*servers, client="pymemcache", more=(), **settings):
     """Configure a region on servers."""
     settings.setdefault("lease", LeaseTerms(ttl=5.0, wait=5.0))
-    arguments = {"url": [one.url for one in servers], "client": client}
+    arguments = {"url": [one.url for one in servers], "client": client, **dict(more)}
     return make_region("region").configure(
         "holdover.memcached", 60, arguments, unsigned_pickle=True, **settings
     )
@@ -89,7 +93,7 @@ def new_region(*servers, client="pymemcache", **settings):
 
 def wait_until(is_so):
     """Wait for something that comes about by itself, for seconds at most."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -104,6 +108,7 @@ def names_on(server):
 # -- options -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_what_holds_by_default():
     """0.25 s for a connection and for an answer; a size that every server takes."""
     options = Options.read({"url": " one "})
@@ -745,7 +750,7 @@ def test_a_server_that_is_not_there(client):
     asked = time.monotonic()
     for number in range(20):
         assert region.get_or_create(f"k{number}", lambda n=number: n) == number
-    assert time.monotonic() - asked < 3.0  # waiting each time: 5 s
+    assert time.monotonic() - asked < 10.0  # waiting each time: 100 s
     assert region.set("k", 1).pending
     assert region.delete("k").pending
     assert region.invalidate().pending
@@ -784,6 +789,7 @@ def test_a_restart_between_two_calls_is_not_noticed(own_memcached):
         use()
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_each_operation_on_a_frozen_server_is_short(own_memcached, client):
     """Nothing waits for a frozen server for longer than the timeout."""
     backend = on(own_memcached, client=client)
@@ -803,7 +809,7 @@ def test_each_operation_on_a_frozen_server_is_short(own_memcached, client):
         asked = time.monotonic()
         with pytest.raises(BackendError, match=r"asking memcached at 127\.0\.0\.1:"):
             use()
-        assert time.monotonic() - asked < 2 * TIMEOUT + 1.0
+        assert time.monotonic() - asked < 2 * TIMEOUT + 3.0
 
 
 def test_one_of_three_servers_is_away(memcached_servers, own_memcached):
@@ -905,9 +911,9 @@ NOTICED = [
 
 
 @pytest.mark.parametrize(("client", "damage"), NOTICED)
-def test_a_damaged_reply_is_a_backend_error(proxy, client, damage):
+def test_a_damaged_reply_is_a_backend_error(proxy, backend, client, damage):
     """Every operation reports it as a `BackendError`, and the next one is well."""
-    backend = on(proxy, client=client)
+    sound, backend = backend, on(proxy, client=client, **HASTY)
     backend.clock(REGION)
     for use in (
         lambda: backend.read("k", REGION),
@@ -917,7 +923,7 @@ def test_a_damaged_reply_is_a_backend_error(proxy, client, damage):
         lambda: backend.remove("j"),
         lambda: backend.write("j", sealed(1), ttl=None),
     ):
-        backend.write("k", sealed("kept"), ttl=None)
+        sound.write("k", sealed("kept"), ttl=None)
         proxy.treat = DAMAGE[damage]
         with pytest.raises(BackendError):
             use()
@@ -928,7 +934,7 @@ def test_a_damaged_reply_is_a_backend_error(proxy, client, damage):
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_reply_is_a_miss(proxy, client, damage):
     """Whatever comes instead of a reply: callers are answered, and soon."""
-    region = new_region(proxy, client=client)
+    region = new_region(proxy, client=client, more=HASTY)
     region.set("k", "kept")
     assert region.get("k") == "kept"
     proxy.treat = damage
@@ -936,7 +942,7 @@ def test_a_damaged_reply_is_a_miss(proxy, client, damage):
     assert region.get_or_create("k", lambda: "made") == "made"
     assert region.set("j", 1).pending
     assert region.delete("j").pending
-    assert time.monotonic() - asked < 8 * TIMEOUT
+    assert time.monotonic() - asked < 8 * 0.5 + 2.0
     proxy.treat = proxies.pass_on
     wait_until(lambda: region.set("k", "again").pending is False)
     assert region.get("k") == "again"
@@ -945,7 +951,7 @@ def test_a_damaged_reply_is_a_miss(proxy, client, damage):
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_reply_to_a_write_at_a_tick(proxy, damage):
     """The clock's reply is whole; that to the write, which we read, is not."""
-    backend = on(proxy, client="pymemcache")
+    backend = on(proxy, client="pymemcache", **HASTY)
     tick = backend.clock(REGION).tick
     backend.write("k", sealed("kept"), ttl=None)
     treatments = iter([proxies.pass_on])

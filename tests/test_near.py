@@ -367,7 +367,7 @@ def test_a_read_that_was_overtaken_is_not_kept(region, backend, change, read):
             found = original(*args)
             if threading.current_thread() is reader:
                 has_read.set()
-                assert may_return.wait(10)
+                assert may_return.wait(20)
             return found
 
         return reading
@@ -376,7 +376,7 @@ def test_a_read_that_was_overtaken_is_not_kept(region, backend, change, read):
     ask = {"get": lambda: region.get("k"), "get_multi": lambda: region.get_multi(["k"])}
     reader = threading.Thread(target=ask[read])
     reader.start()
-    assert has_read.wait(10)
+    assert has_read.wait(20)
     change(region)
     may_return.set()
     reader.join()

@@ -90,14 +90,14 @@ class TestGetFresh:
         got = []
 
         def ask():
-            meet.wait(10)
+            meet.wait(20)
             got.append(price.get_fresh())
 
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for one in threads:
             one.start()
         for one in threads:
-            one.join(10)
+            one.join(20)
         assert got == [2] * 4
         assert len(runs) == 2
 

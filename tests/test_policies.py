@@ -126,7 +126,7 @@ def test_an_early_refresh_is_ordered_from_the_runner(new_region, clock):
     gate = Gate()
     region.get_or_create("k", slow_counter(clock, 5.0))
     assert region.get_or_create("k", gate) == 1
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(20)
     gate.opened.set()
     wait_until(lambda: region.get("k") == "made 1")
 

@@ -1,12 +1,11 @@
 """Promises at their edges: each of these was broken once."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from standins import UnservedQueue, broken
-from waiting import wait_until
+from waiting import wait_until, wait_until_joined
 
 from holdover import NO_VALUE, LeaseTerms, make_region
 from holdover.errors import BackendError, RecursiveCreation
@@ -195,7 +194,7 @@ def test_values_may_call_the_region_when_they_end():
 
     thread = threading.Thread(target=use, daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive()
     assert ended
 
@@ -242,7 +241,7 @@ def test_a_waiter_is_never_left_without_a_value():
 
     other = threading.Thread(target=region.get_or_create, args=("k", slow))
     other.start()
-    assert creating.wait(10)
+    assert creating.wait(20)
     assert region.get_or_create("k", lambda: "mine") == "mine"
     go_on.set()
     other.join()
@@ -255,7 +254,7 @@ def test_shared_errors_do_not_grow(new_region):
     lengths = []
 
     def fail():
-        time.sleep(0.05)
+        wait_until_joined(19)
         raise ZeroDivisionError
 
     def ask():

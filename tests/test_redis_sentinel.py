@@ -9,13 +9,13 @@ import redis
 from dogpile.cache.backends.redis import RedisSentinelBackend as DogpileSentinelBackend
 from redis_sentinels import SERVICE, SentinelGroup, SentinelServer
 from servers import free_port
-from test_oracle import SHORT, check, in_processes, terms, through
-from waiting import wait_until
+from test_oracle import SHORT, check, for_seconds, in_processes, terms, through
+from waiting import PATIENCE, wait_until
 
 from holdover import make_region
 from holdover.errors import BackendError, ConfigurationError
 from holdover.regions.backends.redis_sentinel import RedisSentinelBackend
-from holdover.testing import Findings, Oracle, hammer
+from holdover.testing import Oracle, hammer
 from holdover.testing.contract_leases import REGION, sealed, together
 
 TIMEOUT = 0.25
@@ -23,9 +23,15 @@ NOWHERE = {"sentinels": ["127.0.0.1:1"]}
 
 
 @pytest.fixture
-def group(tmp_path):
-    """Start a group whose members the test may kill and freeze."""
-    with SentinelGroup(tmp_path, replicas=2, sentinels=3) as group:
+def group(request, tmp_path):
+    """Start a group whose members the test may kill and freeze.
+
+    Unless a test says after how many seconds a master is gone, it is not while a busy
+    machine stalls.
+    """
+    patience = getattr(request, "param", 60.0)
+    options = {"replicas": 2, "sentinels": 3, "patience": patience}
+    with SentinelGroup(tmp_path, **options) as group:
         yield group
 
 
@@ -54,6 +60,7 @@ def test_it_is_dogpile_s_backend():
     assert backend.service_name == "mymaster"
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_every_wait_is_bounded_by_default():
     """0.25 s for the servers as for the sentinels, and no second try."""
     pool = pool_of(db=3, username="me", password="secret")
@@ -129,7 +136,7 @@ def test_no_sentinel_is_there():
     asked = time.monotonic()
     for number in range(20):
         assert region.get_or_create(f"k{number}", lambda n=number: n) == number
-    assert time.monotonic() - asked < 2.0
+    assert time.monotonic() - asked < 5.0  # waiting each time: 100 s
     with pytest.raises(BackendError, match="none of 3 sentinels"):
         region.backend.read("k", REGION)
 
@@ -168,6 +175,7 @@ def test_a_replica_is_not_read(sentinels, tmp_path):
             backend.read("k", REGION)
 
 
+@pytest.mark.usefixtures("default_timeouts")
 def test_sentinels_are_not_needed_meanwhile(group):
     """Who has a connection asks no sentinel; and those that hang delay for a moment."""
     backend = RedisSentinelBackend(group.arguments)
@@ -178,7 +186,7 @@ def test_sentinels_are_not_needed_meanwhile(group):
     asked = time.monotonic()
     with pytest.raises(BackendError, match="none of 3 sentinels"):
         RedisSentinelBackend(group.arguments).read("k", REGION)
-    assert time.monotonic() - asked < 3 * TIMEOUT * 2 + 0.5
+    assert time.monotonic() - asked < 3 * TIMEOUT * 2 + 2.0
 
 
 @pytest.mark.parametrize(
@@ -192,8 +200,8 @@ def test_every_thread_finds_a_new_master(group, limits):
 
     def use(number):
         backend.write(f"k{number}", sealed(number, f"k{number}"), ttl=None)
-        ready.wait(10)
-        assert moved.wait(20)
+        ready.wait(PATIENCE)
+        assert moved.wait(2 * PATIENCE)
         with redis.Redis(port=masters[0]) as master:
 
             def is_written():
@@ -201,10 +209,10 @@ def test_every_thread_finds_a_new_master(group, limits):
                     backend.write(f"n{number}", sealed(number), ttl=None)
                 return master.exists(f"n{number}")
 
-            wait_until(is_written, patience=4.0)
+            wait_until(is_written, patience=10.0)
 
     def fail_over():
-        ready.wait(10)
+        ready.wait(PATIENCE)
         with group.sentinels[0].client() as sentinel:
             assert sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
 
@@ -241,11 +249,13 @@ def recovery(region, group):
     """Kill the master; give the seconds until something can be stored again."""
     group.master.kill()
     killed = time.monotonic()
-    wait_until(lambda: not region.set("probe", 1).pending, "a new master")
+    wait_until(lambda: not region.set("probe", 1).pending, "a new master", 60.0)
     return time.monotonic() - killed
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("group", [0.5], indirect=True)
 def test_the_master_dies_under_load(group, tmp_path):
     """8 processes go on without an error, and without old values."""
     oracle = Oracle(str(tmp_path / "oracle"), 6)
@@ -259,16 +269,22 @@ def test_the_master_dies_under_load(group, tmp_path):
 
     def run(number):
         get, invalidate = through(new_region(group.arguments, SHORT))
-        findings, until = Findings(), time.monotonic() + 10
-        while time.monotonic() < until:
-            findings += hammer(
-                oracle, get, invalidate, calls=100, seed=number, invalidate_every=50
-            )
-        return findings
+        return for_seconds(
+            10,
+            lambda: hammer(
+                oracle,
+                get,
+                invalidate,
+                calls=100,
+                seed=number,
+                invalidate_every=50,
+            ),
+            calls=5_000 // 8,
+        )
 
     troublemaker = threading.Thread(target=trouble)
     troublemaker.start()
     findings = in_processes(8, run)
     troublemaker.join()
     check(findings, 5_000)
-    assert took[0] < 10.0
+    assert took[0] < 20.0

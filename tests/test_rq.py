@@ -141,7 +141,7 @@ class TestKilled:
         """After SIGKILL the next value is there once the lease has lapsed."""
         begun = time.monotonic()
         if moment == "in mid-creation":
-            call = (fleet.price, article, 0.5)
+            call = (fleet.price, article, 1.5)
             order(fleet, *call)
             victim = wait_until(lambda: runs(fleet, article))[0]
             os.kill(victim, signal.SIGKILL)
@@ -149,7 +149,7 @@ class TestKilled:
             call = (fleet.doomed, article)
             order(fleet, *call)
         made_by = fresh(*call)[1]
-        assert time.monotonic() - begun < fleet.TTL + 10  # a busy machine's
+        assert time.monotonic() - begun < fleet.TTL + 15  # a busy machine's
         victim, successor = runs(fleet, article)
         assert victim != successor == made_by
         # What RQ remembers of the victim's job, and for how long.
@@ -163,7 +163,7 @@ class TestJobs:
         order(lone, lone.price, 5)
         [name] = wait_until(lambda: lone.client.lrange("rq:queue:refresh", 0, -1))
         job = lone.client.hgetall(b"rq:job:" + name)
-        assert 1 <= int(job[b"ttl"]) <= 8
+        assert 1 <= int(job[b"ttl"]) <= 30
         assert job[b"result_ttl"] == b"0"
         assert len(job[b"description"]) < 300
         # RQ compresses what its serializer makes.
@@ -195,7 +195,7 @@ class TestJobs:
         lone.region.invalidate(hard=False)
         begun = time.monotonic()
         assert {lone.price(article) for article in range(2, 50)} == {"old"}
-        assert time.monotonic() - begun < 9.0  # waiting for it: 0.2 s each
+        assert time.monotonic() - begun < 30.0  # waiting for it: 2 s each
         fresh(lone.price, 2)
         assert runs(lone, 2) == [os.getpid()]
 
@@ -235,7 +235,7 @@ class TestConfiguration:
         """A server that never answers costs publish_timeout, once."""
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"redis://127.0.0.1:{mute.getsockname()[1]}"
-            runner = RqRunner(url, publish_timeout=1.0)
+            runner = RqRunner(url, publish_timeout=2.0)
             order = RefreshOrder(
                 region="r", function="m:f", args=[], kwargs={}, key="k", token="t",
                 clock=0, not_after=time.time() + 9,
@@ -243,7 +243,7 @@ class TestConfiguration:
             begun = time.monotonic()
             with pytest.raises(redis.TimeoutError):
                 runner.submit(Job(key="k", carry_out=int, order=order))
-            assert 0.5 < time.monotonic() - begun < 2.0
+            assert 1.5 < time.monotonic() - begun < 3.9
 
     @pytest.mark.parametrize(
         ("wrong", "named"),

@@ -72,7 +72,7 @@ class Host:
         self.next_at = self.scheduler.begin_due()
 
 
-@pytest.mark.timeout(600)  # a second for a simulated hour, on a quiet machine
+@pytest.mark.timeout(900)  # a second for a simulated hour, on a quiet machine
 @pytest.mark.parametrize("hours", [1, pytest.param(24, marks=pytest.mark.slow)])
 def test_two_schedulers_run_each_slot_once(clock, hours):
     """Over simulated hours, of 200 jobs: no due run is left out, none is doubled."""

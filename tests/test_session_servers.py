@@ -57,10 +57,11 @@ def test_an_example_needs_no_server(kind, tmp_path, request):
     store = {
         "cookie": lambda: "cookie",
         "file": lambda: f"file://{tmp_path}/sessions",
-        "sqlite": lambda: f"sqlite:///{tmp_path}/sessions.db",
-        "redis": lambda: request.getfixturevalue("redis_server").url,
+        "sqlite": lambda: f"sqlite:///{tmp_path}/sessions.db?operation_timeout=5",
+        "redis": lambda: request.getfixturevalue("redis_server").patient_url,
         "memcached": lambda: (
             f"memcached://{request.getfixturevalue('memcached_server').url}"
+            "?socket_timeout=5&socket_connect_timeout=5"
         ),
     }[kind]()
     run = subprocess.run(
@@ -68,7 +69,7 @@ def test_an_example_needs_no_server(kind, tmp_path, request):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     changed = "{'visits': 1, 'cart': ['tea', 'cups']}"
     assert run.stdout.startswith(
@@ -145,7 +146,7 @@ class Counting(threading.Thread):
 )
 def test_no_visit_is_lost_with_a_worker(name, options, store, tmp_path, own_redis):
     """Workers are killed under load; each acknowledged visit counts exactly once."""
-    url = own_redis.url if store == "redis" else f"file://{tmp_path}/sessions"
+    url = own_redis.patient_url if store == "redis" else f"file://{tmp_path}/sessions"
     with sessions_served(name, url, *options) as server:
         over = threading.Event()
         visitors = [Counting(server.address, over) for _ in range(VISITORS)]

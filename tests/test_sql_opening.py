@@ -33,7 +33,7 @@ def opened_by():
         threads.append(threading.current_thread())
         return wire()
 
-    opened_within(5.0, make)
+    opened_within(20.0, make)
     return threads[0]
 
 
@@ -49,12 +49,12 @@ def test_a_fork_waits_for_connections_that_are_being_opened():
 
     def make():
         amid.set()
-        go_on.wait(5.0)
+        go_on.wait(20)
         opened.append(1)
         return wire()
 
     def fork():
-        amid.wait(5.0)
+        amid.wait(20)
         child = os.fork()
         if child == 0:
             os._exit(len(opened))
@@ -65,7 +65,7 @@ def test_a_fork_waits_for_connections_that_are_being_opened():
         go_on.set()
 
     forked = []
-    at_once(lambda: opened_within(5.0, make), fork, let_go_on)
+    at_once(lambda: opened_within(20.0, make), fork, let_go_on)
     assert forked == [1]
 
 

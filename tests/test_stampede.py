@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from waiting import PATIENCE, wait_until, wait_until_joined
 
 from holdover import LeaseTerms, make_region
 
@@ -106,15 +107,27 @@ def test_cold_threads_get_one_creation(region):
 @pytest.mark.parametrize("runner", [None, "thread"])
 def test_a_stale_herd_is_served_and_refreshed_once(region, runner):
     """32 threads with an old value: it is refreshed once; with a runner, behind all."""
-    shared, creator = region(runner=runner), Creator()
-    shared.get_or_create("k", creator)
+    shared, others = region(runner=runner), THREADS if runner else THREADS - 1
+    runs, served = [], threading.Semaphore(0)
+
+    def create():
+        runs.append(1)
+        if len(runs) > 1:
+            for _ in range(others):
+                served.acquire(timeout=PATIENCE)
+        return len(runs)
+
+    def ask():
+        value = shared.get_or_create("k", create)
+        served.release()
+        return value
+
+    shared.get_or_create("k", create)
     shared.invalidate(hard=False)
-    answers = at_once(THREADS, lambda: shared.get_or_create("k", creator))
-    served_old = [value for value, _, _ in answers].count(1)
-    assert served_old == (THREADS if runner else THREADS - 1)
-    while shared.key_is_locked("k"):
-        time.sleep(0.01)
-    assert creator.runs == 2
+    answers = at_once(THREADS, ask)
+    assert [value for value, _, _ in answers].count(1) == others
+    wait_until(lambda: not shared.key_is_locked("k"))
+    assert len(runs) == 2
     assert shared.get("k") == 2
 
 
@@ -125,7 +138,7 @@ def test_a_failing_creator_runs_once_per_flight(region):
 
     def fail():
         runs.append(1)
-        time.sleep(0.1)
+        wait_until_joined(THREADS - 1)
         raise ZeroDivisionError("no")
 
     def ask():
@@ -181,7 +194,7 @@ def test_a_stale_herd_of_processes_is_refreshed_once(shared_region):
             mine = runs.value
         if mine == 2:
             for _ in range(PROCESSES - 1):
-                served.acquire(timeout=10)
+                served.acquire(timeout=20)
         return mine
 
     shared = shared_region()
@@ -209,11 +222,17 @@ def test_waiters_do_not_wait_for_ever(region):
 
     holder = threading.Thread(target=shared.get_or_create, args=("k", never))
     holder.start()
-    creating.wait(10)
-    own = Creator(cost=0.05)
+    creating.wait(20)
+    runs = []
+
+    def own():
+        runs.append(1)
+        wait_until_joined(7)
+        return len(runs)
+
     answers = at_once(8, lambda: shared.get_or_create("k", own))
     assert {value for value, _, _ in answers} == {1}
-    assert own.runs == 1
+    assert runs == [1]
     hold.set()
     holder.join()
     assert shared.get("k") == "late"

@@ -24,7 +24,7 @@ import pytest
 import redis
 from dogpile.cache.backends.memcached import MemcachedLock
 from servers import MemcachedServer
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 import holdover
 import holdover.dogpile
@@ -110,7 +110,7 @@ def expire(region):
     region.invalidate(hard=False)
 
 
-def in_time(function, seconds=SOON):
+def in_time(function, seconds):
     """Say whether another process is done with *function* in time."""
     process = FORK.Process(target=function, daemon=True)
     process.start()
@@ -134,7 +134,7 @@ def test_a_creator_that_died_blocks_nobody(new_region, springs):
     crashed.start()
     crashed.join()
     read = functools.partial(new_region().get_or_create, "key", lambda: "value")
-    assert in_time(read) is not springs
+    assert in_time(read, SOON if springs else PATIENCE) is not springs
 
 
 def test_a_creator_may_outlast_its_lock(new_region, springs):
@@ -222,7 +222,7 @@ def test_a_runner_in_a_thread_leaves_no_lock(new_region, springs):
     expire(region)
     assert "old" == region.get_or_create("key", lambda: "new")
     if springs:
-        assert isinstance(problems.get(timeout=5), AttributeError)
+        assert isinstance(problems.get(timeout=20), AttributeError)
     else:
         wait_until(lambda: region.get("key") == "new")
     assert region.key_is_locked("key") is springs
@@ -531,6 +531,7 @@ def test_an_invalidation_knows_the_function_s_defaults(library, springs):
 
 
 @pytest.mark.parametrize("trouble", ["refused", "dying", "frozen"])
+@pytest.mark.usefixtures("default_timeouts")
 def test_a_redis_that_is_away_reaches_no_caller(
     tmp_path, own_redis, library, springs, trouble
 ):
@@ -561,4 +562,4 @@ def test_a_redis_that_is_away_reaches_no_caller(
         assert region.get("k") is holdover.NO_VALUE
         assert region.set("k", "new").pending
         assert region.delete("k").pending
-        assert time.monotonic() - begun < SOON
+        assert time.monotonic() - begun < 3 * SOON

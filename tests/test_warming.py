@@ -402,7 +402,7 @@ class TestTimeout:
 
         price = memory.cache_on_arguments()(maybe_slow)
         memory.warming(price, calls=[(number,) for number in range(100)])
-        done = list(Warmer(memory, threads=1, timeout=0.2).run())
+        done = list(Warmer(memory, threads=1, timeout=1.0).run())
         go_on.set()
         assert [str(one.call) for one in done] == ["(0)", "(1)", "None"]
         assert done[0].warmth is Warmth.CREATED

@@ -284,7 +284,7 @@ class TestManager:
         wait_until(lambda: "k" not in cache)
 
         def create():
-            hold.wait(10)
+            hold.wait(20)
             return "new"
 
         assert cache.get("k", createfunc=create) == "old"
@@ -472,7 +472,7 @@ class TestQueues:
         namespace = beaker_shop.price._arg_namespace
         cache_regions["beaker shop"].region.invalidate(hard=False)
         assert beaker_shop.price("tea") == first
-        assert queue.arrived.wait(10)
+        assert queue.arrived.wait(20)
         [message] = queue.messages
         assert carry_out(message).done
         assert beaker_shop.price("tea") == ["tea", "EUR", first[2] + 1]

@@ -32,7 +32,7 @@ def place_for(kind, request):
         return {"url": ";".join(server.url for server in servers)}
     if kind == "ext:redis":
         url = request.getfixturevalue("redis_server").url
-        return {"url": url.removeprefix("redis://")}
+        return {"url": url.removeprefix("redis://"), "arguments.socket_timeout": 5.0}
     if kind == "ext:rediscluster":
         nodes = request.getfixturevalue("cluster").nodes
         return {"urls": ";".join(one.url for one in nodes)}

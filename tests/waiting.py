@@ -3,7 +3,9 @@
 import threading
 import time
 
-PATIENCE = 20.0  # seconds; bounds a failure, since a success is noticed at once
+from holdover.regions.flights import FLIGHTS
+
+PATIENCE = 30.0  # seconds; bounds a failure, since a success is noticed at once
 
 
 def wait_until(claim, what="what was waited for", patience=PATIENCE):
@@ -13,6 +15,17 @@ def wait_until(claim, what="what was waited for", patience=PATIENCE):
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(0.005)
     return found
+
+
+def wait_until_joined(count):
+    """Wait until so many threads wait for what the calling one creates."""
+    me = threading.get_ident()
+
+    def have_joined():
+        waiting = [flight.owner for flight in [*FLIGHTS._waiting.values()]]
+        return waiting.count(me) >= count
+
+    wait_until(have_joined, f"{count} others")
 
 
 def at_once(*functions):

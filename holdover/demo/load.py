@@ -12,7 +12,8 @@ class Load:
 
     Attributes:
         url: Where the site is.
-        seconds: How long they keep coming, the first pass included.
+        seconds: How long they keep coming, the first pass included; after it, half as
+            long at least.
         visitors: How many there are at once, each with a connection kept alive.
         think_time: Seconds, on average, that each waits between two requests.
         queries: How many different ones are asked; see `holdover.demo.queries`.

@@ -29,7 +29,7 @@ HOLDOVER = {
         "jobs": {
             "backend": "holdover.file",
             "arguments": {"path": f"{FOLDER}/cache", "lock_timeout": 10.0},
-            "lease.ttl": 1.0,
+            "lease.ttl": 2.0,
         },
     },
 }

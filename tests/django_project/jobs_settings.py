@@ -6,10 +6,11 @@ from django_project.settings import *  # noqa: F403
 from django_project.settings import INSTALLED_APPS as _APPS
 from holdover import registry
 
+PATIENT = "?socket_timeout=5&socket_connect_timeout=5"  # on a busy machine
 registry.configure(
     {
         "jobs": {
-            "backend": os.environ["JOBS_REDIS"],
+            "backend": os.environ["JOBS_REDIS"] + PATIENT,
             "secret": "a secret of the tests",
         }
     }

@@ -20,16 +20,17 @@ from holdover.contrib_django import cache_page
 os.environ["DJANGO_SETTINGS_MODULE"] = __name__
 
 FOLDER = Path(os.environ["PAGES_FOLDER"])
+PATIENT = "?socket_timeout=5&socket_connect_timeout=5"  # on a busy machine
 app = Celery("pages", broker=os.environ["PAGES_REDIS"])
 app.autodiscover_tasks()
 registry.configure(
     {
         "pages": {
-            "backend": os.environ["PAGES_REDIS"],
+            "backend": os.environ["PAGES_REDIS"] + PATIENT,
             "secret": "a secret of the tests",
-            "runner": CeleryRunner(app, publish_timeout=2.0),
-            "lease": {"ttl": 1.0},
-            "orders": {"queue_wait": 2.0},
+            "runner": CeleryRunner(app, publish_timeout=5.0),
+            "lease": {"ttl": 2.0},
+            "orders": {"queue_wait": 4.0},
         }
     }
 )

@@ -39,14 +39,14 @@ def rendered():
 
 
 def slow(_request):
-    """Take half a second."""
-    time.sleep(1.5)
+    """Take a while."""
+    time.sleep(3.0)
     return rendered()
 
 
 async def slow_async(_request):
-    """Take half a second, and no thread."""
-    await asyncio.sleep(1.5)
+    """Take a while, and no thread."""
+    await asyncio.sleep(3.0)
     return rendered()
 
 
