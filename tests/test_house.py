@@ -55,6 +55,7 @@ LAYERS = {
         "regions.configurable",
         "regions.blaming",
         "regions.options",
+        "regions.prefixed",
         "regions.urls",
         "regions.guarding",
         "regions.writing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from dogpile.cache import register_backend
 from dogpile.cache.backends import _backend_loader
@@ -19,6 +19,11 @@ from holdover.regions.refresh.thread import ThreadRunner
 from holdover.regions.worker import carry_out
 
 INSTANCE = "holdover.instance"
+
+
+def is_url(backend: object) -> TypeGuard[str]:
+    """Say whether what was given for a backend is a URL."""
+    return isinstance(backend, str) and "://" in backend
 
 
 def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:

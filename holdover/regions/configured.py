@@ -14,6 +14,7 @@ from holdover.regions.assembling import (
     INSTANCE,
     build_backend,
     build_chain,
+    is_url,
 )
 from holdover.regions.at_hand import Gate
 from holdover.regions.backends.base import Backend
@@ -50,7 +51,6 @@ from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource, checked_time_source
-from holdover.regions.urls import is_url
 
 
 class ConfiguredRegion(Configurable):

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+DEFAULT_GROUP = "default"
+"""The group that calls to warm belong to."""
+
+OWN_SECTION = "holdover"
+"""The section of an ini file in which keys need no prefix."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:

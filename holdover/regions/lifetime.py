@@ -9,7 +9,6 @@ from typing import Any
 
 from holdover.regions.errors import ConfigurationError, InvalidLifetime, check_count
 from holdover.regions.numbers import is_finite, is_number
-from holdover.regions.texts import masked
 
 DAY = 86_400.0
 _LONGEST_TERM = 30 * DAY
@@ -33,6 +32,8 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
+        from holdover.regions.texts import masked
+
         raise InvalidLifetime(
             f"{name} must be seconds, got {masked(repr(value))}: "
             f"{name} is not a number or timedelta."

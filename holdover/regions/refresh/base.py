@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from holdover.regions.codecs import is_plain
 from holdover.regions.errors import InvalidOrder
-from holdover.regions.texts import LONGEST_TEXT
+from holdover.regions.numbers import LONGEST_TEXT
 
 MESSAGE_VERSION = 1
 TASK_NAME = "holdover.refresh"
