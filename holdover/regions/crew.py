@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 from holdover.regions.events import Listeners
@@ -17,9 +16,10 @@ from holdover.regions.readers import Readers
 from holdover.regions.terms import Terms
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Crew:
     """What a region's answers are made with.
 

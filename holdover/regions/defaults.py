@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from holdover.regions.values import frozen
 
 DEFAULT_GROUP = "default"
 """The group that calls to warm belong to."""
@@ -13,7 +15,7 @@ OWN_SECTION = "holdover"
 """The section of an ini file in which keys need no prefix."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Defaults:
     """One set of defaults; `holdover` has one and `holdover.dogpile` another.
 

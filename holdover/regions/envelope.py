@@ -27,6 +27,7 @@ from holdover.regions.compression import READABLE, Compression
 from holdover.regions.encoding import to_bytes
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
+from holdover.regions.values import frozen
 
 if TYPE_CHECKING:
     from holdover.regions.codecs import Codec
@@ -215,7 +216,7 @@ def fence_of(stored: bytes | Entry) -> int:
     return fence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """How an envelope says that it was made.
 

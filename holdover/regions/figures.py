@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Self
 
 from holdover.regions.numbers import is_count, is_span
+from holdover.regions.values import frozen
 
 BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0, 86400.0)
 """Upper bounds of a histogram's buckets, in seconds; one more has none."""
@@ -19,7 +20,7 @@ class NoFigures(ValueError):
     """What was read is no figures."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Histogram:
     """How long something took, or how old it was, in seconds.
 
@@ -107,7 +108,7 @@ class Samples:
         return Histogram(self._count, self._sum, self._max, tuple(self._buckets))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Figures:
     """What has happened in a region, since its process began or in a whole fleet.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dogpile.cache.region import value_version
 
@@ -17,6 +17,7 @@ from holdover.regions.clocks import RegionClock
 from holdover.regions.codecs import Codec, FunctionCodec, PickleCodec
 from holdover.regions.envelope import Entry, Unreadable
 from holdover.regions.sealing import Sealing
+from holdover.regions.values import frozen
 
 _LONGEST_METADATA = 200  # bytes; dogpile.cache writes about 40
 _UNGUARDED = (PickleCodec, FunctionCodec)
@@ -35,7 +36,7 @@ def reading_foreign(sealing: Sealing, clock: RegionClock) -> Sealing:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _ReadingForeign(Sealing):
     """Seals as ever, and opens dogpile.cache's format, too."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from holdover.regions.envelope import ABSENT, Entry
 from holdover.regions.freshness import Freshness
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """What became of a write or an invalidation.
 
@@ -48,7 +49,7 @@ class Found:
     near: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     """What became of a created value.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from holdover.regions.runs import Run
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptRun:
     """A run as it is kept.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, TypeVar, cast
 
 from holdover.regions import plugins
@@ -30,6 +30,7 @@ from holdover.regions.run_store import RunStore
 from holdover.regions.signing import Keyring
 from holdover.regions.task_options import checked
 from holdover.regions.terms import Terms
+from holdover.regions.values import frozen
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ _LIFETIME_NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """What ``configure()`` takes besides the backend.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from holdover.regions.errors import ConfigurationError, InvalidArgument
@@ -11,6 +10,7 @@ from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import lease_span
 from holdover.regions.returned import checked_tags
 from holdover.regions.task_options import Given, checked
+from holdover.regions.values import frozen
 
 
 class Options(TypedDict, total=False):
@@ -29,7 +29,7 @@ class Options(TypedDict, total=False):
     refresh_timeout: float | Callable[..., float | None] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Use:
     """How one function is cached; see `Region.cache_on_arguments`."""
 
