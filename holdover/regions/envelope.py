@@ -19,7 +19,6 @@ import math
 import secrets
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH, written_by
@@ -27,7 +26,7 @@ from holdover.regions.compression import READABLE, Compression
 from holdover.regions.encoding import to_bytes
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
-from holdover.regions.values import frozen
+from holdover.regions.values import frozen, slotted
 
 if TYPE_CHECKING:
     from holdover.regions.codecs import Codec
@@ -64,7 +63,7 @@ class Unreadable(Exception):
     """These bytes are not a value of this key that this region may read."""
 
 
-@dataclass(slots=True)
+@slotted
 class Entry:
     """A value and what is known of it. Shared between threads, so never changed.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from holdover.regions.envelope import ABSENT, Entry
 from holdover.regions.freshness import Freshness
-from holdover.regions.values import frozen
+from holdover.regions.values import frozen, slotted
 
 
 @frozen
@@ -34,7 +33,7 @@ def together(deliveries: Iterable[Delivery]) -> Delivery:
     )
 
 
-@dataclass(slots=True)  # frozen, it would take 0.3 us more per hit
+@slotted  # frozen, it would take 0.3 us more per hit
 class Found:
     """A stored entry and how usable it is. Shared between threads, so never changed.
 

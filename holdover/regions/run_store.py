@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from holdover.regions.runs import Run
 from holdover.regions.values import frozen
+
+if TYPE_CHECKING:
+    from holdover.regions.runs import Run
 
 
 @frozen

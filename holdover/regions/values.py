@@ -1,4 +1,4 @@
-"""Frozen values that are quickly defined: dataclasses whose methods are not compiled.
+"""Values that are quickly defined: dataclasses whose methods are not compiled.
 
 `dataclasses.dataclass` writes six methods of a frozen class as text and compiles each,
 which takes 0.4 ms. There are fifty such classes behind ``make_region()``, so that it
@@ -16,7 +16,15 @@ from typing import Any, TypeVar, cast, dataclass_transform, overload
 
 T = TypeVar("T")
 
-_EMPTY: Any = object()  # not given, where a factory makes what is then meant
+
+class _Factory:
+    """Stands for what was not given, where a factory makes what is then meant."""
+
+    def __repr__(self) -> str:
+        return "<factory>"  # as signatures of dataclasses have it
+
+
+_EMPTY: Any = _Factory()
 _NAMES = {"_set": object.__setattr__, "_empty": _EMPTY}
 
 
@@ -37,29 +45,47 @@ def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
         kw_only: Whether its fields are given by name only.
     """
     if cls is None:
-        return lambda cls: _frozen(cls, kw_only=kw_only)
-    return _frozen(cls, kw_only=kw_only)
+        return lambda cls: _defined(cls, kw_only=kw_only, is_frozen=True)
+    return _defined(cls, kw_only=kw_only, is_frozen=True)
 
 
-def _frozen(cls: type[Any], *, kw_only: bool) -> type[Any]:
+@overload
+def slotted(cls: type[T], /) -> type[T]: ...
+@overload
+def slotted(*, kw_only: bool = False) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(field_specifiers=(field,))
+def slotted(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
+    """Do as ``dataclass(slots=True)``, for what may change. See `frozen`."""
+    if cls is None:
+        return lambda cls: _defined(cls, kw_only=kw_only, is_frozen=False)
+    return _defined(cls, kw_only=kw_only, is_frozen=False)
+
+
+def _defined(cls: type[Any], *, kw_only: bool, is_frozen: bool) -> type[Any]:
     own = set(vars(cls))
     if vars(cls).get("__hash__") is None:  # Python's own, of a class with __eq__
         own.discard("__hash__")
     inherits = any("__dataclass_fields__" in vars(base) for base in cls.__mro__[1:])
-    # Below a frozen class dataclasses wants another one, and freezes it by itself.
+    # Below a frozen class dataclasses wants another one.
     made: type[Any] = dataclass(
         init=False, repr=False, eq=False, slots=True, kw_only=kw_only, frozen=inherits
     )(cls)
     parts = fields(made)
-    methods = {"__init__": _init(made, parts), "__repr__": _repr(parts)}
+    methods: dict[str, Method | None] = {"__repr__": _repr(parts)}
     methods |= _comparing(parts)
-    if not inherits:
+    if is_frozen:
+        step = " _set(self, {name!r}, {value})"
         methods |= _refusing(made, parts) | _carrying()
+    else:
+        step = " self.{name} = {value}"
+        methods["__hash__"] = None
+    methods["__init__"] = _init(made, parts, step)
     for name, method in methods.items():
         if name not in own:
             setattr(made, name, method)
     known = made.__dataclass_params__
-    known.init = known.repr = known.eq = known.frozen = True
+    known.init = known.repr = known.eq = True
+    known.frozen = is_frozen
     return made
 
 
@@ -67,7 +93,7 @@ Parts = tuple[Field[Any], ...]
 Method = Callable[..., Any]
 
 
-def _init(cls: type[Any], parts: Parts) -> Method:
+def _init(cls: type[Any], parts: Parts, step: str) -> Method:
     """Compile what sets each field, with the signature that dataclasses gives it."""
     names: dict[str, Any] = dict(_NAMES)
     positional: list[str] = []
@@ -84,7 +110,7 @@ def _init(cls: type[Any], parts: Parts) -> Method:
         if f"_default_{part.name}" in names:
             text += f"=_default_{part.name}"
         (named if part.kw_only else positional).append(text)
-        lines.append(f" _set(self, {part.name!r}, {value})")
+        lines.append(step.format(name=part.name, value=value))
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
     given = ", ".join(["self", *positional, *(["*", *named] if named else [])])

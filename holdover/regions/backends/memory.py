@@ -10,7 +10,6 @@ import math
 import secrets
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -31,12 +30,13 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.slots import Slot, Slots
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
+from holdover.regions.values import slotted
 
 DEFAULT_MAX_ENTRIES = 10_000
 _NO_BOUND = 1 << 62
 
 
-@dataclass(slots=True)
+@slotted
 class _Holding:
     """A lease as the backend keeps it: there until committed, released or removed."""
 
