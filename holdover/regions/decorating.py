@@ -28,11 +28,11 @@ from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.settings import Settings
 from holdover.regions.signatures import prefix_of
 from holdover.regions.task_options import Given
-from holdover.regions.uses import Options, Use
+from holdover.regions.uses import Use
 from holdover.regions.worker import CATALOGUE, Refreshable
 
 if TYPE_CHECKING:
-    from holdover.regions.handles import CachedCallable, Decorator
+    from holdover.regions.handles import CachedCallable, Decorator, Options
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from dogpile.cache.api import NoValueType
 
 from holdover.regions.returned import Cached
+from holdover.regions.task_options import Given
 
 P = ParamSpec("P")
 R = ParamSpec("R")
@@ -165,3 +166,19 @@ class ManyDecorator(Protocol):
         self, function: ManyFunction[K_contra, M_co], /
     ) -> CachedManyCallable[K_contra, M_co]:
         """Make the function that takes the place of the decorated one."""
+
+
+class Options(TypedDict, total=False):
+    """The options of `Region.cache_on_arguments`, for type checkers."""
+
+    namespace: str | None
+    expiration_time: object | Callable[[], object]
+    should_cache_fn: Callable[[Any], bool] | None
+    to_str: Callable[[Any], str]
+    function_key_generator: Callable[..., Any] | None
+    empty: Callable[[], Any] | None
+    ignore: Sequence[str]
+    tags: Sequence[str] | Callable[..., Iterable[str]]
+    schema: int | str | None
+    task_options: Given | None
+    refresh_timeout: float | Callable[..., float | None] | None

@@ -286,7 +286,7 @@ def make_region(name: str | None = None, **options: Any) -> Region:
     Raises:
         InvalidArgument: There is no such option.
     """
-    known = signature(Region).parameters
+    known = signature(Region).parameters if options else ()
     for option in options:
         if option not in known:
             raise InvalidArgument(
