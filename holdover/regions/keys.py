@@ -191,7 +191,8 @@ def _is_known_by_repr(kind: type) -> bool:
     if kind in _BY_REPR:
         return True
     name = _OTHERS_BY_REPR.get(kind.__module__)
-    return name is not None and kind is getattr(sys.modules[kind.__module__], name)
+    module = sys.modules.get(kind.__module__)
+    return name is not None and kind is getattr(module, name, None)
 
 
 def _dataclass(value: Any, kind: type) -> str:
