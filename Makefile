@@ -53,11 +53,12 @@ lint:  ## Check style and types
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
-bench:  ## Measure what hits, Redis operations, sessions and pages cost, beside their peers
+bench:  ## Measure what hits, imports, Redis operations, sessions and pages cost, beside their peers
 	@tools/servers.sh bench
 	@tools/bootstrap.sh bench
 	.venv/bin/python benchmarks/hits.py $(ARGS)
 	.venv/bin/python benchmarks/steps.py
+	.venv/bin/python benchmarks/imports.py
 	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
 	.venv/bin/python benchmarks/django_cache.py $(ARGS)
 	.venv/bin/python benchmarks/sessions.py $(ARGS)

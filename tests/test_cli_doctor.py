@@ -29,7 +29,8 @@ from holdover import (
 )
 from holdover.errors import BackendError, InvalidOrder, RunnerUnavailable
 from holdover.regions import worker_probe
-from holdover.regions.diagnosing import PROBE, told_skew
+from holdover.regions.diagnosing import told_skew
+from holdover.regions.keys import PROBE
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
 from holdover.regions.worker import carry_out
 from holdover.testing import FakeClock

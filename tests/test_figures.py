@@ -13,8 +13,8 @@ from waiting import at_once, wait_until
 import holdover.dogpile
 from holdover import NO_VALUE, Figures, Histogram, make_region
 from holdover.regions.counters import Counters, Outage, StepCounter
-from holdover.regions.figures import BOUNDS
 from holdover.regions.flights import FLIGHTS
+from holdover.regions.samples import BOUNDS
 from holdover.regions.worker import carry_out
 
 

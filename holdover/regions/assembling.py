@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from dogpile.cache import register_backend
 from dogpile.cache.backends import _backend_loader
@@ -13,12 +13,24 @@ from holdover.regions import plugins
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import Codec, FunctionCodec, check_tag
 from holdover.regions.errors import ConfigurationError, UnknownName
+from holdover.regions.events import Listeners
 from holdover.regions.ordering import Chain
 from holdover.regions.refresh.base import Runner
 from holdover.regions.refresh.thread import ThreadRunner
+from holdover.regions.sealing import Sealing
+from holdover.regions.tier import Tier
+from holdover.regions.timesource import TimeSource
 from holdover.regions.worker import carry_out
 
+if TYPE_CHECKING:
+    from holdover.regions.near import NearTerms
+
 INSTANCE = "holdover.instance"
+
+
+def is_url(backend: object) -> TypeGuard[str]:
+    """Say whether what was given for a backend is a URL."""
+    return isinstance(backend, str) and "://" in backend
 
 
 def build_backend(backend: object, arguments: Mapping[str, Any]) -> Any:
@@ -89,6 +101,26 @@ def build_codec(
         )
     check_tag(codec)
     return codec
+
+
+def build_tier(
+    backend: Backend,
+    region: str,
+    sealing: Sealing | None,
+    listeners: Listeners,
+    time_source: TimeSource,
+    *,
+    near: NearTerms | None,
+    prefix: str,
+) -> Tier:
+    """Make a region's tier, with a near cache if it is to have one."""
+    if near is None:
+        return Tier(backend, region, sealing, listeners, time_source)
+    from holdover.regions.nearby import NearTier
+
+    return NearTier(
+        backend, region, sealing, listeners, time_source, near=near, prefix=prefix
+    )
 
 
 def build_chain(runner: object) -> Chain:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from holdover.regions.assembling import is_url
 from holdover.regions.errors import (
     ConfigurationError,
     MissingDependency,
@@ -23,7 +24,6 @@ from holdover.regions.options import (
     put_once,
 )
 from holdover.regions.texts import listed, read_text, shown
-from holdover.regions.urls import is_url
 
 REGIONS = "regions"
 SUPPORTED = frozenset(

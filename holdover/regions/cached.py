@@ -20,7 +20,6 @@ from typing import (
 from holdover.regions.at_hand import LONGEST, Gate, Seen, Wish
 from holdover.regions.codecs import is_plain, refuse_lazy_function
 from holdover.regions.errors import InvalidOrder, UnimportableFunction
-from holdover.regions.handles import CachedCallable
 from holdover.regions.keys import name_of, schema_of
 from holdover.regions.refresh.base import BatchOrder, RefreshOrder
 from holdover.regions.signatures import Asked, KeyGenerator, Template, left_out
@@ -29,6 +28,7 @@ from holdover.regions.uses import Use
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Call, Described, Made
+    from holdover.regions.handles import CachedCallable
     from holdover.regions.refresh.base import Outcome
 
 P = ParamSpec("P")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from dogpile.cache.api import NO_VALUE
 
@@ -17,56 +17,7 @@ from holdover.regions.signatures import prefix_of
 
 if TYPE_CHECKING:
     from holdover.regions.calls import Call, CreateMany, Described, Made
-
-
-K_contra = TypeVar("K_contra", contravariant=True)
-M_co = TypeVar("M_co", covariant=True)
-
-
-class ManyFunction(Protocol[K_contra, M_co]):
-    """A function that gets ids and makes many values."""
-
-    def __call__(self, *ids: K_contra) -> M_co:
-        """Make them."""
-
-
-class CachedManyCallable(Protocol[K_contra, M_co]):
-    """What ``@region.cache_multi_on_arguments()`` makes of a function.
-
-    *K_contra* is the type of its ids, *M_co* what it returns: a list of the values, or
-    with ``asdict=True`` a mapping.
-    """
-
-    @property
-    def original(self) -> Callable[..., M_co]:
-        """The function as it was written."""
-
-    def __call__(self, *ids: K_contra) -> M_co:
-        """Give the values for *ids*, creating those that are missing in one call."""
-
-    def get(self, *ids: K_contra) -> list[Any]:
-        """Give the fresh values, ``NO_VALUE`` where there is none."""
-
-    def set(self, mapping: Mapping[Any, Any]) -> None:
-        """Store values by id."""
-
-    def refresh(self, *ids: K_contra) -> M_co:
-        """Create the values now, store and return them."""
-
-    def invalidate(self, *ids: K_contra) -> Any:
-        """Remove the values."""
-
-    def key_for(self, one: K_contra, /) -> str:
-        """Give the key of one id, as for ``region.get()``."""
-
-
-class ManyDecorator(Protocol):
-    """What ``region.cache_multi_on_arguments()`` returns."""
-
-    def __call__(
-        self, function: ManyFunction[K_contra, M_co], /
-    ) -> CachedManyCallable[K_contra, M_co]:
-        """Make the function that takes the place of the decorated one."""
+    from holdover.regions.handles import CachedManyCallable
 
 
 class Owner(Protocol):

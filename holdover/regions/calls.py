@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from holdover.regions.backends.grants import Lease
@@ -13,12 +12,13 @@ from holdover.regions.flights import Flight
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
 from holdover.regions.returned import Cached, checked_tags
+from holdover.regions.values import slotted
 
 Described = tuple[str, list[Any], dict[str, Any], str]
 """A call as data: the function's registered name, args, kwargs and the user's key."""
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted(kw_only=True)
 class Call:
     """One request for a value.
 
@@ -66,7 +66,7 @@ class Call:
         return checked_tags(self.tags() if callable(self.tags) else self.tags)
 
 
-@dataclass(slots=True)
+@slotted
 class Made:
     """What a creator made, and what becomes of it.
 
@@ -118,7 +118,7 @@ CreateMany = Callable[[Sequence[str]], Iterable[Any]]
 """Makes the values for several of the users' keys, in their order."""
 
 
-@dataclass(slots=True)
+@slotted
 class Part:
     """One key of several that are created at once.
 

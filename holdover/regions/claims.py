@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from holdover.regions.calls import Call, Made
 from holdover.regions.crew import Crew
 from holdover.regions.errors import HoldoverError
 from holdover.regions.leases import RENEWALS
+from holdover.regions.values import frozen
 
 
 class KeyLease:
@@ -104,7 +104,7 @@ class KeyLease:
         self.release()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looked:
     """What `Region.get_or_lease()` has found.
 

@@ -10,12 +10,13 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
 from holdover.regions.errors import ConfigurationError, MissingDependency, unknown
+from holdover.regions.values import frozen
 
 _HEADER = struct.Struct("<QB")  # length of the raw payload, number of the algorithm
 _NUMBERS = {"zstd": 1, "zlib": 2}
@@ -24,7 +25,7 @@ _WINDOW_LOGS = range(10, 32)  # what a zstd window may be the logarithm of
 _FASTEST = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Compression:
     """When and how payloads are compressed, and how far they may grow again.
 

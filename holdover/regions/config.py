@@ -12,6 +12,7 @@ from typing import Any
 
 from holdover.regions.blaming import blamed_on, saying
 from holdover.regions.configurable import Configurable, unchanged_on_error
+from holdover.regions.defaults import OWN_SECTION
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.options import (
     ARGUMENTS,
@@ -26,7 +27,6 @@ from holdover.regions.spelling import DEFAULTS, Layers, read_flat
 from holdover.regions.texts import is_readable, masked
 from holdover.regions.urls import expanded
 
-OWN_SECTION = "holdover"
 _SHARED_PREFIX = "cache."
 
 

@@ -14,6 +14,8 @@ from holdover.regions.assembling import (
     INSTANCE,
     build_backend,
     build_chain,
+    build_tier,
+    is_url,
 )
 from holdover.regions.at_hand import Gate
 from holdover.regions.backends.base import Backend
@@ -32,7 +34,6 @@ from holdover.regions.errors import (
     RegionNotConfigured,
 )
 from holdover.regions.events import Listeners
-from holdover.regions.foreign import reading_foreign
 from holdover.regions.guarding import (
     build_sealing,
     refuse_misfits,
@@ -42,7 +43,6 @@ from holdover.regions.inline import Remembered
 from holdover.regions.keys import bounded, region_prefix, schema_of
 from holdover.regions.legacy import dogpile_span, mangler_for, standing_by
 from holdover.regions.lifetime import Lifetime
-from holdover.regions.nearby import new_tier
 from holdover.regions.ordering import Chain
 from holdover.regions.reach import check_functions, check_reach
 from holdover.regions.refresh.base import Runner
@@ -50,7 +50,6 @@ from holdover.regions.sealing import Sealing
 from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource, checked_time_source
-from holdover.regions.urls import is_url
 
 
 class ConfiguredRegion(Configurable):
@@ -296,7 +295,7 @@ class ConfiguredRegion(Configurable):
             )
             return
         sealing = self._new_sealing(rules)
-        self._tier = new_tier(
+        self._tier = build_tier(
             self.backend,
             self.name or "",
             sealing,
@@ -329,5 +328,7 @@ class ConfiguredRegion(Configurable):
             self._user_defined_deserializer,
         )
         if sealing is not None and self.defaults.as_dogpile:
+            from holdover.regions.foreign import reading_foreign
+
             return reading_foreign(sealing, RegionClock(self.backend, region))
         return sealing

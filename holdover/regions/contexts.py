@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,11 +15,12 @@ from holdover.regions.errors import (
     InvalidArgument,
     InvalidOrder,
 )
+from holdover.regions.values import frozen
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderContext:
     """One thing that orders take along: a tenant, a language.
 

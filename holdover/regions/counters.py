@@ -12,11 +12,15 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from holdover.regions import events
-from holdover.regions.figures import Figures, Samples
 from holdover.regions.forks import renew_after_fork
+from holdover.regions.samples import Samples
 from holdover.regions.timesource import TimeSource
+
+if TYPE_CHECKING:
+    from holdover.regions.figures import Figures
 
 _MOST_UNCOUNTED = 256
 
@@ -190,9 +194,13 @@ class Counters:
         Args:
             degraded_for: Seconds in which the present backend was left alone.
         """
+        from holdover.regions.figures import Figures, Histogram
+
         with self._lock:
             self._count_all()
-            samples = {name: one.histogram() for name, one in self._samples.items()}
+            samples = {
+                name: Histogram(*one.totals()) for name, one in self._samples.items()
+            }
             near_hits = self._near_hits.total()
             return Figures(
                 hits=self._hits.total() + near_hits,

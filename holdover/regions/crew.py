@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdover.regions.events import Listeners
 from holdover.regions.foreground import Foreground
@@ -13,13 +12,16 @@ from holdover.regions.making import Maker
 from holdover.regions.ordering import Chain
 from holdover.regions.orders import Orders
 from holdover.regions.patience import TakenLeases
-from holdover.regions.readers import Readers
 from holdover.regions.terms import Terms
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
+from holdover.regions.values import frozen
+
+if TYPE_CHECKING:
+    from holdover.regions.readers import Readers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Crew:
     """What a region's answers are made with.
 
@@ -63,8 +65,7 @@ class Crew:
         told: Any = {"listeners": listeners, "time_source": time_source}
         taken = TakenLeases(time_source)
         maker = Maker(tier, terms.lease, terms.creator, **told)
-        span = terms.orders.unless_idle_for
-        readers = None if span is None else Readers(tier, span, time_source)
+        readers = _readers(tier, terms, time_source)
         fulfiller = Fulfiller(
             tier, maker, terms.lease, contexts=terms.contexts, readers=readers, **told
         )
@@ -90,3 +91,12 @@ class Crew:
             ),
             readers=readers,
         )
+
+
+def _readers(tier: Tier, terms: Terms, time_source: TimeSource) -> Readers | None:
+    span = terms.orders.unless_idle_for
+    if span is None:
+        return None
+    from holdover.regions.readers import Readers
+
+    return Readers(tier, span, time_source)

@@ -5,22 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MethodType
-from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, Unpack, cast
 
 from holdover.regions import events
 from holdover.regions.at_hand import Wish
-from holdover.regions.bound import (
-    BoundMethod,
-    method_or_function,
-    unpacked,
-)
+from holdover.regions.bound import BoundMethod, method_or_function, unpacked
 from holdover.regions.cached import CachedFunction
 from holdover.regions.calls import Call
-from holdover.regions.errors import (
-    ConfigurationError,
-    UnregisteredFunction,
-)
-from holdover.regions.handles import CachedCallable, Decorator
+from holdover.regions.errors import ConfigurationError, UnregisteredFunction
 from holdover.regions.importing import (
     Name,
     allowed_imports,
@@ -36,8 +28,11 @@ from holdover.regions.refresh.base import Outcome, RefreshOrder
 from holdover.regions.settings import Settings
 from holdover.regions.signatures import prefix_of
 from holdover.regions.task_options import Given
-from holdover.regions.uses import Options, Use
+from holdover.regions.uses import Use
 from holdover.regions.worker import CATALOGUE, Refreshable
+
+if TYPE_CHECKING:
+    from holdover.regions.handles import CachedCallable, Decorator, Options
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from holdover.regions.values import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+DEFAULT_GROUP = "default"
+"""The group that calls to warm belong to."""
+
+OWN_SECTION = "holdover"
+"""The section of an ini file in which keys need no prefix."""
+
+
+@frozen(kw_only=True)
 class Defaults:
     """One set of defaults; `holdover` has one and `holdover.dogpile` another.
 

@@ -20,9 +20,6 @@ from holdover.regions.schedule import Schedule
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
 
-PROBE = "%doctor:"
-"""What the keys of probes begin with, behind the region's prefix, and their orders."""
-
 PROBE_LIFETIME = Lifetime(expiration_time=60.0, keep_for=60.0)
 """A probe that could not be removed lapses by itself."""
 

@@ -20,7 +20,6 @@ import math
 import secrets
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdover.regions.codecs import TAG_LENGTH, written_by
@@ -29,6 +28,7 @@ from holdover.regions.decoding import Unreadable, undecodable
 from holdover.regions.encoding import to_bytes
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.signing import MAC_SIZE, Signer
+from holdover.regions.values import slotted
 
 if TYPE_CHECKING:
     from holdover.regions.codecs import Codec
@@ -61,7 +61,7 @@ FENCE_SIZE = _FENCE.size
 FENCE_FROM_END = _FENCE_FROM_END  # for backends that compare fences in place
 
 
-@dataclass(slots=True)
+@slotted
 class Entry:
     """A value and what is known of it. Shared between threads, so never changed.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from holdover.regions.envelope import COMPRESSED, MAGIC, SIGNED, TRAILER, TRAILER_SIZE
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """How an envelope says that it was made.
 

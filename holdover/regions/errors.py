@@ -8,7 +8,6 @@ dogpile.cache go on working.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from dogpile.cache import exception as dogpile
 
@@ -46,6 +45,8 @@ __all__ = [
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """Word an error: *name* is no *kind*, what was likely meant, and what there is."""
+    from difflib import get_close_matches
+
     known = sorted(known)
     near = _of_that_surname(name, known) or get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from holdover.regions.values import frozen
 
 __all__ = [
     "BackendFailed",
@@ -42,7 +43,7 @@ __all__ = [
 log = logging.getLogger("holdover")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Event:
     """Something that happened.
 
@@ -55,7 +56,7 @@ class Event:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Hit(Event):
     """A fresh value was served.
 
@@ -66,7 +67,7 @@ class Hit(Event):
     near: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StaleServed(Event):
     """An old value was served.
 
@@ -77,12 +78,12 @@ class StaleServed(Event):
     age: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Missed(Event):
     """There was no value to serve."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Created(Event):
     """A creator has run.
 
@@ -99,7 +100,7 @@ class CreatorRaised(Event):
     """A creator has run and raised, whoever was told of it; once for each key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Waited(Event):
     """A caller's wait for what others were creating is over.
 
@@ -118,7 +119,7 @@ class Ordered(Event):
     """A refresh was ordered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Refreshed(Event):
     """An ordered refresh was carried out here.
 
@@ -133,7 +134,7 @@ class Refreshed(Event):
     lag: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RunEnded(Event):
     """A run of a schedule has ended well; the key is the schedule's name.
 
@@ -148,7 +149,7 @@ class RunEnded(Event):
     cost: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Problem(Event):
     """Something went wrong that no caller was told of.
 
@@ -203,7 +204,7 @@ class QueueBehind(Problem):
     """An order has waited too long in a queue, so that this process refreshes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RunFailed(Problem):
     """A run of a schedule has failed; the key is the schedule's name.
 

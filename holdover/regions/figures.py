@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Self
 
 from holdover.regions.numbers import is_count, is_span
-
-BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0, 3600.0, 86400.0)
-"""Upper bounds of a histogram's buckets, in seconds; one more has none."""
-
-_BUCKETS = len(BOUNDS) + 1
+from holdover.regions.samples import BUCKETS
+from holdover.regions.values import frozen
 
 
 class NoFigures(ValueError):
     """What was read is no figures."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Histogram:
     """How long something took, or how old it was, in seconds.
 
@@ -34,7 +30,7 @@ class Histogram:
     count: int = 0
     sum: float = 0.0
     max: float = 0.0
-    buckets: tuple[int, ...] = (0,) * _BUCKETS
+    buckets: tuple[int, ...] = (0,) * BUCKETS
 
     @property
     def mean(self) -> float:
@@ -73,7 +69,7 @@ class Histogram:
             NoFigures: It is something else.
         """
         buckets = plain.get("buckets") if isinstance(plain, Mapping) else None
-        if not isinstance(buckets, list) or len(buckets) != _BUCKETS:
+        if not isinstance(buckets, list) or len(buckets) != BUCKETS:
             raise NoFigures(f"no histogram: {type(plain).__name__}")
         return cls(
             count_of(plain.get("count")),
@@ -83,31 +79,7 @@ class Histogram:
         )
 
 
-class Samples:
-    """A histogram that is being made; one thread at a time may add to it."""
-
-    __slots__ = ("_buckets", "_count", "_max", "_sum")
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._sum = 0.0
-        self._max = 0.0
-        self._buckets = [0] * _BUCKETS
-
-    def add(self, seconds: float) -> None:
-        """Add one; less than nothing, as of a clock that was set, counts as nothing."""
-        seconds = max(0.0, seconds)
-        self._count += 1
-        self._sum += seconds
-        self._max = max(self._max, seconds)
-        self._buckets[bisect_left(BOUNDS, seconds)] += 1
-
-    def histogram(self) -> Histogram:
-        """Give what has been added so far."""
-        return Histogram(self._count, self._sum, self._max, tuple(self._buckets))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Figures:
     """What has happened in a region, since its process began or in a whole fleet.
 

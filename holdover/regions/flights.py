@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from holdover.regions.errands import dependent_threads
 from holdover.regions.errors import RecursiveCreation
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.latch import Latch
+from holdover.regions.values import frozen
 
 EVERYONE = math.inf
 NOBODY = 0  # no thread has this identity
@@ -25,7 +25,7 @@ def ticket() -> int:
     return next(_tickets)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Landed:
     """What a flight brought.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dogpile.cache.region import value_version
 
@@ -18,6 +18,7 @@ from holdover.regions.codecs import Codec, FunctionCodec, PickleCodec
 from holdover.regions.decoding import Unreadable, decoded
 from holdover.regions.envelope import Entry
 from holdover.regions.sealing import Sealing
+from holdover.regions.values import frozen
 
 _LONGEST_METADATA = 200  # bytes; dogpile.cache writes about 40
 _UNGUARDED = (PickleCodec, FunctionCodec)
@@ -36,7 +37,7 @@ def reading_foreign(sealing: Sealing, clock: RegionClock) -> Sealing:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _ReadingForeign(Sealing):
     """Seals as ever, and opens dogpile.cache's format, too."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Lease
@@ -16,10 +17,12 @@ from holdover.regions.flights import FLIGHTS, Flight
 from holdover.regions.lifetime import LeaseTerms
 from holdover.regions.making import Maker
 from holdover.regions.outcomes import MISSING
-from holdover.regions.readers import Readers
 from holdover.regions.refresh.base import Origin, Outcome
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
+
+if TYPE_CHECKING:
+    from holdover.regions.readers import Readers
 
 OVERTAKEN = Outcome(done=False, reason="overtaken")
 IDLE = Outcome(done=False, reason="nobody asks for it")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from dogpile.cache.api import NoValueType
 
 from holdover.regions.returned import Cached
+from holdover.regions.task_options import Given
 
 P = ParamSpec("P")
 R = ParamSpec("R")
 T = TypeVar("T")
 C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
+K_contra = TypeVar("K_contra", contravariant=True)
+M_co = TypeVar("M_co", covariant=True)
 
 
 class Handles(Protocol[P, T]):
@@ -117,3 +120,65 @@ class Decorator(Protocol):
     def __call__(
         self, function: classmethod[Any, P, T] | staticmethod[P, T], /
     ) -> CachedStatic[P, T]: ...
+
+
+class ManyFunction(Protocol[K_contra, M_co]):
+    """A function that gets ids and makes many values."""
+
+    def __call__(self, *ids: K_contra) -> M_co:
+        """Make them."""
+
+
+class CachedManyCallable(Protocol[K_contra, M_co]):
+    """What ``@region.cache_multi_on_arguments()`` makes of a function.
+
+    *K_contra* is the type of its ids, *M_co* what it returns: a list of the values, or
+    with ``asdict=True`` a mapping.
+    """
+
+    @property
+    def original(self) -> Callable[..., M_co]:
+        """The function as it was written."""
+
+    def __call__(self, *ids: K_contra) -> M_co:
+        """Give the values for *ids*, creating those that are missing in one call."""
+
+    def get(self, *ids: K_contra) -> list[Any]:
+        """Give the fresh values, ``NO_VALUE`` where there is none."""
+
+    def set(self, mapping: Mapping[Any, Any]) -> None:
+        """Store values by id."""
+
+    def refresh(self, *ids: K_contra) -> M_co:
+        """Create the values now, store and return them."""
+
+    def invalidate(self, *ids: K_contra) -> Any:
+        """Remove the values."""
+
+    def key_for(self, one: K_contra, /) -> str:
+        """Give the key of one id, as for ``region.get()``."""
+
+
+class ManyDecorator(Protocol):
+    """What ``region.cache_multi_on_arguments()`` returns."""
+
+    def __call__(
+        self, function: ManyFunction[K_contra, M_co], /
+    ) -> CachedManyCallable[K_contra, M_co]:
+        """Make the function that takes the place of the decorated one."""
+
+
+class Options(TypedDict, total=False):
+    """The options of `Region.cache_on_arguments`, for type checkers."""
+
+    namespace: str | None
+    expiration_time: object | Callable[[], object]
+    should_cache_fn: Callable[[Any], bool] | None
+    to_str: Callable[[Any], str]
+    function_key_generator: Callable[..., Any] | None
+    empty: Callable[[], Any] | None
+    ignore: Sequence[str]
+    tags: Sequence[str] | Callable[..., Iterable[str]]
+    schema: int | str | None
+    task_options: Given | None
+    refresh_timeout: float | Callable[..., float | None] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE
@@ -15,9 +15,10 @@ from holdover.regions.envelope_form import form_of
 from holdover.regions.errors import BackendError
 from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Inspection:
     """What `Region.inspect` tells of a key. Spans and instants are in seconds.
 

@@ -8,16 +8,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
-import decimal
 import enum
-import fractions
 import functools
 import hashlib
 import pathlib
 import sys
 import types
-import uuid
-import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -31,10 +27,9 @@ LONGEST_KEY = 512  # characters; longer ones are shortened to a digest
 _SHORTENED = "\x7f"  # ends every shortened key, and no other one
 _READABLE = 64
 
-_BY_REPR = frozenset(
-    {complex, range, decimal.Decimal, fractions.Fraction, uuid.UUID,
-     dt.date, dt.timedelta}
-)  # fmt: skip
+_BY_REPR = frozenset({complex, range, dt.date, dt.timedelta})
+# Whoever has one of these has imported its module, which we need not: 5 ms.
+_OTHERS_BY_REPR = {"decimal": "Decimal", "fractions": "Fraction", "uuid": "UUID"}
 
 
 def name_of(function: Callable[..., Any]) -> str | None:
@@ -72,6 +67,10 @@ class Reserved(enum.Enum):
     def key(self, rest: str) -> str:
         """Give the key of *rest* among what is kept for this use."""
         return bounded(self.value + rest)
+
+
+PROBE = "%doctor:"
+"""What the keys of probes begin with, behind the region's prefix, and their orders."""
 
 
 def may_begin_with(key: str, prefix: str) -> bool:
@@ -171,7 +170,7 @@ def _integer(value: int) -> str:
 
 
 def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
-    if kind in _BY_REPR or isinstance(value, pathlib.PurePath):
+    if _is_known_by_repr(kind) or isinstance(value, pathlib.PurePath):
         return repr(value)
     if hasattr(kind, "__cache_key__"):
         return encode(value.__cache_key__())
@@ -188,6 +187,14 @@ def _inner(value: Any, kind: type) -> str:  # noqa: PLR0911 - one line per kind
     return _as_base(value, kind) or _refuse(value, kind)
 
 
+def _is_known_by_repr(kind: type) -> bool:
+    if kind in _BY_REPR:
+        return True
+    name = _OTHERS_BY_REPR.get(kind.__module__)
+    module = sys.modules.get(kind.__module__)
+    return name is not None and kind is getattr(module, name, None)
+
+
 def _dataclass(value: Any, kind: type) -> str:
     held = {field.name: getattr(value, field.name) for field in _fields(value)}
     return _mapping(held) + _as_base(value, kind)
@@ -195,8 +202,8 @@ def _dataclass(value: Any, kind: type) -> str:
 
 def _zone(value: dt.datetime | dt.time) -> str:
     """Tell time zones apart even where they happen to agree."""
-    zone = value.tzinfo
-    if isinstance(zone, zoneinfo.ZoneInfo):
+    zone, zoneinfo = value.tzinfo, sys.modules.get("zoneinfo")  # as above: 2 ms
+    if zoneinfo is not None and isinstance(zone, zoneinfo.ZoneInfo):
         return repr(zone.key or value.tzname())
     return repr((type(zone).__qualname__, value.utcoffset(), value.tzname()))
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from dogpile.cache.api import CachedValue
-from dogpile.cache.backends.memcached import GenericMemcachedBackend
 from dogpile.cache.region import DefaultInvalidationStrategy, value_version
 
 from holdover.regions import events
@@ -65,7 +64,11 @@ def standing_by(strategy: Any) -> Callable[[float], Standing] | None:
 
 def mangler_for(backend: object) -> Callable[[str], str] | None:
     """Make keys safe on dogpile.cache's memcached backends, which do not do it."""
-    return memcached_key if isinstance(backend, GenericMemcachedBackend) else None
+    # Whoever made one has imported it, which we need not.
+    memcached = sys.modules.get("dogpile.cache.backends.memcached")
+    if memcached is None or not isinstance(backend, memcached.GenericMemcachedBackend):
+        return None
+    return memcached_key
 
 
 def memcached_key(key: str) -> str:

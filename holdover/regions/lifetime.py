@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from holdover.regions.errors import ConfigurationError, InvalidLifetime, check_count
 from holdover.regions.numbers import is_finite, is_number
-from holdover.regions.texts import masked
+from holdover.regions.values import frozen
 
 DAY = 86_400.0
 _LONGEST_TERM = 30 * DAY
@@ -33,6 +33,8 @@ def seconds(value: object, name: str, *, zero: bool = False) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
+        from holdover.regions.texts import masked
+
         raise InvalidLifetime(
             f"{name} must be seconds, got {masked(repr(value))}: "
             f"{name} is not a number or timedelta."
@@ -63,7 +65,7 @@ def lease_span(value: object, name: str, *, zero: bool = False) -> float:
     return span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Lifetime:
     """How long a value may be served, and in which state.
 
@@ -136,7 +138,7 @@ def _check_number(name: str, value: object, *, below: float) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CreatorTerms:
     """What callers put up with from a creator that is slow or fails.
 
@@ -187,7 +189,7 @@ class CreatorTerms:
         return min((one for one in limits if one is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LeaseTerms:
     """How long the right to create one key lasts, and how long others wait for it.
 
@@ -211,7 +213,7 @@ class LeaseTerms:
             object.__setattr__(self, name, value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OrderTerms:
     """How many refreshes are ordered, and when one is not worth carrying out.
 

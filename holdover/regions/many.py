@@ -5,15 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dogpile.cache.util import function_multi_key_generator
 
-from holdover.regions.cached_many import (
-    CachedMany,
-    CachedManyCallable,
-    ManyDecorator,
-)
+from holdover.regions.cached_many import CachedMany
 from holdover.regions.calls import Call, CreateMany, Made, checked_values
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.leasing import LeasingRegion
@@ -21,6 +17,9 @@ from holdover.regions.legacy import PlainCreation, Told, for_dogpile, plain_valu
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome
 from holdover.regions.task_options import checked
 from holdover.regions.worker import CATALOGUE
+
+if TYPE_CHECKING:
+    from holdover.regions.handles import CachedManyCallable, ManyDecorator
 
 T = TypeVar("T")
 

@@ -17,17 +17,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from holdover.regions.forks import renew_after_fork
 from holdover.regions.outcomes import Found
 from holdover.regions.slots import Slot, Slots
 from holdover.regions.timesource import TimeSource
+from holdover.regions.values import frozen
 
 _STRIPES = 256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NearTerms:
     """For how long values are kept near, and how many.
 
@@ -54,7 +54,7 @@ class _Shelf:
         self.drops = [0] * _STRIPES
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A read that has begun: how things stood right before.
 

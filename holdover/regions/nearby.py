@@ -229,21 +229,3 @@ class NearTier(Tier):
             yield
         finally:
             self.forget(keys)
-
-
-def new_tier(
-    backend: Backend,
-    region: str,
-    sealing: Sealing | None,
-    listeners: Listeners,
-    time_source: TimeSource,
-    *,
-    near: NearTerms | None,
-    prefix: str,
-) -> Tier:
-    """Make a region's tier, with a near cache if it is to have one."""
-    if near is None:
-        return Tier(backend, region, sealing, listeners, time_source)
-    return NearTier(
-        backend, region, sealing, listeners, time_source, near=near, prefix=prefix
-    )

@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from typing import TypeGuard
 
+LONGEST_TEXT = 16_384
+"""Characters of a text in an order; whoever orders makes sure of it."""
+
 _MOST = 2**63  # of whatever is counted or added up
 _LAST_INSTANT = 1e11  # seconds since 1970: thousands of years on, and still a date
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from holdover.regions import events
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listener
-from holdover.regions.figures import Figures
-from holdover.regions.fleet import FleetFigures
 from holdover.regions.guarding import unpickles_unsigned
-from holdover.regions.ledger import Ledger
-from holdover.regions.recording import build_ledger
-from holdover.regions.reporter import Reporter
 from holdover.regions.settings import Settings
 from holdover.regions.warming import WarmingRegion
+
+if TYPE_CHECKING:
+    from holdover.regions.figures import Figures
+    from holdover.regions.fleet import FleetFigures
+    from holdover.regions.ledger import Ledger
+    from holdover.regions.reporter import Reporter
 
 
 class ObservedRegion(WarmingRegion):
@@ -65,6 +66,8 @@ class ObservedRegion(WarmingRegion):
         """
         self._require_configured()
         if self._ledger is None:
+            from holdover.regions.recording import build_ledger
+
             rules = cast("Settings", self._rules)
             self._ledger = build_ledger(self.name, rules, self.backend, self._time)
         return self._ledger.fleet()
@@ -105,6 +108,9 @@ class ObservedRegion(WarmingRegion):
         if every is None:
             self._counters.on_use(None)
             return
+        from holdover.regions.recording import build_ledger
+        from holdover.regions.reporter import Reporter
+
         self._ledger = build_ledger(self.name, rules, self.backend, self._time)
         self._reporter = Reporter(self._ledger, _figures_of(self), every)
         self._counters.on_use(self._reporter.start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from holdover.regions.background import Pool
 from holdover.regions.breaker import Breaker
 from holdover.regions.refresh.base import Job, Runner
 from holdover.regions.timesource import SYSTEM_TIME
+from holdover.regions.values import frozen
 
 GiveUp = Callable[[str], None]
 
@@ -23,7 +24,7 @@ def _publisher() -> Pool:
     return Pool("holdover-publisher", threads=1, backlog=1000)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Link:
     """A runner, and the breaker that keeps calls away while it fails."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from holdover.regions.envelope import ABSENT, Entry
 from holdover.regions.freshness import Freshness
+from holdover.regions.values import frozen, slotted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """What became of a write or an invalidation.
 
@@ -33,7 +33,7 @@ def together(deliveries: Iterable[Delivery]) -> Delivery:
     )
 
 
-@dataclass(slots=True)  # frozen, it would take 0.3 us more per hit
+@slotted  # frozen, it would take 0.3 us more per hit
 class Found:
     """A stored entry and how usable it is. Shared between threads, so never changed.
 
@@ -48,7 +48,7 @@ class Found:
     near: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     """What became of a created value.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -15,9 +14,10 @@ from holdover.regions.errors import (
     UnknownName,
     unknown,
 )
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plugin:
     """Where something named lives.
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from holdover.regions import diagnosing
-from holdover.regions.diagnosing import PROBE, PROBE_LIFETIME
 from holdover.regions.errors import ConfigurationError, InvalidOrder
-from holdover.regions.findings import Finding, Health
+from holdover.regions.keys import PROBE
 from holdover.regions.lifetime import seconds
 from holdover.regions.observing import ObservedRegion
 from holdover.regions.refresh.base import BatchOrder, Origin, Outcome, RefreshOrder
 from holdover.regions.settings import Settings
 from holdover.regions.tier import Tier
 from holdover.regions.worker import Refreshable
-from holdover.regions.worker_probe import WorkerProbe, answer
+
+if TYPE_CHECKING:
+    from holdover.regions.findings import Finding
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -57,6 +57,8 @@ class ProbedRegion(ObservedRegion):
         Raises:
             InvalidLifetime: *timeout* is no span of time.
         """
+        from holdover.regions.findings import Finding, Health
+
         timeout = seconds(timeout, "timeout")
         if not self.is_configured:
             advice = "call region.configure() where the application starts"
@@ -70,6 +72,9 @@ class ProbedRegion(ObservedRegion):
             yield from self._diagnosed(self._tier, timeout)
 
     def _diagnosed(self, tier: Tier, timeout: float) -> Iterator[Finding]:
+        from holdover.regions import diagnosing
+        from holdover.regions.findings import Health
+
         rules = cast("Settings", self._rules)
         _, key = self._new_probe()
         reach = diagnosing.check_reach(tier, key, self._time)
@@ -93,6 +98,8 @@ class ProbedRegion(ObservedRegion):
     def _check_workers(
         self, tier: Tier, rules: Settings, timeout: float
     ) -> Iterator[Finding]:
+        from holdover.regions.worker_probe import WorkerProbe
+
         for runner in self._chain.runners:
             if not runner.takes_orders:
                 continue
@@ -110,6 +117,9 @@ class ProbedRegion(ObservedRegion):
     def _check_schedules(self) -> Iterator[Finding]:
         if not self.schedules:
             return
+        from holdover.regions import diagnosing
+        from holdover.regions.findings import Finding, Health
+
         try:
             records = self._records_of_schedules()
         except ConfigurationError as error:
@@ -157,12 +167,16 @@ class ProbedRegion(ObservedRegion):
         """
         if not order.key.startswith(PROBE):
             raise InvalidOrder("a probe's order for a key that is none of a probe")
+        from holdover.regions.diagnosing import PROBE_LIFETIME
+
         crew = self._crew_for(order.not_after, order.key)
         call = self._call(order.key, self._answer, None, None, None)
         call.lifetime, call.own_lifetime = PROBE_LIFETIME, True
         return crew.fulfiller.fulfil(call, order.token, Origin.of(order, task_id))
 
     def _answer(self) -> Any:
+        from holdover.regions.worker_probe import answer
+
         return answer(self._time.wall())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dogpile.cache.api import NO_VALUE
 
@@ -12,11 +12,13 @@ from holdover.regions import events
 from holdover.regions.calls import Call
 from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.holding import Held
-from holdover.regions.inspecting import Inspection, inspect_key
 from holdover.regions.legacy import cached_value, for_its_get
 from holdover.regions.outcomes import Found
-from holdover.regions.readers import Readers
 from holdover.regions.writing import WritableRegion
+
+if TYPE_CHECKING:
+    from holdover.regions.inspecting import Inspection
+    from holdover.regions.readers import Readers
 
 _FRESH = Freshness.FRESH
 
@@ -135,6 +137,8 @@ class ReadableRegion(WritableRegion):
         Returns:
             An `Inspection`; if the backend cannot be reached, one that says so.
         """
+        from holdover.regions.inspecting import Inspection, inspect_key
+
         lifetime = self._lifetime_for(expiration_time)
         entries = self._entries
         if stored and not key.startswith(self._prefix):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdover.regions.assembling import build_backend, build_codec
+from holdover.regions.assembling import build_backend, build_codec, is_url
 from holdover.regions.backends.base import Backend
 from holdover.regions.codecs import PickleCodec
 from holdover.regions.counters import Counters
@@ -25,7 +25,7 @@ from holdover.regions.settings import Settings
 from holdover.regions.slotbook import SlotBook
 from holdover.regions.tier import Tier
 from holdover.regions.timesource import TimeSource
-from holdover.regions.urls import expanded, is_url, read_url
+from holdover.regions.urls import expanded, read_url
 
 Serializers = tuple[
     Callable[[Any], bytes] | None, Callable[[bytes], Any] | None

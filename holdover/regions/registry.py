@@ -5,30 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from holdover.regions.blaming import saying
-from holdover.regions.config import (
-    OWN_SECTION,
-    configure_all,
-    parse_ini,
-    read_env,
-    read_ini,
-    read_nested,
-)
-from holdover.regions.declared import from_sections, read_declared
+from holdover.regions.defaults import OWN_SECTION
 from holdover.regions.errors import ConfigurationError, InvalidArgument, unknown
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.region import Region
-from holdover.regions.schedule import Schedule
-from holdover.regions.schedule_config import read_schedule_text, read_scheduled
-from holdover.regions.spelling import read_flat
-from holdover.regions.warm_calls import Warming
-from holdover.regions.warming_config import (
-    WarmingOptions,
-    read_warming_options,
-    read_warming_text,
-)
+
+if TYPE_CHECKING:
+    from holdover.regions.schedule import Schedule
+    from holdover.regions.warm_calls import Warming
+    from holdover.regions.warming_config import WarmingOptions
 
 
 class Registry:
@@ -90,7 +77,9 @@ class Registry:
             RegionAlreadyConfigured: One of them was configured before, and no other is
                 now.
         """
-        configure_all(read_nested(regions), self.region)
+        from holdover.regions import config
+
+        config.configure_all(config.read_nested(regions), self.region)
 
     def configure_from_config(
         self, mapping: Mapping[str, Any], prefix: str = "cache."
@@ -119,6 +108,9 @@ class Registry:
             RegionAlreadyConfigured: One of them was configured before, and no other is
                 now.
         """
+        from holdover.regions.config import configure_all
+        from holdover.regions.spelling import read_flat
+
         configure_all(read_flat(mapping, prefix), self.region)
 
     def configure_from_ini(
@@ -139,7 +131,9 @@ class Registry:
             ConfigurationError: The file cannot be read; or see `configure_from_config`.
             RegionAlreadyConfigured: See `configure_from_config`.
         """
-        configure_all(read_ini(path, section, prefix), self.region)
+        from holdover.regions import config
+
+        config.configure_all(config.read_ini(path, section, prefix), self.region)
 
     def configure_from_env(
         self, environ: Mapping[str, str] | None = None, prefix: str = "HOLDOVER_"
@@ -159,8 +153,10 @@ class Registry:
             ConfigurationError: See `configure_from_config`; or there are none.
             RegionAlreadyConfigured: See `configure_from_config`.
         """
+        from holdover.regions import config
+
         variables = os.environ if environ is None else environ
-        configure_all(read_env(variables, prefix, self), self.region)
+        config.configure_all(config.read_env(variables, prefix, self), self.region)
 
     def schedule_from_config(
         self, schedules: Iterable[Mapping[str, Any]], region: str | None = None
@@ -186,6 +182,9 @@ class Registry:
             ConfigurationError: One of them is wrong, or its name is taken. None of
                 them is declared.
         """
+        from holdover.regions.declared import read_declared
+        from holdover.regions.schedule_config import read_scheduled
+
         self._schedule(read_declared(schedules, region, "schedule", read_scheduled))
 
     def schedule_from_ini(self, path: str | os.PathLike[str]) -> None:
@@ -198,6 +197,10 @@ class Registry:
         Raises:
             ConfigurationError: It cannot be read; or see `schedule_from_config`.
         """
+        from holdover.regions.config import parse_ini
+        from holdover.regions.declared import from_sections
+        from holdover.regions.schedule_config import read_schedule_text
+
         listed = from_sections(parse_ini(path), path, "schedule", read_schedule_text)
         self.schedule_from_config(listed)
 
@@ -236,6 +239,9 @@ class Registry:
         Raises:
             ConfigurationError: One of them is wrong. None of them is declared.
         """
+        from holdover.regions.declared import read_declared
+        from holdover.regions.warming_config import read_warming_options
+
         wanted = read_declared(warmings, region, "warming", read_warming_options)
         made = [self._read_warming(one) for one in wanted]
         for one, warming in zip(wanted, made, strict=True):
@@ -250,10 +256,16 @@ class Registry:
         Raises:
             ConfigurationError: It cannot be read; or see `warming_from_config`.
         """
+        from holdover.regions.config import parse_ini
+        from holdover.regions.declared import from_sections
+        from holdover.regions.warming_config import read_warming_text
+
         listed = from_sections(parse_ini(path), path, "warm", read_warming_text)
         self.warming_from_config(listed)
 
     def _read_warming(self, given: WarmingOptions) -> Warming:
+        from holdover.regions.blaming import saying
+
         with saying(f"the warming of {given.group!r}"):
             region = self.region(given.region)
             return region.read_warming(given.function, given.calls, given.group)
@@ -274,7 +286,7 @@ def make_region(name: str | None = None, **options: Any) -> Region:
     Raises:
         InvalidArgument: There is no such option.
     """
-    known = signature(Region).parameters
+    known = signature(Region).parameters if options else ()
     for option in options:
         if option not in known:
             raise InvalidArgument(

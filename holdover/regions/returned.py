@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 from holdover.regions.errors import InvalidArgument
 from holdover.regions.lifetime import Lifetime
+from holdover.regions.values import frozen
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -23,7 +24,7 @@ UNSET: Final[Any] = _Unset()
 _SPANS = ("expiration_time", "stale_while_revalidate", "stale_if_error", "keep_for")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cached(Generic[T_co]):
     """A value with rules of its own, for creators that know more than their region.
 

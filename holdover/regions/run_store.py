@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from holdover.regions.runs import Run
+from holdover.regions.values import frozen
+
+if TYPE_CHECKING:
+    from holdover.regions.runs import Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptRun:
     """A run as it is kept.
 

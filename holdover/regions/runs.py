@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from dogpile.cache.api import NO_VALUE
 
+from holdover.regions.values import frozen
+
 _LONGEST_ERROR = 500  # characters
 _LONGEST_TRACEBACK = 8_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Run:
     """One run of a schedule. Instants are of the wall clock, all in seconds.
 
@@ -54,7 +56,7 @@ class Run:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Failure:
     """What went wrong, in words that fit into a record.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from dogpile.cache.api import NO_VALUE
 
-from holdover.regions.attendant import ORDER, Attendant, Attended
 from holdover.regions.bound import BoundMethod
 from holdover.regions.crew import Crew
 from holdover.regions.decorating import DecoratingRegion
@@ -23,12 +22,15 @@ from holdover.regions.errors import (
 )
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.ordering import Chain
-from holdover.regions.recording import Records, build_records
 from holdover.regions.refresh.base import BatchOrder, Outcome, RefreshOrder
-from holdover.regions.runs import Run
-from holdover.regions.schedule import Schedule, ScheduleOptions, read_schedule
 from holdover.regions.settings import Settings
 from holdover.regions.worker import CATALOGUE
+
+if TYPE_CHECKING:
+    from holdover.regions.attendant import Attendant, Attended
+    from holdover.regions.recording import Records
+    from holdover.regions.runs import Run
+    from holdover.regions.schedule import Schedule, ScheduleOptions
 
 _KEY = "schedule:"
 _building = ForkSafeLock()  # guards the making of a region's records
@@ -86,6 +88,8 @@ class SchedulingRegion(DecoratingRegion):
             LazyValue: The function's values could be read only once.
             MissingDependency: ``cron`` needs a library that is not installed.
         """
+        from holdover.regions.schedule import read_schedule
+
         made = read_schedule(function, options)
         self.add_schedules([made])
         return made
@@ -101,6 +105,8 @@ class SchedulingRegion(DecoratingRegion):
         Raises:
             ConfigurationError: See `check_new_schedules`.
         """
+        from holdover.regions.attendant import ORDER
+
         self.check_new_schedules(schedules)
         for one in schedules:
             self._schedules[one.name] = one
@@ -248,6 +254,8 @@ class SchedulingRegion(DecoratingRegion):
         return self._records_of_schedules()
 
     def _records_of_schedules(self) -> Records:
+        from holdover.regions.recording import build_records
+
         self._require_configured()
         with _building.held:
             if self._records is None:
@@ -262,6 +270,8 @@ class SchedulingRegion(DecoratingRegion):
             return self._records
 
     def _attendant(self) -> Attendant:
+        from holdover.regions.attendant import Attendant
+
         records = self._records_of_schedules()
         with _building.held:
             if self._attending is None:
@@ -280,6 +290,8 @@ def attend_named(region: str, name: str) -> Attended:
     Raises:
         UnregisteredFunction: Nobody has declared it in this process.
     """
+    from holdover.regions.attendant import ORDER
+
     found = CATALOGUE.find(region, ORDER + name)
     if not isinstance(found, _ScheduleOrders):
         raise UnregisteredFunction(f"{name!r} of region {region!r} is no schedule")

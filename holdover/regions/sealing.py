@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from holdover.regions.codecs import Codec, PickleCodec, written_by
@@ -15,12 +15,13 @@ from holdover.regions.envelope import (
     seal,
 )
 from holdover.regions.signing import Signer
+from holdover.regions.values import frozen
 
 LARGEST = 2048  # bytes of what is remembered
 _MOST = 1024  # values of a region that are: 2 MiB at worst
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sealing:
     """A codec, and what is done to its payloads.
 
@@ -74,7 +75,7 @@ class Opened(NamedTuple):
     rest: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remembering(Sealing):
     """Checks the same bytes of the same key once: 1.6 us less, of 4 in `get_multi()`.
 
@@ -101,7 +102,7 @@ class Remembering(Sealing):
         return entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """A value as a codec has written it.
 
@@ -114,7 +115,7 @@ class Written:
     tag: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copying(Sealing):
     """Gives every reader a copy of his own, where nobody but this process can write.
 

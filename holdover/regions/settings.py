@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar, cast
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from holdover.regions import plugins
 from holdover.regions.assembling import backend_maker
@@ -25,11 +25,14 @@ from holdover.regions.lifetime import (
     lease_span,
     seconds_or_none,
 )
-from holdover.regions.near import NearTerms
 from holdover.regions.run_store import RunStore
 from holdover.regions.signing import Keyring
 from holdover.regions.task_options import checked
 from holdover.regions.terms import Terms
+from holdover.regions.values import frozen
+
+if TYPE_CHECKING:
+    from holdover.regions.near import NearTerms
 
 T = TypeVar("T")
 
@@ -45,7 +48,7 @@ _LIFETIME_NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """What ``configure()`` takes besides the backend.
 
@@ -183,6 +186,8 @@ class Settings:
         """What a near cache is to keep; None without one."""
         if self.near_ttl is None:
             return None
+        from holdover.regions.near import NearTerms
+
         return NearTerms(self.near_ttl, self.near_entries)
 
     @classmethod

@@ -6,7 +6,6 @@ Whoever was quicker has won; the others look again, and decide anew on what they
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from holdover.regions import events
@@ -16,6 +15,7 @@ from holdover.regions.freshness import Freshness
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
 from holdover.regions.tier import Tier
+from holdover.regions.values import frozen
 
 KEPT = Lifetime(expiration_time=None)
 TRIES = 100
@@ -28,7 +28,7 @@ class KeptChanging(BackendError):
     """Others were quicker, each time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen(Generic[T]):
     """A record as it was read.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from holdover.regions.encoding import to_bytes
 from holdover.regions.errors import ConfigurationError
+from holdover.regions.values import frozen
 
 MAC_SIZE = 32  # bytes of a signature
 _SHORTEST = 16  # bytes of a secret
@@ -20,7 +21,7 @@ _DIGEST = "sha256"
 _BLOCK = 64  # bytes that it takes in at a time
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keyring:
     """Secrets, newest first: the first signs, each of them verifies.
 

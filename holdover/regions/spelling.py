@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from holdover.regions import beaker
-from holdover.regions.configurable import check_source, with_backend
 from holdover.regions.errors import ConfigurationError, unknown
 from holdover.regions.options import (
     ARGUMENTS,
@@ -19,6 +18,7 @@ from holdover.regions.options import (
     option_types,
     put_once,
 )
+from holdover.regions.prefixed import check_source, with_backend
 
 DEFAULTS = "defaults"
 _BEAKER = "beaker."

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from holdover.regions.contexts import Contexts
 from holdover.regions.lifetime import CreatorTerms, LeaseTerms, OrderTerms
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Terms:
     """What a region's crew works by.
 

@@ -26,9 +26,6 @@ _WHOLE = re.compile(r"[-+]?\d{1,4000}", re.ASCII)  # longer ones Python refuses
 _SECRET = re.compile(r"secret|password|passwd", re.IGNORECASE)
 _HIDDEN = "***"
 
-LONGEST_TEXT = 16_384
-"""Characters of a text in an order; whoever orders makes sure of it."""
-
 
 def read_text(text: str, wanted: Any, key: str) -> Any:
     """Read *text* as one of the types that *wanted* names.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from holdover.regions.values import frozen
 
 MOST_MARKS = 1000
 """How many tags and prefixes a clock tells apart before it forgets the oldest."""
@@ -21,7 +23,7 @@ class Scope(enum.Enum):
     PREFIX = "prefix"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reach:
     """The entries that an invalidation reaches: those of a tag, or of a prefix."""
 
@@ -29,7 +31,7 @@ class Reach:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """An invalidation that reaches a part of the region, hard or soft."""
 
@@ -37,7 +39,7 @@ class Mark:
     hard: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ClockState:
     """A region's clock.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
 
 from holdover.regions.forks import ForkSafeLock
 from holdover.regions.ticks import Mark
+from holdover.regions.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Late:
     """A write that failed, which the backend may carry out later all the same.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from holdover.regions.assembling import backend_maker
+from holdover.regions.assembling import backend_maker, is_url
 from holdover.regions.blaming import saying
 from holdover.regions.errors import ConfigurationError, UnknownName, unknown
 from holdover.regions.options import (
@@ -190,11 +190,6 @@ SCHEMES = {
     "mariadb": Scheme("holdover.sql", _url, _ANY),
 }
 """What a URL may begin with; "postgresql+psycopg" counts as "postgresql"."""
-
-
-def is_url(backend: object) -> TypeGuard[str]:
-    """Say whether what was given for a backend is a URL."""
-    return isinstance(backend, str) and "://" in backend
 
 
 def read_url(url: str, where: str = "the URL") -> dict[str, Written]:

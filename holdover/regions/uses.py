@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from holdover.regions.errors import ConfigurationError, InvalidArgument
 from holdover.regions.keys import schema_of
 from holdover.regions.lifetime import lease_span
 from holdover.regions.returned import checked_tags
 from holdover.regions.task_options import Given, checked
+from holdover.regions.values import frozen
 
 
-class Options(TypedDict, total=False):
-    """The options of `Region.cache_on_arguments`, for type checkers."""
-
-    namespace: str | None
-    expiration_time: object | Callable[[], object]
-    should_cache_fn: Callable[[Any], bool] | None
-    to_str: Callable[[Any], str]
-    function_key_generator: Callable[..., Any] | None
-    empty: Callable[[], Any] | None
-    ignore: Sequence[str]
-    tags: Sequence[str] | Callable[..., Iterable[str]]
-    schema: int | str | None
-    task_options: Given | None
-    refresh_timeout: float | Callable[..., float | None] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Use:
     """How one function is cached; see `Region.cache_on_arguments`."""
 

@@ -16,7 +16,6 @@ GivenCall = WarmCall | Sequence[Any] | Mapping[str, Any]
 GivenCalls = Iterable[GivenCall] | Callable[[], Iterable[GivenCall]]
 """Several of them, or a function that gives them when warming begins."""
 
-DEFAULT_GROUP = "default"
 HOT_GROUP = "hot"
 
 

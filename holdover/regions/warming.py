@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from holdover.regions.backends.base import Backend
 from holdover.regions.bound import BoundMethod, CachedMethod
 from holdover.regions.cached import CachedFunction
 from holdover.regions.cached_many import CachedMany
 from holdover.regions.calls import Call
+from holdover.regions.defaults import DEFAULT_GROUP
 from holdover.regions.errors import ConfigurationError, UnregisteredFunction
-from holdover.regions.hot import HotCalls
 from holdover.regions.inline import Behind
 from holdover.regions.keys import name_of
-from holdover.regions.recording import build_hot_record
 from holdover.regions.scheduling import SchedulingRegion
 from holdover.regions.settings import Settings
-from holdover.regions.warm_calls import (
-    DEFAULT_GROUP,
-    HOT_GROUP,
-    GivenCalls,
-    Warming,
-    read_calls,
-    read_group,
-)
-from holdover.regions.warmth import HotCall
 from holdover.regions.worker import CATALOGUE
+
+if TYPE_CHECKING:
+    from holdover.regions.hot import HotCalls
+    from holdover.regions.warm_calls import GivenCalls, Warming
+    from holdover.regions.warmth import HotCall
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -131,6 +126,8 @@ class WarmingRegion(SchedulingRegion):
         Raises:
             ConfigurationError: See `warming`.
         """
+        from holdover.regions.warm_calls import Warming, read_calls, read_group
+
         cached, first = self._warmable(function)
         name = name_of(cached.function) or _shown(cached.function)
         made = Warming(
@@ -164,6 +161,8 @@ class WarmingRegion(SchedulingRegion):
         Raises:
             UnregisteredFunction: Its function is not known in this process.
         """
+        from holdover.regions.warm_calls import HOT_GROUP, Warming
+
         found: object = CATALOGUE.find(self.name or "", hot.function)
         if not isinstance(found, CachedFunction | CachedMany):
             raise UnregisteredFunction(f"{hot.function!r} is no cached function")
@@ -193,6 +192,9 @@ class WarmingRegion(SchedulingRegion):
         self._hot = None
         if rules.record_hot is None:
             return
+        from holdover.regions.hot import HotCalls
+        from holdover.regions.recording import build_hot_record
+
         record = build_hot_record(
             cast("str", self.name),
             rules,

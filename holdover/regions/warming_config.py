@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdover.regions.declared import imported, read_json
+from holdover.regions.defaults import DEFAULT_GROUP
 from holdover.regions.errors import ConfigurationError, unknown
-from holdover.regions.warm_calls import DEFAULT_GROUP, GivenCalls
+from holdover.regions.warm_calls import GivenCalls
 
 _KNOWN = {"function", "calls", "group", "name", "region"}
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from holdover.regions import events
 from holdover.regions.backends.grants import Lease, LeaseKind
-from holdover.regions.diagnosing import PROBE, PROBE_LIFETIME, told_skew
+from holdover.regions.diagnosing import PROBE_LIFETIME, told_skew
 from holdover.regions.envelope import ABSENT
 from holdover.regions.errands import Errand
 from holdover.regions.errors import BackendError
 from holdover.regions.events import Event, Listeners
 from holdover.regions.findings import Finding, Health
 from holdover.regions.freshness import Freshness
+from holdover.regions.keys import PROBE
 from holdover.regions.numbers import is_instant
 from holdover.regions.refresh.base import Job, Outcome, RefreshOrder, Runner
 from holdover.regions.tier import Tier

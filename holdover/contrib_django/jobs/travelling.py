@@ -18,7 +18,7 @@ from django.db.models import Model
 from django.db.models.base import ModelBase
 
 from holdover.regions.codecs import is_plain
-from holdover.regions.texts import LONGEST_TEXT
+from holdover.regions.numbers import LONGEST_TEXT
 
 _MARK = "__holdover__"
 

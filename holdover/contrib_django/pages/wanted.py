@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 
 from holdover.contrib_django.pages.places import Asker, Place, variable
-from holdover.regions.texts import LONGEST_TEXT
+from holdover.regions.numbers import LONGEST_TEXT
 
 _SECRET = ("authorization", "cookie", "proxy-authorization")
 _NOBODY = "0.0.0.0"  # noqa: S104 - an address that no application trusts

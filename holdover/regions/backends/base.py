@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dogpile.cache.api import NO_VALUE, CacheBackend
 
@@ -23,9 +23,11 @@ from holdover.regions.errors import (
     check_count,
     unknown,
 )
-from holdover.regions.findings import Finding
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, checked_time_source
+
+if TYPE_CHECKING:
+    from holdover.regions.findings import Finding
 
 
 class Backend(CacheBackend):
@@ -36,8 +38,7 @@ class Backend(CacheBackend):
 
     Attributes:
         capabilities: What it declares of itself.
-        known_arguments: The arguments that it takes. As a mapping it gives the type of
-            each too, by which texts from files and URLs are read.
+        known_arguments: What it takes; as a mapping, also the types to read texts by.
     """
 
     capabilities: Capabilities
@@ -281,8 +282,7 @@ class Backend(CacheBackend):
         """Look at what surrounds the entries: permissions, room, what is evicted.
 
         Args:
-            lasting: Whether something is kept here that should not be evicted, such as
-                the records of schedules.
+            lasting: Whether records of schedules, or the like, must not be evicted.
 
         Raises:
             BackendError: It cannot be looked at now.

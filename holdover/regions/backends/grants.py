@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from holdover.regions.envelope import Entry
+from holdover.regions.values import frozen
 
 Stored = bytes | Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Lease:
     """The right to create one key, as its holder knows it.
 
@@ -42,7 +42,7 @@ class LeaseKind(enum.Enum):
     BACKING_OFF = "backing off"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Busy:
     """The lease is taken.
 
@@ -57,7 +57,7 @@ class Busy:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """The value is not the one the caller had seen: here is the newer one."""
 

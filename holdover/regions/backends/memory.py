@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -32,13 +31,14 @@ from holdover.regions.forks import renew_after_fork
 from holdover.regions.slots import Slot, Slots
 from holdover.regions.ticks import ClockState, Reach
 from holdover.regions.timesource import SYSTEM_TIME, TimeSource
+from holdover.regions.values import slotted
 
 DEFAULT_MAX_ENTRIES = 10_000
 _NO_BOUND = 1 << 62
 _AT_ONCE = 1000  # entries that a purge looks at: 0.1 ms
 
 
-@dataclass(slots=True)
+@slotted
 class _Holding:
     """A lease as the backend keeps it: there until committed, released or removed."""
 

@@ -8,20 +8,21 @@ a message only the first one counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, field, fields
 from reprlib import repr as repr_of
 from typing import Any, Protocol
 
 from holdover.regions.codecs import is_plain
 from holdover.regions.errors import InvalidOrder
-from holdover.regions.texts import LONGEST_TEXT
+from holdover.regions.numbers import LONGEST_TEXT
+from holdover.regions.values import frozen
 
 MESSAGE_VERSION = 1
 TASK_NAME = "holdover.refresh"
 _LAST_INSTANT = 1e12  # wall clock, seconds; nobody orders then
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RefreshOrder:
     """One refresh, ready to travel.
 
@@ -67,7 +68,7 @@ class RefreshOrder:
         return cls(**_parts_of(message, cls))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BatchOrder:
     """One refresh of several keys of one function, ready to travel.
 
@@ -194,7 +195,7 @@ def _check_part(name: str, value: object, kinds: tuple[type, ...]) -> None:
         raise InvalidOrder(f"{name} is no time of day")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Origin:
     """Where a refresh comes from: what an order tells besides the call and its lease.
 
@@ -226,7 +227,7 @@ class Origin:
         return max(0.0, now - self.ordered_at) if self.ordered_at else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of an order in the worker.
 
@@ -243,7 +244,7 @@ class Outcome:
     lag: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Report:
     """What became of one message of a queue.
 
@@ -270,7 +271,7 @@ Execute = Callable[[object, str | None], Outcome]
 """Carries out a message in this process; the second argument names the task."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A refresh to hand to a runner.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from holdover.regions.texts import LONGEST_TEXT
+from holdover.regions.numbers import LONGEST_TEXT
 from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import Request, Target
 from holdover.wsgi.http.pages import Place
