@@ -19,9 +19,9 @@ FACTS = {
 
 
 def figure(best, noise=0.0):
-    """A figure whose best quarter ends by so much of the best round behind it."""
-    low = best * (1 + noise)
-    return Figure(best, low * 1.25, low, low * 1.5)
+    """A figure whose best quarter ends by so much of the best behind it."""
+    nearly = best * (1 + noise)
+    return Figure(best, nearly, nearly * 1.25, nearly * 0.5)
 
 
 def record_of(*measured):

@@ -1,10 +1,10 @@
 """Whether a measurement is worse than the baseline, or misses a limit that was met.
 
-What is compared are ratios of best rounds: ours to the floor, to a bare client, to
+What is compared are ratios of bests: ours to the floor, to a bare client, to
 dogpile.cache's or Beaker's, whatever of them was measured beside it. A machine that is
 slower than that of the baseline is so for both.
 
-How much a ratio may have grown follows from how well its four best rounds are known,
+How much a ratio may have grown follows from how well its four bests are known,
 two of now and two of then: of each, how far off the end of the best quarter of its
 rounds is. These add up as what is independent does, by their squares. Where rounds
 agree to a percent, two runs still differ by more, since each process lies in memory in
@@ -38,7 +38,7 @@ class Ratio:
         return f"{self.ours.case}, {self.ours.store}: {self.ours.name}"
 
     def of(self, record: Record) -> float:
-        """Give how many times the other's best round ours is."""
+        """Give how many times the other's best ours is."""
         return record.figures[self.ours].best / record.figures[self.beside].best
 
     def tolerance(self, *records: Record) -> float:

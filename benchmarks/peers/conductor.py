@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from peers.pipes import Child
 from peers.subject import Place, Subject
+from peers.timing import Round
 
 SLICE = 0.02  # seconds per subject and round
 # Threads need to take turns often, and a large value takes milliseconds.
@@ -24,7 +25,7 @@ def store(name: str) -> Iterator[Place]:
 
 def times_of(
     subjects: Sequence[Subject], place: Place, rounds: int
-) -> dict[Subject, list[float]]:
+) -> dict[Subject, list[Round]]:
     """Time subjects against each other: each in each round, in shuffled order.
 
     Args:
@@ -33,19 +34,19 @@ def times_of(
         rounds: How often each gets its turn.
 
     Returns:
-        The microseconds of one call of each subject, by round.
+        What one call of each subject took, by round.
 
     Raises:
         ChildFailed: A subject cannot be built, or does not give what it should.
     """
-    times: dict[Subject, list[float]] = {subject: [] for subject in subjects}
+    times: dict[Subject, list[Round]] = {subject: [] for subject in subjects}
     with ExitStack() as stack:
         workers = {one: stack.enter_context(started(one, place)) for one in subjects}
         for _ in range(rounds):
             for subject in random.sample(subjects, len(subjects)):
                 seconds = SLICE * LONGER.get(subject.case, 1)
                 answer = workers[subject].ask({"seconds": seconds})
-                times[subject].append(answer["microseconds"])
+                times[subject].append(Round(**answer))
     return times
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import holdover
 from peers.catalogue import FLOOR
 from peers.record import Figure, Key
+from peers.timing import Round
 
 OURS = "from holdover import make_region"
 DOGPILES = "from dogpile.cache import make_region"
@@ -61,7 +62,9 @@ def figures_of_imports(rounds: int) -> dict[Key, Figure]:
         for name in random.sample(list(STATEMENTS), len(STATEMENTS)):
             found[name].append(imported(STATEMENTS[name]))
     return {
-        Key("import", column, name): Figure.of([row[number] for row in rows])
+        Key("import", column, name): Figure.of(
+            [Round(row[number], row[number]) for row in rows]
+        )
         for number, column in enumerate(COLUMNS)
         for name, rows in found.items()
     }

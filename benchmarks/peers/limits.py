@@ -1,7 +1,7 @@
 """What the figures must be, whatever they were before.
 
-Each limit compares two best rounds of one measurement. How well those are known, their
-noise tells: how far from the best round the best quarter of the rounds ends.
+Each limit compares the bests of two subjects in one measurement. How well those are
+known, their noise tells: how far from the best the best quarter of the rounds ends.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Dearer(Limit):
     def noise(self, record: Record) -> float:
         """Say how far off that may be, as a part of the bound."""
         compared = record.figures[self.ours], record.figures[self.beside]
-        return together(*(one.low - one.best for one in compared)) / self.bound
+        return together(*(one.nearly - one.best for one in compared)) / self.bound
 
     @property
     def wanted(self) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
+from peers.timing import Round
+
 
 class Key(NamedTuple):
     """Whose figure it is: what was done, on which store, by whom."""
@@ -23,41 +25,42 @@ class Figure:
     """What all rounds say of one subject, in the unit of its case.
 
     Attributes:
-        best: The best round.
-        median: The middle one.
-        low: The end of the best quarter.
-        high: The beginning of the worst one.
+        best: The fastest of all rounds, undisturbed as far as any was.
+        nearly: By what the best quarter of the rounds was at least as fast.
+        median: What the middle round took, with what disturbed it.
+        iqr: The range that the middle half of the rounds is in.
     """
 
     best: float
+    nearly: float
     median: float
-    low: float
-    high: float
+    iqr: float
 
     @classmethod
-    def of(cls, times: Sequence[float]) -> Self:
-        """Sum up what was measured, round by round."""
-        low, median, high = (
-            statistics.quantiles(times, n=4, method="inclusive")
-            if len(times) > 1
-            else [times[0]] * 3
-        )
-        return cls(*(rounded(one) for one in (min(times), median, low, high)))
+    def of(cls, rounds: Sequence[Round]) -> Self:
+        """Sum up what was measured."""
+        fastest = [one.fastest for one in rounds]
+        low, median, high = quartiles([one.mean for one in rounds])
+        nearly, _, _ = quartiles(fastest)
+        found = min(fastest), nearly, median, high - low
+        return cls(*(float(f"{one:.4g}") for one in found))
 
     @property
     def spread(self) -> float:
         """The interquartile range, as a part of the median."""
-        return (self.high - self.low) / self.median
+        return self.iqr / self.median if self.median else 0.0
 
     @property
     def noise(self) -> float:
-        """How well the best round is known: how far off the best quarter ends."""
-        return (self.low - self.best) / self.best
+        """How well the best is known: how far off the best quarter ends."""
+        return (self.nearly - self.best) / self.best if self.best else 0.0
 
 
-def rounded(number: float) -> float:
-    """Give as many digits as mean something."""
-    return float(f"{number:.4g}")
+def quartiles(numbers: Sequence[float]) -> list[float]:
+    """Give the three numbers that part others into quarters."""
+    if len(numbers) == 1:
+        return [*numbers] * 3
+    return statistics.quantiles(numbers, n=4, method="inclusive")
 
 
 def together(*noises: float) -> float:
