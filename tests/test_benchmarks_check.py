@@ -4,11 +4,12 @@ import pytest
 from benchmark_tools import record_of
 from peers import check, limits
 from peers.catalogue import DOGPILE, FLOOR, OURS
-from peers.limits import Cheaper, Dearer, Key, Limit
+from peers.limits import Cheaper, Dearer, Faster, Key, Limit
 
 MEMORY = Key("hit", "memory", OURS)
 AT_MOST = Limit(MEMORY, FLOOR, 4.5)
 CHEAPER = Cheaper(MEMORY, "Beaker", 20)
+FASTER = Faster(MEMORY, "Beaker", 20)
 DEARER = Dearer(MEMORY, FLOOR, 4)
 
 
@@ -43,6 +44,13 @@ class TestLimits:
                 False,
                 "at least 20 times cheaper than Beaker",
                 "19.61 times",
+            ),
+            (
+                FASTER,
+                0.5,
+                True,
+                "at least 20 times the throughput of Beaker",
+                "20.00 times",
             ),
             (DEARER, 4.1, True, "at most 4 us more than the floor", "4.0 us"),
             (DEARER, 4.2, False, "at most 4 us more than the floor", "4.1 us"),

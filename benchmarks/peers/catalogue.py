@@ -7,6 +7,7 @@ from peers.subject import Subject
 FLOOR = "floor"
 OURS = "Holdover"
 DOGPILE = "dogpile.cache"
+READ_ONCE = "Beaker, which reads once"
 
 IN_MEMORY = {
     FLOOR: "floors:memory",
@@ -62,7 +63,7 @@ GROUPS: dict[tuple[str, str], dict[str, str]] = {
     ("hit", "sqlite"): {
         FLOOR: "floors:sqlite",
         OURS: "of_holdover:sqlite",
-        "Beaker": "of_beaker:sqlite",
+        READ_ONCE: "of_beaker:sqlite",
         "django-cacheback": "of_cacheback:sqlite",
         "Django": "of_django:sqlite",
         "diskcache": "of_diskcache:file",
@@ -93,7 +94,7 @@ GROUPS: dict[tuple[str, str], dict[str, str]] = {
     ("hit", "postgres"): {
         FLOOR: "of_psycopg:postgres",
         OURS: "of_holdover:database",
-        "Beaker": "of_beaker:postgres",
+        READ_ONCE: "of_beaker:postgres",
         "django-cacheback": "of_cacheback:postgres",
         "Django": "of_django:postgres",
     },
@@ -174,8 +175,8 @@ TITLES = {
 }
 # What a reader must know of some hits, by store and name.
 NOTES = {
-    ("sqlite", "Beaker"): "reads the database once in a process, and never again",
-    ("postgres", "Beaker"): "reads the database once in a process, and never again",
+    ("sqlite", READ_ONCE): "asks the database once in a process, and never again",
+    ("postgres", READ_ONCE): "asks the database once in a process, and never again",
     ("memcached", "Beaker"): "by python-binary-memcached",
     ("memcached", "cachelib"): "by pylibmc, which is written in C",
     ("file", "diskcache"): "keeps small values in SQLite",
