@@ -90,18 +90,27 @@ class TestMissedLimits:
         now, then = memory(0.46, dogpile=100), memory(0.44, dogpile=100)
         [told] = check.missed(now, then)
         assert told == (
-            "hit, memory: wanted at most 4.5 times the floor, found 4.60 times; "
+            "hit, memory, Holdover: wanted at most 4.5 times the floor, "
+            "found 4.60 times; "
             "the baseline has met it"
         )
 
     def test_missed_already(self):
         """An aim that was not reached before does not fail the check."""
         assert check.missed(memory(0.46), memory(0.46)) == []
+        [told] = check.excused(memory(0.46, dogpile=100), memory(0.46))
+        assert told == (
+            "hit, memory, Holdover: wanted at most 4.5 times the floor, "
+            "found 4.60 times; "
+            "the baseline has not met it either"
+        )
 
     def test_missed_by_no_more_than_noise(self):
         """What may be noise is not held against anyone."""
         now = memory(0.46, dogpile=100, noise=0.1)
         assert check.missed(now, memory(0.44, dogpile=100)) == []
+        [told] = check.excused(now, memory(0.44, dogpile=100))
+        assert told.endswith("found 4.60 times; noise may account for that")
 
     def test_missed_without_a_baseline(self):
         """What was never measured has to keep its limit."""

@@ -95,22 +95,43 @@ def unknown(now: Record, then: Record) -> list[str]:
 
 
 def missed(now: Record, then: Record) -> list[str]:
-    """Say which limits are missed, by more than noise, that the baseline has met."""
+    """Say which limits are missed without an excuse."""
     return [
-        f"{named(limit)}: wanted {limit.wanted}, found {limit.said(limit.found(now))}; "
-        "the baseline has met it"
-        for limit in LIMITS
-        if limit.is_in(now)
-        and not limit.is_met(now, leniency=limit.noise(now))
-        and (not limit.is_in(then) or limit.is_met(then))
+        f"{told(limit, now)}; the baseline has met it"
+        for limit in unmet(now)
+        if not excuse(limit, now, then)
     ]
+
+
+def excused(now: Record, then: Record) -> list[str]:
+    """Say which limits are missed, for which no check fails, and why it does not."""
+    return [
+        f"{told(limit, now)}; {reason}"
+        for limit in unmet(now)
+        if (reason := excuse(limit, now, then))
+    ]
+
+
+def unmet(record: Record) -> list[Limit]:
+    """Give the limits that were measured, and are missed."""
+    return [one for one in LIMITS if one.is_in(record) and not one.is_met(record)]
+
+
+def excuse(limit: Limit, now: Record, then: Record) -> str:
+    """Say why a limit that is missed fails no check; nothing if there is no reason."""
+    if limit.is_in(then) and not limit.is_met(then):
+        return "the baseline has not met it either"
+    if limit.is_met(now, leniency=limit.noise(now)):
+        return "noise may account for that"
+    return ""
+
+
+def told(limit: Limit, record: Record) -> str:
+    """Say what a limit is about, what was wanted and what was found."""
+    about = ", ".join(limit.ours)
+    return f"{about}: wanted {limit.wanted}, found {limit.said(limit.found(record))}"
 
 
 def failures(now: Record, then: Record) -> list[str]:
     """Say all that a check fails for."""
     return [*missed(now, then), *grown(now, then), *unknown(now, then)]
-
-
-def named(limit: Limit) -> str:
-    """Name what a limit is about."""
-    return ", ".join(limit.ours[:2])
