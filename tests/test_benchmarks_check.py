@@ -156,6 +156,7 @@ class TestGrownRatios:
             ("hit", "redis", OURS, 20.0),
             ("hit", "redis", "Django", 20.0),
             ("hit", "redis", "redis-py", 40.0),
+            ("hit", "redis", FLOOR, 10.0),
             ("hit", "file", FLOOR, 4.0),
             ("door", "file", OURS, 4.0),
             ("door", "file", "Beaker", 4.0),
@@ -164,7 +165,7 @@ class TestGrownRatios:
         )
         pairs = [(str(one), one.beside.name) for one in check.ratios_in(record)]
         assert pairs == [
-            ("hit, redis: Holdover", "redis-py"),
+            ("hit, redis: Holdover", FLOOR),
             ("door, file: Holdover", "Beaker"),
             ("many, redis: Holdover, decorated", DOGPILE),
         ]
