@@ -9,7 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,11 +62,9 @@ class Child:
         Raises:
             ChildFailed: There is none; the message says whose, and why.
         """
-        try:
+        with suppress(BrokenPipeError):  # what it said last tells why
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # what it said last tells why
         answer = json.loads(self._line() or b"{}")
         if "error" in answer:
             raise ChildFailed(f"{self._name}: {answer['error']}")
@@ -76,7 +74,8 @@ class Child:
 
     def close(self) -> None:
         """Let it end, and wait for that."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(_PARTING)
         except subprocess.TimeoutExpired:

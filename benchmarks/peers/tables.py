@@ -59,11 +59,9 @@ def of_group(record: Record, case: str, store: str) -> str:
     """Draw the table of those who do one thing on one store."""
     figures = record.named(case, store)
     rows = list(crowd_rows(figures) if case == "threads" else rows_of(figures))
-    marks = {name: NOTES.get((store, name)) for name in figures if case == "hit"}
-    noted = "".join(
-        f"- {name}: {note}.\n" for name, note in marks.items() if note is not None
-    )
-    return drawn(rows) + (f"\n{noted}" if noted else "")
+    noted = [name for name in figures if case == "hit" and (store, name) in NOTES]
+    notes = "".join(f"- {name}: {NOTES[store, name]}.\n" for name in noted)
+    return drawn(rows) + (f"\n{notes}" if notes else "")
 
 
 def rows_of(figures: dict[str, Figure]) -> Iterator[Row]:
@@ -94,7 +92,7 @@ def crowd_rows(figures: dict[str, Figure]) -> Iterator[Row]:
 
 
 def of_imports(record: Record) -> str:
-    """Draw what imports cost, or nothing if they were not measured."""
+    """Draw what imports cost."""
     columns = [record.named("import", column) for column in COLUMNS]
     head = [part for name in COLUMNS[:2] for part in (name, "median")]
     rows: list[Row] = [("Statement", *head, *COLUMNS[2:])]
