@@ -6,7 +6,7 @@ ARGS ?=
 
 .PHONY: help
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo:  ## Run the demonstration (ARGS: see holdover demo --help)
@@ -53,16 +53,22 @@ lint:  ## Check style and types
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 .PHONY: bench
-bench:  ## Measure what hits, imports, Redis operations, sessions and pages cost, beside their peers
-	@tools/servers.sh bench
-	@tools/bootstrap.sh bench
-	.venv/bin/python benchmarks/hits.py $(ARGS)
+bench: bench-setup  ## Measure what hits, Redis operations, sessions and pages cost, beside their peers
+	.venv/bin/python benchmarks/side_by_side.py $(ARGS)
 	.venv/bin/python benchmarks/steps.py
-	.venv/bin/python benchmarks/imports.py
 	.venv/bin/python benchmarks/redis_operations.py $(ARGS)
 	.venv/bin/python benchmarks/django_cache.py $(ARGS)
 	.venv/bin/python benchmarks/sessions.py $(ARGS)
 	.venv/bin/python benchmarks/http_cache.py $(ARGS)
+
+.PHONY: bench-check
+bench-check: bench-setup  ## Measure hits; fail for what is worse than last time (ARGS: --only redis)
+	.venv/bin/python benchmarks/side_by_side.py --check $(ARGS)
+
+.PHONY: bench-setup
+bench-setup:
+	@tools/servers.sh bench
+	@tools/bootstrap.sh bench
 
 .PHONY: tox
 tox:  ## Run the tests on every supported Python and Django (ARGS: tox's)

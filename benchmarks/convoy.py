@@ -17,32 +17,30 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from floors import Call
-from hits import dogpiles, ours
+from peers.subject import VALUE, Call, Maker, Place
+from peers.subjects import of_dogpile, of_holdover
 from servers import MemcachedServer, RedisServer
 
 SPAWN = multiprocessing.get_context("spawn")
 SHORT = 0.0005  # seconds
 STATES = ("alone", "beside", "beside, 0.5 ms")
-
-
-def subjects(folder: str, redis: str, memcached: str) -> dict[tuple[str, str], Any]:
-    """What makes a hit, by backend and whose it is."""
-    return {
-        ("memory", "Holdover"): (ours, "memory", {}),
-        ("memory", "dogpile.cache"): (dogpiles, "memory", {}),
-        ("file", "Holdover"): (ours, "file", {"path": f"{folder}/ours"}),
-        ("file", "dogpile.cache"): (dogpiles, "dbm", {"filename": f"{folder}/theirs"}),
-        ("SQLite", "Holdover"): (ours, "sql", {"url": f"sqlite:///{folder}/ours.db"}),
-        ("Redis", "Holdover"): (ours, "redis", {"url": redis}),
-        ("Redis", "dogpile.cache"): (dogpiles, "redis", {"url": redis}),
-        ("memcached", "Holdover"): (ours, "memcached", {"url": memcached}),
-        ("memcached", "dogpile.cache"): (dogpiles, "pymemcache", {"url": [memcached]}),
-    }
+Builder = Callable[[Place, Maker], Call]
+SUBJECTS: dict[tuple[str, str], Builder] = {
+    ("memory", "Holdover"): of_holdover.memory,
+    ("memory", "dogpile.cache"): of_dogpile.memory,
+    ("file", "Holdover"): of_holdover.file,
+    ("file", "dogpile.cache"): of_dogpile.dbm_file,
+    ("SQLite", "Holdover"): of_holdover.sqlite,
+    ("Redis", "Holdover"): of_holdover.redis,
+    ("Redis", "dogpile.cache"): of_dogpile.redis,
+    ("memcached", "Holdover"): of_holdover.memcached,
+    ("memcached", "dogpile.cache"): of_dogpile.memcached,
+}
 
 
 def hits(call: Call, seconds: float) -> list[float]:
@@ -60,10 +58,10 @@ def compute(over: threading.Event) -> None:
         sum(range(1000))
 
 
-def felt(subject: Any, seconds: float, answer: Any) -> None:
+def felt(builder: Builder, place: Place, seconds: float, answer: Any) -> None:
     """Run in a process of its own: answer with the times in each state."""
-    make, backend, arguments = subject
-    call = make(backend, **arguments)
+    call = builder(place, Maker(VALUE))
+    call()
     found = [hits(call, seconds)]
     over = threading.Event()
     busy = threading.Thread(target=compute, args=(over,))
@@ -78,9 +76,9 @@ def felt(subject: Any, seconds: float, answer: Any) -> None:
     answer.send(found)
 
 
-def measured(subject: Any, seconds: float) -> list[list[float]]:
+def measured(builder: Builder, place: Place, seconds: float) -> list[list[float]]:
     answer, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=felt, args=(subject, seconds, theirs))
+    process = SPAWN.Process(target=felt, args=(builder, place, seconds, theirs))
     process.start()
     theirs.close()
     try:
@@ -100,14 +98,17 @@ def main() -> int:
         RedisServer(folder) as redis,
         MemcachedServer() as memcached,
     ):
-        known = subjects(folder, redis.url, memcached.url)
-        for (backend, whose), subject in known.items():
-            found = [sorted(one) for one in measured(subject, options.seconds)]
+        urls = {"Redis": redis.url, "memcached": memcached.url}
+        for number, ((store, whose), builder) in enumerate(SUBJECTS.items()):
+            own = Path(folder, str(number))
+            own.mkdir()
+            place = Place(str(own), urls.get(store, ""), name=f"convoy{number}")
+            found = [sorted(one) for one in measured(builder, place, options.seconds)]
             shares = "".join(
                 f"{one[len(one) // 2]:>20.1f}{one[len(one) * 99 // 100]:>9.0f}"
                 for one in found
             )
-            print(f"{backend:10}{whose:14}{shares}", flush=True)
+            print(f"{store:10}{whose:14}{shares}", flush=True)
     return 0
 
 

@@ -30,8 +30,8 @@ from holdover import Region, make_region
 from holdover.regions.backends.sql_records import value_id
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from floors import VALUE, Call
 from interleaved import Timed, measure
+from peers.subject import VALUE, Call
 
 BACKENDS = ("memory", "file", "SQLite")
 SLICE = 0.02  # seconds per subject and round

@@ -2,10 +2,9 @@
 
     python benchmarks/sessions.py [--rounds 21] [--json]
 
-All subjects run interleaved in one process, as in ``hits.py``, around the same bare
-application; "added" is what a subject takes longer than that does by itself, best round
-against best round. Read the ratios. The last column must be below 1, and for files at
-most a tenth.
+All subjects run interleaved in one process, around the same bare application; "added"
+is what a subject takes longer than that does by itself, best round against best round.
+Read the ratios. The last column must be below 1, and for files at most a tenth.
 """
 
 from __future__ import annotations

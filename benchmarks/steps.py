@@ -22,8 +22,8 @@ from typing import Any
 from holdover import make_region
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from floors import VALUE, Call
 from interleaved import Timed, measure
+from peers.subject import VALUE, Call
 from servers import RedisServer
 
 SLICE = 0.005  # seconds per subject and round
