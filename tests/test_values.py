@@ -89,6 +89,8 @@ class TestLikeADataclass:
         assert str(inspect.signature(theirs)) == str(inspect.signature(ours))
         assert theirs.__init__.__annotations__ == ours.__init__.__annotations__
         assert theirs.__init__.__qualname__ == ours.__init__.__qualname__
+        assert theirs.__init__.__globals__["__name__"] == __name__
+        assert ours.__init__.__globals__["__name__"] == __name__
 
     def test_fields(self, ours, theirs, one, other):
         """What takes dataclasses apart takes these apart."""

@@ -95,7 +95,7 @@ Method = Callable[..., Any]
 
 def _init(cls: type[Any], parts: Parts, step: str) -> Method:
     """Compile what sets each field, with the signature that dataclasses gives it."""
-    names: dict[str, Any] = dict(_NAMES)
+    names: dict[str, Any] = {**_NAMES, "__name__": cls.__module__}
     positional: list[str] = []
     named: list[str] = []
     lines = []
