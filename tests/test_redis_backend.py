@@ -662,6 +662,29 @@ def test_what_a_pause_says_is_bounded(backend, client):
     assert backend.leased("k").kind is LeaseKind.BACKING_OFF
 
 
+def test_a_large_value_goes_beside_no_script(backend, monkeypatch):
+    """Which would copy it, and copy it again, while everybody else waits."""
+    tick, ran = backend.clock(REGION).tick, []
+    run = backend._atomic.run
+    monkeypatch.setattr(backend._atomic, "run", lambda *a: ran.append(a) or run(*a))
+    for size, scripts in ((1_000, 1), (200_000, 0)):
+        stored = sealed("x" * size)
+        assert backend.write_at("k", stored, REGION, tick=tick, ttl=60.0) == tick
+        assert backend.read("k", REGION) == (stored, tick)
+        assert len(ran) == scripts
+        ran.clear()
+
+
+def test_a_large_value_that_is_too_late(backend):
+    """It is not stored, and what the clock says is given."""
+    tick = backend.clock(REGION).tick
+    backend.remove("k")
+    backend.advance(REGION, hard=True)
+    late = backend.write_at("k", sealed("x" * 200_000), REGION, tick=tick, ttl=60.0)
+    assert late > tick
+    assert backend.read("k", REGION) == (None, late)
+
+
 # -- no server -----------------------------------------------------------------
 
 
