@@ -206,6 +206,7 @@ def purge(region: Region) -> tuple[int, float]:
 
 def felt_beside(backend: str, folder: str, most: int) -> list[Felt]:
     """What is felt without a purge, and during one."""
+    Path(folder).mkdir()
     region = region_of(backend, folder, most)
     outdate(region, most)
     if backend == "memory":
@@ -282,7 +283,8 @@ def main() -> int:
             )
             for backend in backends:
                 show_felt(
-                    backend, felt_beside(backend, f"{folder}/purged", options.most)
+                    backend,
+                    felt_beside(backend, f"{folder}/{backend} purged", options.most),
                 )
     return 0
 
