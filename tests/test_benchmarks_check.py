@@ -190,3 +190,44 @@ def test_what_the_baseline_does_not_know():
 def test_nothing_to_complain_about():
     """The baseline passes its own check, whatever limits it misses."""
     assert check.failures(memory(3.0), memory(3.0)) == []
+
+
+class TestMeasuredAgain:
+    """What is worse is measured once more, and once again, in new processes."""
+
+    def test_only_what_is_worse(self):
+        """The others keep their figures."""
+        others = (("hit", "file", FLOOR, 4.0), ("hit", "file", OURS, 5.0))
+        now = record_of(*others).replaced_by(memory(0.6))
+        then = record_of(*others).replaced_by(memory(0.4))
+        asked = []
+        found = check.settled(
+            now, then, lambda groups: asked.append(groups) or memory(0.41)
+        )
+        assert asked == [{("hit", "memory")}]
+        assert found.figures[MEMORY].best == 0.41
+        assert found.figures[Key("hit", "file", OURS)].best == 5.0
+        assert check.failures(found, then) == []
+
+    def test_a_limit_that_is_missed_now(self, monkeypatch):
+        """It is measured again as well."""
+        monkeypatch.setattr(check, "LIMITS", [AT_MOST])
+        now, then = memory(0.46), memory(0.44)
+        assert check.grown(now, then) == []
+        assert check.doubtful(now, then) == {("hit", "memory")}
+
+    def test_what_is_worse_each_time(self):
+        """It fails, with what was found at last."""
+        asked = []
+        found = check.settled(
+            memory(0.6),
+            memory(0.4),
+            lambda groups: asked.append(groups) or memory(0.7),
+        )
+        assert len(asked) == check.AGAIN
+        [told, *_] = check.grown(found, memory(0.4))
+        assert "found 7.00" in told
+
+    def test_nothing_worse(self):
+        """Then nothing is."""
+        assert check.settled(memory(0.4), memory(0.4), pytest.fail) == memory(0.4)

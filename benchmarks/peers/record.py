@@ -88,6 +88,10 @@ class Record:
             if (key.case, key.store) == (case, store)
         }
 
+    def replaced_by(self, later: Record) -> Record:
+        """Give it with the figures that were measured again."""
+        return Record(self.facts, {**self.figures, **later.figures})
+
     def to_json(self) -> str:
         """Write it, a line for each figure, so that changes can be read."""
         lines = [
