@@ -11,13 +11,13 @@ import json
 import math
 import pickle
 import sys
-import tracemalloc
 import uuid
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import taken_memory
 
 from holdover import NO_VALUE, make_region
 from holdover.errors import (
@@ -300,14 +300,10 @@ HOSTILE_MSGPACK = {
 @pytest.mark.parametrize("raw", HOSTILE_MSGPACK.values(), ids=HOSTILE_MSGPACK)
 def test_hostile_msgpack(raw):
     """Lengths that lie and nesting without end raise at once, and take no memory."""
-    tracemalloc.start()
-    try:
-        with pytest.raises((msgspec.DecodeError, RecursionError)):
-            MsgpackCodec().loads(memoryview(raw))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 1_000_000
+    hostile = pytest.raises((msgspec.DecodeError, RecursionError))
+    with taken_memory() as taken, hostile:
+        MsgpackCodec().loads(memoryview(raw))
+    assert taken.most < 1_000_000
 
 
 def test_msgpack_by_name(tmp_path):

@@ -3,13 +3,13 @@
 import random
 import struct
 import sys
-import tracemalloc
 import zlib
 
 import pytest
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import taken_memory
 
 from holdover import Compression
 from holdover.errors import ConfigurationError, MissingDependency
@@ -99,13 +99,10 @@ def test_damage(data, algorithm):
 
 def peak_of(packed, by=READABLE):
     """Decompress what must fail; give the bytes of memory that this took."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(Exception):  # noqa: B017, PT011 - any: it becomes a miss
-            unpack(packed, by)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    any_error = pytest.raises(Exception)  # noqa: PT011 - it becomes a miss
+    with taken_memory() as taken, any_error:
+        unpack(packed, by)
+    return taken.most
 
 
 def test_an_honest_bomb(algorithm):

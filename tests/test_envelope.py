@@ -3,12 +3,12 @@
 import dataclasses
 import math
 import random
-import tracemalloc
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import taken_memory
 
 from holdover.regions import envelope as module
 from holdover.regions.codecs import FunctionCodec, JsonCodec, PickleCodec
@@ -115,13 +115,9 @@ def test_own_lifetime(own):
 def test_a_large_value_is_not_copied(signer):
     """It is encoded, and gets its end where it is: pickle alone takes half more."""
     entry = Entry(bytes(5_000_000), created_at=1.0)
-    tracemalloc.start()
-    try:
+    with taken_memory() as taken:
         seal(entry, "k", PickleCodec(), signer)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most < 1.6 * len(entry.value)
+    assert 0 < taken.most < 1.6 * len(entry.value)
 
 
 def test_a_cached_none_is_a_value():
@@ -364,13 +360,9 @@ def test_reading_takes_no_second_copy(signer):
     """100 KB are verified where they lie; only the value itself takes memory."""
     value = bytes(range(256)) * 400
     raw = seal(Entry(value, created_at=1.0), KEY, PICKLE, signer)
-    tracemalloc.start()
-    try:
+    with taken_memory() as taken:
         assert open_sealed(raw, KEY, PICKLE, signer).value == value
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < len(value) * 1.2
+    assert 0 < taken.most < len(value) * 1.2
 
 
 # -- the fence -----------------------------------------------------------------

@@ -5,12 +5,12 @@ import itertools
 import socket
 import threading
 import time
-import tracemalloc
 
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import taken_memory
 from proxies import Proxy, pass_on
 from waiting import wait_until
 
@@ -97,26 +97,17 @@ def test_a_large_one_without_its_end(size):
 
 def test_no_memory_for_what_is_only_announced():
     """Whoever says that gigabytes come gets room for what has come."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(Closed):
-            reading.reply_from(Pieces(b"$%d\r\n" % 2**40, b"x" * 100_000))
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most < 4 * LARGE_PIECE
+    with taken_memory() as taken, pytest.raises(Closed):
+        reading.reply_from(Pieces(b"$%d\r\n" % 2**40, b"x" * 100_000))
+    assert 0 < taken.most < 4 * LARGE_PIECE
 
 
 def test_a_large_one_lies_where_it_was_received():
     """There is no second copy of it, not even for a moment."""
     pieces = Pieces(*sliced(packed(LARGE), range(0, len(LARGE), PIECE)))
-    tracemalloc.start()
-    try:
+    with taken_memory() as taken:
         reading.reply_from(pieces)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most < 1.5 * len(LARGE)
+    assert 0 < taken.most < 1.5 * len(LARGE)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), CUTS, st.integers(0, 10_000))

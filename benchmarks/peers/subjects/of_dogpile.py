@@ -7,7 +7,8 @@ from typing import Any
 from dogpile.cache import CacheRegion, make_region
 from dogpile.cache.util import sha1_mangle_key
 
-from peers.subject import KEYS, LIFETIME, VALUE, Call, Maker, Place, hit
+from peers.regions import decorated, got, listed
+from peers.subject import LIFETIME, Call, Maker, Place
 
 
 def configured(place: Place, backend: str, **arguments: Any) -> CacheRegion:
@@ -18,11 +19,6 @@ def configured(place: Place, backend: str, **arguments: Any) -> CacheRegion:
     return make_region(key_mangler=mangler).configure(
         f"dogpile.cache.{backend}", LIFETIME, arguments=arguments
     )
-
-
-def decorated(region: CacheRegion, make: Maker) -> Call:
-    """Give a hit of a function that a region has decorated."""
-    return hit(region.cache_on_arguments()(make.price))
 
 
 def memory(place: Place, make: Maker) -> Call:
@@ -50,22 +46,6 @@ def sentinel(place: Place, make: Maker) -> Call:
 def memcached(place: Place, make: Maker) -> Call:
     """In memcached, by pymemcache."""
     return decorated(configured(place, "pymemcache", url=[place.url]), make)
-
-
-def got(region: CacheRegion) -> Call:
-    """Give ``get_multi()`` of all keys."""
-    region.set_multi(dict.fromkeys(KEYS, VALUE))
-    return lambda: region.get_multi(KEYS)
-
-
-def listed(region: CacheRegion) -> Call:
-    """Give a call of a function that is asked for many."""
-
-    @region.cache_multi_on_arguments()
-    def prices(*keys: str) -> list[object]:
-        return [VALUE] * len(keys)
-
-    return lambda: prices(*KEYS)
 
 
 def many_memory(place: Place, make: Maker) -> Call:

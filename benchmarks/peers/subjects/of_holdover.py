@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from holdover import Region, make_region
-from peers.subject import KEYS, LIFETIME, VALUE, Call, Maker, Place, hit
+from peers.regions import decorated, got, listed
+from peers.subject import LIFETIME, Call, Maker, Place
 
 # On a busy machine even an answer from next door may take longer than the usual 0.25 s,
 # after which a caller is given a new value: that would be no hit.
@@ -21,11 +22,6 @@ def configured(place: Place, backend: str, near: float = 0, **arguments: Any) ->
         unsigned_pickle=True,
         **({"near_ttl": near} if near else {}),
     )
-
-
-def decorated(region: Region, make: Maker) -> Call:
-    """Give a hit of a function that a region has decorated."""
-    return hit(region.cache_on_arguments()(make.price))
 
 
 def memory(place: Place, make: Maker) -> Call:
@@ -89,22 +85,6 @@ def sentinel(place: Place, make: Maker) -> Call:
 def memcached(place: Place, make: Maker) -> Call:
     """In memcached."""
     return decorated(configured(place, "memcached", url=place.url, **PATIENCE), make)
-
-
-def got(region: Region) -> Call:
-    """Give ``get_multi()`` of all keys."""
-    region.set_multi(dict.fromkeys(KEYS, VALUE))
-    return lambda: region.get_multi(KEYS)
-
-
-def listed(region: Region) -> Call:
-    """Give a call of a function that is asked for many."""
-
-    @region.cache_multi_on_arguments()
-    def prices(*keys: str) -> list[object]:
-        return [VALUE] * len(keys)
-
-    return lambda: prices(*KEYS)
 
 
 def many_memory(place: Place, make: Maker) -> Call:

@@ -116,6 +116,8 @@ class Culler:
 
     def _sweep(self, stripe: int, *, keep: float = 1.0, spare: str = "") -> None:
         """Remove what has expired in a stripe, then the oldest beyond a share of it."""
+        if not (os.path.isdir(self._directory(stripe)) or self._usage.counts()[stripe]):
+            return  # as most of a small cache are: nobody need wait for a lock
         with self._locks.hold(stripe):
             found = self._contents(stripe)
             self._remove_dead(found.others)
@@ -129,12 +131,15 @@ class Culler:
                     unlink(path)
             self._usage.put(stripe, size)
 
+    def _directory(self, stripe: int) -> str:
+        return f"{self._root}/{stripe:02x}"
+
     def _contents(self, stripe: int) -> _Contents:
         """List what is in a stripe."""
         now, living, others = self._time.wall(), [], []
         with (
             contextlib.suppress(FileNotFoundError),
-            os.scandir(f"{self._root}/{stripe:02x}") as found_files,
+            os.scandir(self._directory(stripe)) as found_files,
         ):
             for file in found_files:
                 with contextlib.suppress(FileNotFoundError):
