@@ -18,8 +18,10 @@ the four, in one step.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, Protocol
+
+from dogpile.cache.api import NO_VALUE
 
 from holdover.regions.familiar import Familiar, Read
 from holdover.regions.forks import renew_after_fork
@@ -32,6 +34,33 @@ NOTHING: AtHand = (None, None, None, None, 0.0, 0.0, None)
 
 KINDS = frozenset({str, int, bytes, type(None)})
 """Types of arguments that tell calls apart by their values alone: 1 == True == 1.0."""
+
+STEPS = """\
+{own}_slot = {own}_find({own}_arguments)
+if {own}_slot is not None:
+    (
+        {own}_held, {own}_place, {own}_gate, {own}_whose,
+        {own}_since, {own}_until, {own}_value,
+    ) = {own}_slot.at_hand
+    if (
+        {own}_slot.held is {own}_held
+        and {own}_seen.place.stamp is {own}_place
+        and {own}_seen.gate.stamp is {own}_gate
+        and {own}_seen.token is {own}_whose
+        and {own}_since <= {own}_seen.now() < {own}_until
+    ):
+        {own}_slot.used = True
+        {own}_seen.hit()
+        return {own}_value
+{own}_familiar = {own}_recall({own}_arguments)
+if {own}_familiar is not None and {own}_familiar.gate is {own}_seen.gate.stamp:
+    {own}_read = {own}_familiar.read()
+    {own}_value = {own}_familiar.value({own}_read)
+    if {own}_value is not {own}_no_value:
+        {own}_seen.hit()
+        return {own}_value"""
+"""The statements by which whoever has *own* names (see `uses_of`) and ``own_arguments``
+answers. Each function has them within itself: a call of another takes 0.05 us."""
 
 LONGEST = 512  # characters of a key whose arguments are remembered
 _MOST_FAMILIAR = 1024  # calls of a function: 2 MiB at worst, with what is stored
@@ -112,7 +141,7 @@ class Kept(NamedTuple):
 
 
 class Seen:
-    """Where one function has found fresh values, by its arguments.
+    """Where fresh values were found, by the arguments of a function, or by keys.
 
     Attributes:
         slots: The slots that they are in.
@@ -137,8 +166,8 @@ class Seen:
     )
 
     def __init__(self, gate: Gate) -> None:
-        self.slots: dict[tuple[Any, ...], Slotted] = {}
-        self.familiar: dict[tuple[Any, ...], Familiar] = {}
+        self.slots: dict[Hashable, Slotted] = {}
+        self.familiar: dict[Hashable, Familiar] = {}
         self.gate = gate
         self.place: Place = Nowhere()
         self.now: Callable[[], float] = float
@@ -157,7 +186,7 @@ class Seen:
 
     def add(
         self,
-        arguments: tuple[Any, ...],
+        arguments: Hashable,
         kept: Kept,
         place: Place,
         hit: Callable[[], object],
@@ -171,11 +200,21 @@ class Seen:
         self.place, self.now, self.hit = place, kept.now, hit
         self.slots[arguments] = kept.slot
 
-    def make_familiar(self, arguments: tuple[Any, ...], familiar: Familiar) -> None:
+    def make_familiar(self, arguments: Hashable, familiar: Familiar) -> None:
         """Read it so when the function is called so again."""
         if len(self.familiar) >= _MOST_FAMILIAR:
             self.familiar.clear()
         self.familiar[arguments] = familiar
+
+
+def uses_of(seen: Seen) -> dict[str, object]:
+    """Give what `STEPS` use, by the names that it has there behind *own*."""
+    return {
+        "find": seen.slots.get,
+        "recall": seen.familiar.get,
+        "no_value": NO_VALUE,
+        "seen": seen,
+    }
 
 
 class Wish(NamedTuple):
@@ -188,7 +227,7 @@ class Wish(NamedTuple):
     """
 
     seen: Seen
-    arguments: tuple[Any, ...]
+    arguments: Hashable
     read: Read | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from dogpile.cache.util import function_key_generator as dogpile_key_generator
 from dogpile.cache.util import function_multi_key_generator
@@ -20,6 +20,7 @@ from holdover.regions.assembling import (
 from holdover.regions.at_hand import Gate
 from holdover.regions.backends.base import Backend
 from holdover.regions.batches import Batches
+from holdover.regions.by_key import ByKey
 from holdover.regions.cached import CachedFunction
 from holdover.regions.clocks import RegionClock
 from holdover.regions.configurable import Configurable, unchanged_on_error, under
@@ -83,6 +84,8 @@ class ConfiguredRegion(Configurable):
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
         self.gate = Gate()
+        self._by_key = ByKey(self.gate)
+        self._by_own_lifetime = ByKey(self.gate)
         self._time = checked_time_source(time_source)
         self._cached: weakref.WeakSet[CachedFunction[Any, Any]] = weakref.WeakSet()
         self._namesakes: dict[str, tuple[object, object]] = {}
@@ -241,6 +244,16 @@ class ConfiguredRegion(Configurable):
         if self._tier is not None:
             self._tier.also_invalid = standing_by(strategy)
             self.gate.close()
+
+    @property
+    def key_mangler(self) -> Callable[[str], str] | None:
+        """Applied to every key; may be assigned at any time."""
+        return cast("Callable[[str], str] | None", self.__dict__["key_mangler"])
+
+    @key_mangler.setter
+    def key_mangler(self, mangler: Callable[[str], str] | None) -> None:
+        self.__dict__["key_mangler"] = mangler
+        self.gate.close()
 
     @property
     def lifetime(self) -> Lifetime:

@@ -31,7 +31,7 @@ class Judged(NamedTuple):
         payload: The part of it that is the value.
     """
 
-    stored: bytes
+    stored: Stored
     tick: int
     since: float
     until: float
@@ -73,7 +73,9 @@ class Familiar:
     def value(self, read: Read) -> Any:
         """Decode what was *read*; ``NO_VALUE`` if it is to be judged anew."""
         stored, tick, since, until, payload = self._judged
-        if read[1] == tick and read[0] == stored and since <= self._now() < until:
+        found = read[0]
+        is_same = found is stored or found == stored
+        if is_same and read[1] == tick and since <= self._now() < until:
             try:
                 return self._codec.loads(payload)
             except Exception:  # noqa: BLE001 - what a class does while it is unpickled

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from holdover.regions import events
+from holdover.regions.assembling import build_codec
 from holdover.regions.errors import ConfigurationError
 from holdover.regions.events import Listener
 from holdover.regions.guarding import unpickles_unsigned
@@ -25,6 +26,26 @@ class ObservedRegion(WarmingRegion):
 
     _ledger: Ledger | None = None
     _reporter: Reporter | None = None
+
+    @property
+    def codec(self) -> str | None:
+        """By what its values become bytes: "json"; None if they stay objects.
+
+        It is also None for a backend that knows only dogpile.cache's verbs.
+
+        Raises:
+            RegionNotConfigured: There is no backend yet.
+        """
+        backend = self.backend
+        if self._tier is None or self._rules is None:
+            return None
+        made = build_codec(
+            self._rules.codec,
+            backend,
+            self._user_defined_serializer,
+            self._user_defined_deserializer,
+        )
+        return None if made is None else made.tag.decode("ascii", "replace")
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* with every event of this region (`holdover.events`).

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dogpile.cache.api import NO_VALUE
 
 from holdover.regions import events
+from holdover.regions.at_hand import Stamps, Wish
+from holdover.regions.backends.in_process import InProcess
+from holdover.regions.by_key import NOT_AT_HAND, NotAtHand
 from holdover.regions.calls import Call
 from holdover.regions.freshness import Freshness, expires_at
 from holdover.regions.holding import Held
 from holdover.regions.legacy import cached_value, for_its_get
+from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import Found
 from holdover.regions.writing import WritableRegion
 
@@ -48,10 +53,25 @@ class ReadableRegion(WritableRegion):
         Raises:
             BackendError: Only if *strict*.
         """
+        if type(key) is not str or expiration_time is not None or ignore_expiration:
+            return self._get(key, expiration_time, ignore_expiration, strict)
+        value = NOT_AT_HAND if strict else self._by_key.look(key)
+        if type(value) is not NotAtHand:
+            return value
+        if strict or self._tier is None:
+            return self._get(key, None, False, strict)
+        wish = None if self._readers is not None else self._by_key.wish(key, value)
+        address, found = self._find(key, None, wish)
+        self._note_read((address,))
+        self._tell_found(address, found)
+        return found.entry.value if found.freshness is _FRESH else NO_VALUE
+
+    def _get(
+        self, key: str, expiration_time: object, ignore_expiration: bool, strict: bool
+    ) -> Any:
+        """Do as `get`, whose arguments these are."""
         if strict or self._tier is not None:
             found = self._look(key, expiration_time, ignore_expiration, strict)
-            if found.freshness is _FRESH:
-                return found.entry.value
             return _payload(found, ignore_expiration=ignore_expiration)
         return self._get_cache_value(key, expiration_time, ignore_expiration).payload
 
@@ -89,6 +109,11 @@ class ReadableRegion(WritableRegion):
             )
             self._tell_got(keys, held)
             return held
+        if isinstance(self._tier.backend, InProcess):  # where many are no cheaper
+            if expiration_time is None and not (ignore_expiration or strict):
+                return self._get_each(keys)
+            get = partial(self.get, strict=strict)
+            return [get(key, expiration_time, ignore_expiration) for key in keys]
         addresses = [self._address(key) for key in keys]
         self._note_read(addresses)
         founds = self._tier.find_multi(addresses, lifetime, strict=strict)
@@ -99,6 +124,16 @@ class ReadableRegion(WritableRegion):
             if found.freshness is _FRESH
             else _payload(found, ignore_expiration=ignore_expiration)
             for found in founds
+        ]
+
+    def _get_each(self, keys: Sequence[str]) -> list[Any]:
+        """Do as `get`, for each."""
+        look, get = self._by_key.look, self.get
+        return [  # 0.25 us for one at hand in place of 0.45
+            value
+            if type(key) is str and type(value := look(key)) is not NotAtHand
+            else get(key)
+            for key in keys
         ]
 
     def _parse_serialized_from_backend(self, value: Any) -> Any:
@@ -182,6 +217,48 @@ class ReadableRegion(WritableRegion):
         return Held(found, address, entries, self._changed, left)
 
     # -- small steps -----------------------------------------------------------
+
+    def _find(
+        self,
+        key: str,
+        expiration_time: object,
+        wish: Wish | None,
+        own_lifetime: Lifetime | None = None,
+    ) -> tuple[str, Found]:
+        """Look for a value, and have it at hand the next time if that is wished.
+
+        Args:
+            key: The key.
+            expiration_time: Seconds for which it is fresh; see `_lifetime_for`.
+            wish: How to have it at hand; None if that is not wished.
+            own_lifetime: Judges it in place of the region's lifetime.
+
+        Returns:
+            The key as it is stored, and what was found.
+        """
+        gate_stamp, tier = self.gate.stamp, self._entries  # in this order
+        place = tier.stamped
+        stamps = Stamps(None if place is None else place.stamp, gate_stamp)
+        address = self._address(key)
+        lifetime = own_lifetime or self._lifetime_for(expiration_time)
+        if wish is None or wish.read is None:
+            found = tier.find(address, lifetime)
+        else:
+            found = tier.judge(wish.read, address, lifetime)
+        if wish is None or found.freshness is not _FRESH or lifetime.early_refresh:
+            return address, found
+        if self._listeners.is_heard or self.key_mangler is not None:
+            # Every hit is told of; or the key may depend on who calls.
+            return address, found
+        if own_lifetime is not None and found.entry.lifetime is None:
+            return address, found  # others judge it in other ways
+        if place is None:
+            wish.seen.hit = self._counters.hit
+            tier.make_familiar(address, found, lifetime, gate_stamp, wish)
+        elif kept := tier.keep_at_hand(address, found, lifetime, stamps, wish.seen):
+            hit = self._counters.near_hit if found.near else self._counters.hit
+            wish.seen.add(wish.arguments, kept, place, hit)
+        return address, found
 
     def _look(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from dogpile.cache.api import NO_VALUE, CachedValue
 
-from holdover.regions.assembling import build_codec
-from holdover.regions.at_hand import Stamps, Wish
+from holdover.regions.at_hand import Wish
+from holdover.regions.by_key import ByKey, NotAtHand
 from holdover.regions.calls import Call, Made
 from holdover.regions.creation import Creation
 from holdover.regions.errors import InvalidArgument
@@ -43,16 +44,6 @@ class Region(ProbedRegion):
             and takes the place of leases and runners.
         time_source: The clocks to go by; for tests.
     """
-
-    @property
-    def key_mangler(self) -> Callable[[str], str] | None:
-        """Applied to every key; may be assigned at any time."""
-        return cast("Callable[[str], str] | None", self.__dict__["key_mangler"])
-
-    @key_mangler.setter
-    def key_mangler(self, mangler: Callable[[str], str] | None) -> None:
-        self.__dict__["key_mangler"] = mangler
-        self.gate.close()
 
     # -- reading ---------------------------------------------------------------
 
@@ -99,19 +90,72 @@ class Region(ProbedRegion):
         """
         if not callable(creator):
             raise InvalidArgument(f"creator must be callable, got {creator!r}")
-        create = creator
+        by_key = None if strict else self._by_key_under(expiration_time, lifetime)
+        wish = None
+        if by_key is not None and type(key) is str:
+            value = by_key.look(key)
+            if type(value) is not NotAtHand:
+                return cast("T", value)
+            wish = by_key.wish(key, value)
         if creator_args:
             args, kwargs = creator_args
-            create = lambda: creator(*args, **kwargs)  # noqa: E731 - a def would hide it
-        call = self._call(key, create, expiration_time, should_cache_fn, empty)
+            creator = partial(creator, *args, **kwargs)
+        tags = self._checked_terms(lifetime, tags, strict=strict)
+        make_call = partial(
+            self._call_by_key,
+            partial(self._call, key, creator, expiration_time, should_cache_fn, empty),
+            lifetime,
+            tags,
+            strict=strict,
+            foreground=foreground,
+        )
+        if strict:
+            return cast("T", self.fetch_call(make_call()))
+        return cast(
+            "T", self.fetch_key_call(key, expiration_time, make_call, wish, lifetime)
+        )
+
+    def _checked_terms(
+        self, lifetime: Lifetime | None, tags: Iterable[str], *, strict: bool
+    ) -> tuple[str, ...]:
+        """Refuse what is wrong; give the tags."""
         if lifetime is not None:
             self._check_lifetime(lifetime)
-            call.lifetime, call.own_lifetime = lifetime, True
-        call.tags = checked_tags(tags)
-        if call.tags or strict:
+        checked = checked_tags(tags)
+        if checked or strict:
             _ = self._entries  # dogpile.cache's backends know neither
-        call.strict, call.foreground = strict, foreground
-        return cast("T", self.fetch_call(call))
+        return checked
+
+    def _call_by_key(
+        self,
+        make_call: Callable[[], Call],
+        lifetime: Lifetime | None,
+        tags: tuple[str, ...],
+        *,
+        strict: bool,
+        foreground: bool,
+    ) -> Call:
+        """Prepare a call of `get_or_create`."""
+        call = make_call()
+        if lifetime is not None:
+            call.lifetime, call.own_lifetime = lifetime, True
+        call.tags, call.strict, call.foreground = tags, strict, foreground
+        return call
+
+    def _by_key_under(
+        self, expiration_time: object, lifetime: Lifetime | None
+    ) -> ByKey | None:
+        """Where values are at hand that are judged so; None: nowhere."""
+        if expiration_time is not None:
+            return None
+        if lifetime is None:
+            return self._by_key
+        # Entries that have lifetimes of their own are judged by those: whose call it
+        # is does not matter, but for these two.
+        is_usual = type(lifetime) is Lifetime and not (
+            lifetime.jitter or lifetime.early_refresh
+        )
+        return self._by_own_lifetime if is_usual else None
 
     def fetch_key_call(
         self,
@@ -119,6 +163,7 @@ class Region(ProbedRegion):
         expiration_time: object,
         make_call: Callable[[], Call],
         wish: Wish | None = None,
+        own_lifetime: Lifetime | None = None,
     ) -> Any:
         """Answer a call, which is made only if there is more to do than to read it.
 
@@ -129,35 +174,18 @@ class Region(ProbedRegion):
             expiration_time: Seconds for which its value is fresh.
             make_call: Makes the call.
             wish: How to have a fresh value at hand the next time.
+            own_lifetime: The call's own.
         """
         if self._creation is None or self.async_creation_runner is not None:
             return self._create_as_dogpile_does(make_call())
         if self._note is not None or type(self).fetch_call is not Region.fetch_call:
             return self.fetch_call(make_call())
-        gate_stamp, tier = self.gate.stamp, self._entries  # in this order
-        place = tier.stamped
-        stamps = Stamps(None if place is None else place.stamp, gate_stamp)
-        address, lifetime = self._address(key), self._lifetime_for(expiration_time)
-        if wish is None or wish.read is None:
-            found = tier.find(address, lifetime)
-        else:
-            found = tier.judge(wish.read, address, lifetime)
-        if found.freshness is not Freshness.FRESH or lifetime.early_refresh:
+        address, found = self._find(key, expiration_time, wish, own_lifetime)
+        judge = own_lifetime or self._lifetime
+        if found.freshness is not Freshness.FRESH or judge.early_refresh:
             return self._answered(self._creation, make_call(), found)
         self._count_hit(address, found)
-        if wish is not None and self._may_keep_at_hand:
-            if place is None:
-                wish.seen.hit = self._counters.hit
-                tier.make_familiar(address, found, lifetime, gate_stamp, wish)
-            elif kept := tier.keep_at_hand(address, found, lifetime, stamps, wish.seen):
-                hit = self._counters.near_hit if found.near else self._counters.hit
-                wish.seen.add(wish.arguments, kept, place, hit)
         return found.entry.value
-
-    @property
-    def _may_keep_at_hand(self) -> bool:
-        """Not if every hit is told of, nor if the key may depend on who calls."""
-        return not self._listeners.is_heard and self.key_mangler is None
 
     def fetch_call(self, call: Call) -> Any:
         """Answer a prepared call. For decorated functions and doors."""
@@ -306,26 +334,6 @@ class Region(ProbedRegion):
         if self.name is not None:
             CATALOGUE.know(self.name, self)  # still, and not the variant
         return made
-
-    @property
-    def codec(self) -> str | None:
-        """By what its values become bytes: "json"; None if they stay objects.
-
-        It is also None for a backend that knows only dogpile.cache's verbs.
-
-        Raises:
-            RegionNotConfigured: There is no backend yet.
-        """
-        backend = self.backend
-        if self._tier is None or self._rules is None:
-            return None
-        made = build_codec(
-            self._rules.codec,
-            backend,
-            self._user_defined_serializer,
-            self._user_defined_deserializer,
-        )
-        return None if made is None else made.tag.decode("ascii", "replace")
 
     # -- as dogpile.cache does it ----------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from holdover.regions.codecs import Codec, PickleCodec, written_by
 from holdover.regions.compression import Compression
@@ -60,6 +60,16 @@ class Sealing:
             return raw
         return open_sealed(raw, key, self.codec, self.signer, self.compression)
 
+    has_familiar: ClassVar[bool] = False  # whether `familiar_payload` ever gives one
+
+    def familiar_payload(self, raw: bytes | Entry | None) -> memoryview | None:
+        """Give the part of *raw* that is the value, if that is worth remembering.
+
+        None also if more than the codec made it.
+        """
+        del raw
+        return None
+
 
 class Opened(NamedTuple):
     """An envelope that was opened, but for its value.
@@ -82,7 +92,14 @@ class Remembering(Sealing):
     Only small values are remembered, of which checking is the greater part.
     """
 
+    has_familiar: ClassVar[bool] = True
     opened: dict[str, Opened] = field(default_factory=dict, repr=False, compare=False)
+
+    def familiar_payload(self, raw: bytes | Entry | None) -> memoryview | None:
+        """See `Sealing.familiar_payload`."""
+        if type(raw) is bytes and len(raw) <= LARGEST:
+            return plain_payload(raw)
+        return None
 
     def open(self, raw: bytes | Entry, key: str) -> Entry:
         """See `Sealing.open`."""
@@ -93,12 +110,11 @@ class Remembering(Sealing):
 
     def _open_first(self, raw: bytes | Entry, key: str) -> Entry:
         entry = Sealing.open(self, raw, key)
-        if type(raw) is bytes and len(raw) <= LARGEST:
-            payload = plain_payload(raw)
-            if payload is not None:
-                if len(self.opened) >= _MOST:
-                    self.opened.clear()
-                self.opened[key] = Opened(raw, payload, _without_value(entry))
+        payload = self.familiar_payload(raw)
+        if type(raw) is bytes and payload is not None:
+            if len(self.opened) >= _MOST:
+                self.opened.clear()
+            self.opened[key] = Opened(raw, payload, _without_value(entry))
         return entry
 
 
@@ -121,6 +137,15 @@ class Copying(Sealing):
 
     What a codec has written stays in its entry: there is nothing to check.
     """
+
+    has_familiar: ClassVar[bool] = True
+
+    def familiar_payload(self, raw: bytes | Entry | None) -> memoryview | None:
+        """See `Sealing.familiar_payload`."""
+        written = raw.value if type(raw) is Entry else None
+        if type(written) is Written and len(written.payload) <= LARGEST:
+            return written.payload
+        return None
 
     def seal(self, entry: Entry, key: str) -> Entry:
         """See `Sealing.seal`."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
+from textwrap import indent
 from types import CodeType
 from typing import Any, TypeVar, cast
 
-from dogpile.cache.api import NO_VALUE
-
-from holdover.regions.at_hand import KINDS, Seen
+from holdover.regions.at_hand import KINDS, STEPS, Seen, uses_of
 from holdover.regions.errors import ConfigurationError, UnkeyableArgument, unknown
 from holdover.regions.familiar import Read
 from holdover.regions.keys import ATOMS, encode_arguments, has_key
@@ -27,30 +26,6 @@ Look = Callable[[Asked, str, tuple[Any, ...], dict[str, Any]], R]
 KeyGenerator = Callable[..., str]
 
 _OWN = "_holdover"  # begins every name of ours in the compiled source
-_AT_HAND = """\
-        {own}_slot = {own}_find({own}_arguments)
-        if {own}_slot is not None:
-            (
-                {own}_held, {own}_place, {own}_gate, {own}_whose,
-                {own}_since, {own}_until, {own}_value,
-            ) = {own}_slot.at_hand
-            if (
-                {own}_slot.held is {own}_held
-                and {own}_seen.place.stamp is {own}_place
-                and {own}_seen.gate.stamp is {own}_gate
-                and {own}_seen.token is {own}_whose
-                and {own}_since <= {own}_seen.now() < {own}_until
-            ):
-                {own}_slot.used = True
-                {own}_seen.hit()
-                return {own}_value
-        {own}_familiar = {own}_recall({own}_arguments)
-        if {own}_familiar is not None and {own}_familiar.gate is {own}_seen.gate.stamp:
-            {own}_read = {own}_familiar.read()
-            {own}_value = {own}_familiar.value({own}_read)
-            if {own}_value is not {own}_no_value:
-                {own}_seen.hit()
-                return {own}_value"""
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -101,11 +76,8 @@ class Template:
         if self._generator is not None or not self._has_plain_parameters:
             return self.compiled(partial(look, (None, None)))
         uses = {
+            **uses_of(seen),
             "look": look,
-            "find": seen.slots.get,
-            "recall": seen.familiar.get,
-            "no_value": NO_VALUE,
-            "seen": seen,
             "kinds": KINDS,
         }
         return self._made(self._looking_code, uses)
@@ -192,7 +164,7 @@ class Template:
                 f"    {own}_arguments = {own}_read = None",
                 f"    if {' and '.join(known) or 'True'}:",
                 f"        {own}_arguments = {arguments}",
-                _AT_HAND.format(own=own),
+                indent(STEPS.format(own=own), " " * 8),
                 *self._key_lines(),
                 f"    return {own}_look({call})",
             ]

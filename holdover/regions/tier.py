@@ -20,13 +20,12 @@ from holdover.regions.backends.grants import (
 )
 from holdover.regions.backends.in_process import InProcess
 from holdover.regions.entries import Entries
-from holdover.regions.envelope import Entry, fence_seen, plain_payload
+from holdover.regions.envelope import Entry, fence_seen
 from holdover.regions.errors import BackendError, UncacheableValue, ValueTooLarge
 from holdover.regions.familiar import Familiar, Judged, Read
 from holdover.regions.freshness import fresh_until
 from holdover.regions.lifetime import Lifetime
 from holdover.regions.outcomes import NOT_STORED, Committed, Found
-from holdover.regions.sealing import LARGEST, Remembering
 
 Answer = Lease | Busy | Found | None
 """What comes of asking for a lease; None if the backend cannot say."""
@@ -95,7 +94,7 @@ class Tier(Entries):
             wish: Where it is remembered, and what was read if it was read so already.
         """
         sealing = self.sealing
-        if self._is_judged_anew or not isinstance(sealing, Remembering):
+        if self._is_judged_anew or sealing is None or not sealing.has_familiar:
             return
         if wish.read is None:
             reader = self._calmed(self.backend.reader(key, self.region))
@@ -106,11 +105,10 @@ class Tier(Entries):
         stored, tick = wish.read
         if known is None or known.gate is not gate_stamp:  # judged by other rules
             return
-        if type(stored) is bytes and len(stored) <= LARGEST:
-            payload, entry = plain_payload(stored), found.entry
-            if payload is not None:
-                until = fresh_until(entry, lifetime)
-                known.judge(Judged(stored, tick, entry.created_at, until, payload))
+        payload, entry = sealing.familiar_payload(stored), found.entry
+        if stored is not None and payload is not None:
+            until = fresh_until(entry, lifetime)
+            known.judge(Judged(stored, tick, entry.created_at, until, payload))
 
     def _calmed(self, read: Callable[[], Read]) -> Callable[[], Read]:
         """Have a failure be a miss, and told."""

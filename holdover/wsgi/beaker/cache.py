@@ -33,6 +33,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SPANS = frozenset({"expire", "expiretime", "starttime"})
+_MOST_CACHES = 256
 
 
 class Decorator(Protocol):
@@ -75,6 +76,8 @@ class CacheManager:
         regions = kwargs.pop("cache_regions", None) or {}
         self.kwargs = kwargs
         self._unnamed: Region | None = None  # made for the first who wants it
+        # An application asks for the same ones in each request: 1.5 us less.
+        self._caches: dict[tuple[object, ...], Cache] = {}
         self._take(configured(regions), regions)
 
     @classmethod
@@ -101,9 +104,21 @@ class CacheManager:
         Raises:
             ConfigurationError: An option is unknown or wrong.
         """
-        options = laid_over(self.kwargs, kwargs)
         if not kwargs.keys() <= _SPANS:
-            return Cache(name, **options)
+            return Cache(name, **laid_over(self.kwargs, kwargs))
+        wanted = (name, *kwargs.items())
+        try:
+            cache = self._caches.get(wanted)
+        except TypeError:  # no span at all, of which the cache says what is wrong
+            return self._unnamed_cache(name, laid_over(self.kwargs, kwargs))
+        if cache is None:
+            cache = self._unnamed_cache(name, laid_over(self.kwargs, kwargs))
+            if len(self._caches) >= _MOST_CACHES:
+                self._caches.clear()
+            self._caches[wanted] = cache
+        return cache
+
+    def _unnamed_cache(self, name: str, options: dict[str, Any]) -> Cache:
         if self._unnamed is None:
             self._unnamed = unnamed_region(_place_in(options))
         return Cache.of_region(
