@@ -31,7 +31,7 @@ from holdover.errors import (
     InsecureDirectory,
     ValueTooLarge,
 )
-from holdover.regions.backends import file_values
+from holdover.regions.backends import file_culling, file_values
 from holdover.regions.backends.file import FileBackend
 from holdover.regions.backends.grants import Busy, Changed, Lease
 
@@ -1151,6 +1151,43 @@ def test_the_oldest_of_a_stripe_goes_first(new_backend):
     assert keys[9] not in held
     assert order[len(order) - len(held) :] == [key for key in order if key in held]
     assert len(held) >= 5
+
+
+def test_one_writer_removes_a_few(root, new_backend, monkeypatch):
+    """However many files there are, none waits for more than some to be looked at."""
+    backend = new_backend(max_bytes=200_000)
+    for number in range(2_000):
+        backend.write(str(number), b"x" * 100, ttl=None)
+    looked_at, removed = [], []
+    real_lstat, real_unlink = os.lstat, file_culling.unlink
+    monkeypatch.setattr(
+        os, "lstat", lambda *a: (looked_at.append(a), real_lstat(*a))[1]
+    )
+    monkeypatch.setattr(
+        file_culling,
+        "unlink",
+        lambda path: (removed.append(path), real_unlink(path))[1],
+    )
+    for number in range(40):
+        looked_at.clear()
+        removed.clear()
+        backend.write(f"more {number}", b"x" * 100, ttl=None)
+        assert len(removed) <= file_culling._LOOKED_AT // file_culling._PART
+        assert len(looked_at) <= 2 * file_culling._LOOKED_AT
+        assert backend._usage.total() == size_on_disk(root) <= 200_000
+
+
+def test_a_large_value_takes_several_turns(root, new_backend):
+    """What one writer leaves beyond the bound, the next ones remove."""
+    backend = new_backend(max_bytes=100_000)
+    for number in range(1_000):
+        backend.write(str(number), b"x" * 100, ttl=None)
+    backend.write("large", b"x" * 90_000, ttl=None)
+    assert size_on_disk(root) > 100_000
+    for number in range(10):
+        backend.write("more", b"x" * 100 * number, ttl=None)
+    assert size_on_disk(root) <= 100_000
+    assert backend.read("large", REGION)[0] is not None
 
 
 def test_what_was_just_written_is_there(new_backend):

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from holdover.errors import ConfigurationError
+from holdover.regions import slots
 from holdover.regions.backends import memory as module
 from holdover.regions.backends.grants import Lease
 from holdover.regions.backends.memory import DEFAULT_MAX_ENTRIES, MemoryBackend
@@ -52,6 +53,19 @@ def test_an_empty_one_is_there(new_backend):
 
 
 # -- the bound -----------------------------------------------------------------
+
+
+def test_nobody_waits_for_all_to_be_passed(new_backend):
+    """Where everything is in use, something goes that is."""
+    backend = new_backend(5_000)
+    keys = [str(number) for number in range(5_000)]
+    write(backend, *keys)
+    for key in keys:
+        read(backend, key)
+    write(backend, "one more")
+    assert len(backend) == 5_000
+    unused = [slot for slot in backend._by_key.values() if not slot.used]
+    assert len(unused) == slots._MOST_SPARED + 1  # and the new one
 
 
 @pytest.mark.parametrize("most", [1, 2, 100])

@@ -15,6 +15,7 @@ from holdover.regions.at_hand import NOTHING, AtHand
 T = TypeVar("T")
 
 _PASSED = 4  # slots
+_MOST_SPARED = 500  # slots in a row: 0.1 ms
 
 
 class Slot(Generic[T]):
@@ -113,16 +114,19 @@ class Slots(Generic[T]):
                 self._ring.append(slot)
 
     def _evict_one(self) -> T | None:
-        """Move the hand to the first slot that nobody has used; give what it held."""
-        now = self._now()
+        """Move the hand to the first slot that nobody has used; give what it held.
+
+        If all that it passes were used, it ends at one of them rather than go on.
+        """
+        now, spared = self._now(), 0
         while True:
             slot = self._ring.popleft()
             if not self._is_held(slot):
                 continue
-            if not slot.used or slot.until <= now:
+            if not slot.used or slot.until <= now or spared == _MOST_SPARED:
                 del self.by_key[slot.key]
                 return slot.emptied()
-            slot.used = False
+            slot.used, spared = False, spared + 1
             self._ring.append(slot)
 
     def _is_held(self, slot: Slot[T]) -> bool:

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from holdover.regions.backends.base import translated
@@ -27,8 +27,9 @@ LEASE = ".lease"  # what the name of a key's lease record ends in
 
 _ABANDONED_AFTER = 3600.0  # seconds: an unfinished temporary file of a dead process
 _AT_ONCE = 32  # files that are removed under one lock: 0.5 ms
-_CULL_TO = 0.9  # of max_bytes
-_KEEP_OF_STRIPE = 0.75
+_LOOKED_AT = 128  # files of which a writer who goes beyond the bound finds the oldest
+_PART = 4  # one of so many of them goes
+_STEPS = 8  # as often at most by one writer: the next one goes on
 
 
 class Culler:
@@ -70,12 +71,17 @@ class Culler:
         found = self._contents(stripe)
         removed = []
         for start in range(0, len(found.others), _AT_ONCE):
-            with self._locks.hold(stripe):
-                sizes = self._remove_dead(found.others[start : start + _AT_ONCE])
-                self._usage.add(stripe, -sum(sizes))
-            removed += sizes
+            some = found.others[start : start + _AT_ONCE]
+            removed += self._remove(stripe, some, self._remove_dead)
         self._recount(stripe, before - sum(removed), _size_of(found.living))
         return len(removed)
+
+    def _remove(self, stripe: int, some: Sequence[_File], remove: _Remover) -> _Sizes:
+        """Remove and count under the stripe's lock; give the sizes of values."""
+        with self._locks.hold(stripe):
+            sizes = remove(some)
+            self._usage.add(stripe, -sum(sizes))
+        return sizes
 
     def _recount(self, stripe: int, counted: int, found: int) -> None:
         """Put a count right, unless somebody has written since it was *counted*."""
@@ -105,87 +111,166 @@ class Culler:
         """Put right the counts that cannot be true, before anything is removed."""
         for stripe, count in enumerate(self._usage.counts()):
             if count > self._max_bytes:
-                self._sweep(stripe)
+                self._purge(stripe)
 
     def _cull(self, spare: str) -> None:
-        start = random.randrange(STRIPES)  # noqa: S311 - spreads the work, no secret
-        for turn in range(STRIPES):
-            if self._usage.total() <= self._max_bytes * (_CULL_TO if turn else 1):
-                return
-            self._sweep((start + turn) % STRIPES, keep=_KEEP_OF_STRIPE, spare=spare)
+        """Remove what is too much, or as much as one writer can be asked to wait for.
 
-    def _sweep(self, stripe: int, *, keep: float = 1.0, spare: str = "") -> None:
-        """Remove what has expired in a stripe, then the oldest beyond a share of it."""
-        if not (os.path.isdir(self._directory(stripe)) or self._usage.counts()[stripe]):
-            return  # as most of a small cache are: nobody need wait for a lock
-        with self._locks.hold(stripe):
-            found = self._contents(stripe)
-            self._remove_dead(found.others)
-            size = _size_of(found.living)
-            goal, kept = size * keep, found.living
-            kept.sort(key=lambda pair: pair[1].st_ctime_ns, reverse=True)
-            while size > goal and kept:
-                path, state = kept.pop()
-                if path != spare:
-                    size -= state.st_size
-                    unlink(path)
-            self._usage.put(stripe, size)
+        Nothing is listed that would take long: of some files taken at random, what has
+        expired goes, and then the oldest.
+        """
+        for _ in range(_STEPS):
+            if self._usage.total() <= self._max_bytes:
+                return
+            if not self._cull_some(spare):
+                return
+
+    def _cull_some(self, spare: str) -> bool:
+        """Look at some files, and remove those of least use; say whether any went."""
+        found = self._sample()
+        sizes = self._remove_everywhere(found.others, self._remove_dead)
+        if sizes and self._usage.total() <= self._max_bytes:
+            return True
+        oldest = sorted(found.living, key=lambda file: file.state.st_ctime_ns)
+        oldest = [file for file in oldest if file.path != spare]
+        some = oldest[: max(1, len(oldest) // _PART)]
+        return bool(self._remove_everywhere(some, _remove_unchanged) or sizes)
+
+    def _sample(self) -> _Contents:
+        """Look at some files, of stripes that are taken at random."""
+        counts = self._usage.counts()
+        stripes = [stripe for stripe, count in enumerate(counts) if count]
+        random.shuffle(stripes)
+        living: list[_File] = []
+        others: list[_File] = []
+        for stripe in stripes:
+            room = _LOOKED_AT - len(living) - len(others)
+            if room <= 0:
+                break
+            found = self._contents(stripe, room)
+            if found.is_all:
+                self._recount(stripe, counts[stripe], found.counted)
+            living += found.living
+            others += found.others
+        return _Contents(living, others)
+
+    def _remove_everywhere(self, some: Iterable[_File], remove: _Remover) -> _Sizes:
+        by_stripe: dict[int, list[_File]] = {}
+        for file in some:
+            by_stripe.setdefault(file.stripe, []).append(file)
+        return [
+            size
+            for stripe, files in by_stripe.items()
+            for size in self._remove(stripe, files, remove)
+        ]
 
     def _directory(self, stripe: int) -> str:
         return f"{self._root}/{stripe:02x}"
 
-    def _contents(self, stripe: int) -> _Contents:
-        """List what is in a stripe."""
-        now, living, others = self._time.wall(), [], []
-        with (
-            contextlib.suppress(FileNotFoundError),
-            os.scandir(self._directory(stripe)) as found_files,
-        ):
-            for file in found_files:
-                with contextlib.suppress(FileNotFoundError):
-                    found = file.stat(follow_symlinks=False)
-                    if _is_value(file.name) and not has_expired(found, now):
-                        living.append((file.path, found))
-                    else:
-                        others.append(file.path)
-        return _Contents(living, others)
+    def _contents(self, stripe: int, most: int | None = None) -> _Contents:
+        """Look at the files of a stripe, or at so many of them taken at random."""
+        names, now = self._names(stripe), self._time.wall()
+        is_all = most is None or len(names) <= most
+        living: list[_File] = []
+        others: list[_File] = []
+        for name in names if is_all else random.sample(names, most or 0):
+            path = f"{self._directory(stripe)}/{name}"
+            with contextlib.suppress(FileNotFoundError):
+                file = _File(path, stripe, os.lstat(path))
+                is_living = file.is_value and not has_expired(file.state, now)
+                (living if is_living else others).append(file)
+        return _Contents(living, others, is_all=is_all)
 
-    def _remove_dead(self, paths: Sequence[str]) -> list[int]:
+    def _names(self, stripe: int) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return os.listdir(self._directory(stripe))
+        return []
+
+    def _remove_dead(self, files: Sequence[_File]) -> _Sizes:
         """Remove what has expired or was abandoned; give the sizes of values.
 
         Called under the lock: what was listed before may have been replaced.
         """
         now, sizes = self._time.wall(), []
-        for path in paths:
+        for file in files:
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                found, name = os.lstat(path), os.path.basename(path)
-                if name == SPARE:
-                    unlink(path)
-                elif not _is_value(name):
-                    _remove_abandoned(path, found)
-                elif has_expired(found, now) and unlink(path):
+                found = os.lstat(file.path)
+                if file.name == SPARE:
+                    unlink(file.path)
+                elif not file.is_value:
+                    _remove_abandoned(file.path, found)
+                elif has_expired(found, now) and unlink(file.path):
                     sizes.append(found.st_size)
         return sizes
 
 
+class _File(NamedTuple):
+    """A file as it was found.
+
+    Attributes:
+        path: Its path.
+        stripe: The stripe that it is in.
+        state: What the kernel says of it.
+    """
+
+    path: str
+    stripe: int
+    state: os.stat_result
+
+    @property
+    def name(self) -> str:
+        """Its name alone."""
+        return os.path.basename(self.path)
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is a value, living or not."""
+        name = self.name
+        return not (name.startswith(TEMPORARY) or name.endswith(LEASE) or name == SPARE)
+
+
 class _Contents(NamedTuple):
-    """What is in a stripe.
+    """What is in a stripe, or some of it.
 
     Attributes:
         living: Values that have not expired.
-        others: The paths of those that have, and of what is no value.
+        others: Those that have, and what is no value.
+        is_all: Whether it is all that is there.
     """
 
-    living: list[tuple[str, os.stat_result]]
-    others: list[str]
+    living: list[_File]
+    others: list[_File]
+    is_all: bool = False
+
+    @property
+    def counted(self) -> int:
+        """The bytes that are in values, living or not."""
+        return _size_of(self.living) + _size_of(
+            file for file in self.others if file.is_value
+        )
 
 
-def _is_value(name: str) -> bool:
-    return not (name.startswith(TEMPORARY) or name.endswith(LEASE) or name == SPARE)
+_Sizes = list[int]
+_Remover = Callable[[Sequence[_File]], _Sizes]
 
 
-def _size_of(files: Iterable[tuple[str, os.stat_result]]) -> int:
-    return sum(found.st_size for _, found in files)
+def _size_of(files: Iterable[_File]) -> int:
+    return sum(file.state.st_size for file in files)
+
+
+def _remove_unchanged(files: Sequence[_File]) -> _Sizes:
+    """Remove values, but for those that have been replaced; give their sizes."""
+    sizes = []
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(file.path)
+            if _version(found) == _version(file.state) and unlink(file.path):
+                sizes.append(found.st_size)
+    return sizes
+
+
+def _version(state: os.stat_result) -> tuple[int, int]:
+    return state.st_ino, state.st_ctime_ns
 
 
 def _remove_abandoned(path: str, found: os.stat_result) -> None:
