@@ -23,6 +23,7 @@ from holdover.errors import BackendError, ConfigurationError, ValueTooLarge
 from holdover.regions.backends.grants import Lease, LeaseKind
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.redis_commands import packed
+from holdover.regions.envelope import fence_of
 from holdover.regions.ticks import EPOCH_MASK, Mark, Reach, Scope
 from holdover.testing.contract_leases import REGION, sealed, together, won
 
@@ -683,6 +684,27 @@ def test_a_large_value_that_is_too_late(backend):
     late = backend.write_at("k", sealed("x" * 200_000), REGION, tick=tick, ttl=60.0)
     assert late > tick
     assert backend.read("k", REGION) == (None, late)
+
+
+@pytest.mark.parametrize(("size", "scripts"), [(1_000, 1), (400_000, 0)])
+def test_a_large_commit_goes_beside_no_script(backend, monkeypatch, size, scripts):
+    """And is stored only under its lease all the same; as what swaps is."""
+    asked, scripted = [], backend._atomic._scripted
+    stored = sealed("x" * size)
+    leases = [
+        backend.acquire("k", REGION, ttl=5.0, seen=None, overtaking=tuple(LeaseKind))
+        for _ in range(2)
+    ]
+    monkeypatch.setattr(
+        backend._atomic, "_scripted", lambda *a: asked.append(a) or scripted(*a)
+    )
+    assert backend.commit(leases[0], stored, REGION, ttl=60.0) is None
+    assert backend.read("k", REGION)[0] is None
+    tick = backend.commit(leases[1], stored, REGION, ttl=60.0)
+    assert backend.read("k", REGION) == (stored, tick)
+    assert not backend.compare_and_set("k", stored, seen=99, ttl=60.0)
+    assert backend.compare_and_set("k", stored, seen=fence_of(stored), ttl=60.0)
+    assert len(asked) == 4 * scripts
 
 
 # -- no server -----------------------------------------------------------------

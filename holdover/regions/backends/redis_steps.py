@@ -15,6 +15,8 @@ from holdover.regions.backends.redis_link import Way
 from holdover.regions.backends.redis_replies import accepted
 from holdover.regions.backends.redis_watching import Plan, Words, run_watched
 
+_LARGE = 300_000  # bytes
+
 Call = tuple[Words, Words]
 """Keys and arguments."""
 
@@ -72,8 +74,12 @@ class Steps:
         return self.run_many(step, [(keys, args)])[0]
 
     def run_many(self, step: Step, calls: Sequence[Call]) -> list[Any]:
-        """Carry out a step for each call, in one round trip; give their replies."""
-        if self._may_script:
+        """Carry out a step for each call; give their replies.
+
+        In one round trip, unless something is so large that having a script copy it,
+        while everybody waits, costs more than three others: 5 MB in 1.3 ms, not in 9.3.
+        """
+        if self._may_script and not any(map(_is_large, calls)):
             replies = self._scripted(step, calls)
             if not any(map(_is_forbidden, replies)):
                 return accepted(replies)
@@ -90,6 +96,10 @@ class Steps:
             for n, reply in zip(unknown, self._link.ask(*again), strict=True):
                 replies[n] = reply
         return replies
+
+
+def _is_large(call: Call) -> bool:
+    return any(len(word) > _LARGE for word in call[1])
 
 
 def _calling(command: str, script: str, call: Call) -> Command:
