@@ -1,6 +1,7 @@
 """Hits of which only the value is decoded: never of what should not be served."""
 
 import gc
+import inspect
 import os
 import pickle
 import weakref
@@ -302,7 +303,8 @@ class TestTrouble:
             asked.append(args)
             raise BackendError("away")
 
-        monkeypatch.setattr(familiars(price)[7, "EUR"], "read", _calmed(region, fail))
+        read = region._entries._guard.calmed(fail, (None, 0))
+        monkeypatch.setattr(familiars(price)[7, "EUR"], "read", read)
         told = []
         monkeypatch.setattr(region._entries, "tell", told.append)
         price(7)
@@ -328,10 +330,6 @@ class TestTrouble:
             patched.setattr(type(region.backend), "remove", fail)
             assert region.delete(price.key_for(7)).pending
             assert price(7) == [7, "EUR", 2]
-
-
-def _calmed(region, read):
-    return region._entries._calmed(read)
 
 
 class TestFiles:
@@ -391,7 +389,8 @@ class TestFiles:
         backend.write("k", b"x" * 5000, ttl=None)
         read = backend.reader("k", "r")
         assert [len(read()[0]) for _ in range(2)] == [5000] * 2
-        assert read.args[1].__self__._known[0] is None
+        kept = inspect.getclosurevars(read).nonlocals["read_value"].__self__
+        assert kept._known[0] is None
 
     def test_it_is_gone_and_comes_again(self, backend, peer):
         """Of two lives with the same bytes the second counts."""

@@ -5,7 +5,7 @@ Everything above works with entries and keys; everything below with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from holdover.regions import events
@@ -29,6 +29,8 @@ from holdover.regions.outcomes import NOT_STORED, Committed, Found
 
 Answer = Lease | Busy | Found | None
 """What comes of asking for a lease; None if the backend cannot say."""
+
+_NOTHING_READ: Read = None, 0
 
 
 class Tier(Entries):
@@ -97,7 +99,8 @@ class Tier(Entries):
         if self._is_judged_anew or sealing is None or not sealing.has_familiar:
             return
         if wish.read is None:
-            reader = self._calmed(self.backend.reader(key, self.region))
+            read = self.backend.reader(key, self.region)
+            reader = self._guard.calmed(read, _NOTHING_READ)
             familiar = Familiar(gate_stamp, reader, sealing.codec, self.now)
             wish.seen.make_familiar(wish.arguments, familiar)
             return
@@ -109,18 +112,6 @@ class Tier(Entries):
         if stored is not None and payload is not None:
             until = fresh_until(entry, lifetime)
             known.judge(Judged(stored, tick, entry.created_at, until, payload))
-
-    def _calmed(self, read: Callable[[], Read]) -> Callable[[], Read]:
-        """Have a failure be a miss, and told."""
-        guard = self._guard
-
-        def calmed() -> Read:
-            try:
-                return guard.call(guard.reading, read)
-            except BackendError:
-                return None, 0
-
-        return calmed
 
     @property
     def _is_judged_anew(self) -> bool:

@@ -113,24 +113,30 @@ class FileBackend(DefaultSerialization, Backend):
     def read(self, key: str, region: str) -> tuple[Stored | None, int]:
         """See `Backend.read`."""
         path = self._path(key)
-        return self._read(path, partial(read_value, path), region)
+        return self._reader(path, partial(read_value, path), region)()
 
     def reader(self, key: str, region: str) -> Callable[[], tuple[Stored | None, int]]:
         """See `Backend.reader`."""
         path = self._path(key)
-        return partial(self._read, path, ValueFile(path).read, region)
+        return self._reader(path, ValueFile(path).read, region)
 
-    def _read(
-        self, path: str, read: Callable[[], bytes | None], region: str
-    ) -> tuple[Stored | None, int]:
-        self._check()
-        try:
-            stored = read()
-        except Torn:
-            stored = self._read_alone(path)
-        except OSError as error:
-            raise BackendError(f"reading a cache file: {error}") from error
-        return stored, self._clocks.tick(region)
+    def _reader(
+        self, path: str, read_value: Callable[[], bytes | None], region: str
+    ) -> Callable[[], tuple[Stored | None, int]]:
+        tick = self._clocks.reader(region)
+
+        def read() -> tuple[Stored | None, int]:
+            if not self._is_checked:
+                self._check()
+            try:
+                stored = read_value()
+            except Torn:
+                stored = self._read_alone(path)
+            except OSError as error:
+                raise BackendError(f"reading a cache file: {error}") from error
+            return stored, tick()
+
+        return read
 
     def write(self, key: str, stored: Stored, *, ttl: float | None) -> None:
         """See `Backend.write`."""

@@ -84,8 +84,9 @@ class ValueFile:
         known, data = self._known
         if known is not None:
             try:
-                if _state(os.lstat(self._path)) == known:
-                    return data
+                now = os.lstat(self._path)
+                if (now.st_ino, now.st_mtime_ns, now.st_ctime_ns, now.st_size) == known:
+                    return data  # `_state`, without calling it
             except FileNotFoundError:
                 return None
         read = _read(self._path, _whole)
