@@ -1,12 +1,13 @@
-"""What a cache costs as it grows, and what a request feels while it is purged.
+"""What a cache costs as it grows, and what is felt while it is purged or culled.
 
-    python benchmarks/growth.py [--most 1000000] [--rounds 15]
+    python benchmarks/growth.py [--most 1000000] [--rounds 15] [--only cull]
 
 Two tables: microseconds of a hit of a key taken at random, with ten entries to --most,
 beside those of bare reading the same (a dictionary's lookup, the file, the row), and
 the memory or disk that an entry takes; then hits and stores (``set``) while all
 --most entries, which have expired, are purged: in files and SQLite by another process,
-in memory by another thread.
+in memory by another thread. And what stores take that each go beyond the bound of
+a store with --most entries (SQLite has none).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ AT_ONCE = 1000  # keys
 WATCHED = 200  # keys that are asked for while others are purged
 OUTDATED = bytes(200)  # is never read
 QUIET = 3.0  # seconds
+SMALL, BEYOND = 500, 5000  # bytes of a value, and stores beyond the bound
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -237,6 +239,26 @@ def _for(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() < end
 
 
+# -- stores in a full store ----------------------------------------------------
+
+
+def felt_when_full(backend: str, folder: str, most: int) -> tuple[list[float], float]:
+    """What stores take beyond the bound, in microseconds; and the part that is left."""
+    bound = {"max_entries": most} if backend == "memory" else {"path": folder}
+    if backend == "file":
+        bound["max_bytes"] = most * SMALL
+    made = make_region("full").configure(f"holdover.{backend}", 3600, bound).backend
+    for number in range(most):
+        made.write(f"old {number}", bytes(SMALL), ttl=3600)
+    took = [
+        _timed(partial(made.write, f"new {number}", bytes(SMALL), ttl=3600))
+        for number in range(BEYOND)
+    ]
+    if backend == "memory":
+        return took, len(made) / most
+    return took, sum(made._usage.counts()) / bound["max_bytes"]
+
+
 # -- tables --------------------------------------------------------------------
 
 
@@ -248,6 +270,26 @@ def show_growth(measured: list[Subject]) -> None:
             f"{one.backend:8} {one.name:8} {one.entries:>9,} {one.median:>8.1f} "
             f"{one.best:>8.1f} {one.each:>11,.0f}"
         )
+
+
+def show_purges(backends: Sequence[str], folder: str, most: int) -> None:
+    print(
+        f"{'Backend':8} {'state':6} {'hits':>7}"
+        + 2 * f" {'p50':>9} {'p99':>9} {'max':>9}"
+        + f" {'purged':>9} {'s':>6}"
+    )
+    for backend in backends:
+        felt = felt_beside(backend, f"{folder}/{backend} purged", most)
+        show_felt(backend, felt)
+
+
+def show_culls(backends: Sequence[str], folder: str, most: int) -> None:
+    print(f"{'Backend':8} {'entries':>9} {'p50':>9} {'p99':>9} {'max':>9} {'full':>6}")
+    for backend in backends:
+        if backend != "SQLite":
+            took, full = felt_when_full(backend, f"{folder}/{backend} culled", most)
+            numbers = " ".join(f"{number:>9.0f}" for number in _shares(took))
+            print(f"{backend:8} {most:>9,} {numbers} {full:>6.1%}")
 
 
 def show_felt(backend: str, felt: list[Felt]) -> None:
@@ -268,24 +310,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", choices=["growth", "purge"])
+    parser.add_argument("--only", choices=["growth", "purge", "cull"])
     parser.add_argument("--backend", choices=BACKENDS, action="append")
     options = parser.parse_args()
     backends = options.backend or BACKENDS
     with tempfile.TemporaryDirectory(prefix="holdover-growth-") as folder:
-        if options.only != "purge":
+        wanted = [options.only] if options.only else ["growth", "purge", "cull"]
+        if "growth" in wanted:
             show_growth(growth(backends, folder, options.most, options.rounds))
-        if options.only != "growth":
-            print(
-                f"{'Backend':8} {'state':6} {'hits':>7}"
-                + 2 * f" {'p50':>9} {'p99':>9} {'max':>9}"
-                + f" {'purged':>9} {'s':>6}"
-            )
-            for backend in backends:
-                show_felt(
-                    backend,
-                    felt_beside(backend, f"{folder}/{backend} purged", options.most),
-                )
+        if "purge" in wanted:
+            show_purges(backends, folder, options.most)
+        if "cull" in wanted:
+            show_culls(backends, folder, options.most)
     return 0
 
 
