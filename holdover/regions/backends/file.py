@@ -30,12 +30,12 @@ from holdover.regions.backends.file_disk import (
 )
 from holdover.regions.backends.file_records import load_lease, overwrite, stripe
 from holdover.regions.backends.file_values import (
-    DAMAGED,
     Draft,
     Torn,
     ValueFile,
     drafted,
     fence_at,
+    read_locked,
     read_value,
     size_of,
 )
@@ -182,7 +182,7 @@ class FileBackend(DefaultSerialization, Backend):
         tick = self._clocks.tick(region)
         with translated("acquiring a lease", OSError), self._locked(path):
             fence = fence_at(path)
-            if fence not in (None, seen) and (stored := _whole(path)) is not None:
+            if fence not in (None, seen) and (stored := read_locked(path)) is not None:
                 return Changed(stored, tick)
             now = self._time.steady()
             held = load_lease(path + LEASE)
@@ -331,7 +331,7 @@ class FileBackend(DefaultSerialization, Backend):
     def _read_alone(self, path: str) -> bytes | None:
         """Read what may have been about to change, while nobody changes it."""
         with translated("reading a cache file", OSError), self._locked(path):
-            return _whole(path)
+            return read_locked(path)
 
     def _discard(self, path: str) -> bool:
         # The value first: what readers see is what an invalidation is about.
@@ -341,14 +341,6 @@ class FileBackend(DefaultSerialization, Backend):
         if existed:
             self._usage.add(stripe(path), -before)
         return existed
-
-
-def _whole(path: str) -> bytes | None:
-    """Read a value under its lock, where nothing is about to change."""
-    try:
-        return read_value(path)
-    except Torn:
-        return DAMAGED
 
 
 def _held_by(token: str, path: str) -> LeaseRecord | None:

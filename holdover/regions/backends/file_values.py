@@ -58,6 +58,14 @@ def read_value(path: str) -> bytes | None:
     return None if read is None else read[0]
 
 
+def read_locked(path: str) -> bytes | None:
+    """Do as `read_value` under the value's lock, where nothing is about to change."""
+    try:
+        return read_value(path)
+    except Torn:
+        return DAMAGED
+
+
 class ValueFile:
     """A value's file that is read again and again, most often unchanged.
 
