@@ -100,6 +100,20 @@ def test_redis(redis_server, name, command, may_script):
     assert failures == []
 
 
+@pytest.mark.parametrize("size", [10, 200_000])
+@pytest.mark.parametrize("command", [("RPUSH", "x"), ("SET", "x")], ids=str)
+def test_redis_that_is_first_written_to(redis_server, command, size):
+    """A damaged clock is put right by a write, too, before anybody reads."""
+    region = make_region("hostile").configure(
+        "holdover.redis", 60, {"url": redis_server.url}, unsigned_pickle=True
+    )
+    region.set("k", "old")
+    redis_server.ask("DEL", CLOCK)
+    redis_server.ask(command[0], CLOCK, *command[1:])
+    assert not region.set("k", "x" * size).pending
+    assert region.get("k") == "x" * size
+
+
 DAMAGE = [
     "envelope = NULL",
     "fence = NULL",
