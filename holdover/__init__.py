@@ -6,6 +6,7 @@ nothing else.
 
 from __future__ import annotations
 
+from _thread import RLock
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -153,12 +154,18 @@ _HOMES = {
 }
 
 
+# Threads that are the first to import different parts of dogpile.cache, which import
+# each other, fail each other's imports (CPython's _DeadlockError). So one at a time.
+_loading = RLock()
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "events"):
-        return import_module(f"holdover.{name}")
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'holdover' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with _loading:
+        if name not in _HOMES:
+            return import_module(f"holdover.{name}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,11 +1,15 @@
 """What people write who use Holdover for the first time, and what they are told."""
 
+import threading
 import warnings
+from functools import partial
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from servers import free_port
+from waiting import at_once
 
+import holdover
 from holdover import CeleryRunner, Registry, errors, make_region
 from holdover.contrib_django import RegionCache
 
@@ -146,3 +150,25 @@ def test_django_s_location_is_in_no_error():
     with pytest.raises(ImproperlyConfigured, match="'socket_timout'") as caught:
         RegionCache("redis://me:hunter2@localhost/0", {"OPTIONS": {"SOCKET_TIMOUT": 1}})
     assert "hunter2" not in str(caught.value)
+
+
+def test_names_are_loaded_one_at_a_time(monkeypatch):
+    """Threads that are the first to use some do not fail each other's imports."""
+    inside, most = set(), []
+    names = ["make_region", "Lifetime", "Cached", "NO_VALUE"]
+    together = threading.Barrier(len(names), timeout=30)
+
+    def load(module):
+        inside.add(module)
+        threading.Event().wait(0.02)
+        most.append(len(inside))
+        inside.remove(module)
+        return __import__(module, fromlist=["any"])
+
+    def use(name):
+        together.wait()
+        getattr(holdover, name)
+
+    monkeypatch.setattr(holdover, "import_module", load)
+    at_once(*(partial(use, name) for name in names))
+    assert [1] * len(names) == most

@@ -1,15 +1,19 @@
 """Whatever lies in a queue or under our names in a store, callers never notice."""
 
+import contextlib
 import threading
 import time
 
 import pytest
 import redis
 import sqlalchemy
+from pymemcache.client.base import Client
 
-from holdover import LeaseTerms, events, make_region
+from holdover import NO_VALUE, LeaseTerms, events, make_region
+from holdover.regions.backends.memcached_names import clock_name, tick_name
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id, value_id
+from holdover.regions.ticks import MOST_TICK
 from holdover.regions.worker import carry_out
 
 NESTED = []
@@ -100,6 +104,63 @@ def test_redis(redis_server, name, command, may_script):
     assert failures == []
 
 
+@pytest.mark.parametrize("size", [10, 200_000])
+@pytest.mark.parametrize("command", [("RPUSH", "x"), ("SET", "x")], ids=str)
+def test_redis_that_is_first_written_to(redis_server, command, size):
+    """A damaged clock is put right by a write, too, before anybody reads."""
+    region = make_region("hostile").configure(
+        "holdover.redis", 60, {"url": redis_server.url}, unsigned_pickle=True
+    )
+    region.set("k", "old")
+    redis_server.ask("DEL", CLOCK)
+    redis_server.ask(command[0], CLOCK, *command[1:])
+    assert not region.set("k", "x" * size).pending
+    assert region.get("k") == "x" * size
+
+
+MOST = b"%d" % (MOST_TICK - 1)
+ITEMS = [
+    b"x",
+    b"0",
+    b"9" * 5_000,
+    MOST,
+    b"[Infinity,0,0,[]]",
+    b"[%b,0,0,[]]" % MOST,
+    b"[1,%b,0,[]]" % MOST,
+    b'[1,0,0,[["prefix",5,true,9]]]',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item[:30].decode())
+def test_memcached(memcached_server, item):
+    """Whatever lies there in place of a region's clock, or of its tick, or both."""
+    region = make_region("hostile").configure(
+        "holdover.memcached", 60, {"url": memcached_server.url}, unsigned_pickle=True
+    )
+    failures = []
+    region.listen(
+        lambda e: failures.append(e) if isinstance(e, events.BackendFailed) else None
+    )
+    names = tick_name("hostile"), clock_name("hostile")
+    for damaged in (names[:1], names[1:], names):
+        region.set("k", "old")
+        region.invalidate(tags=["any"])
+        with contextlib.closing(Client(memcached_server.url)) as client:
+            for name in damaged:
+                client.set(name, item, noreply=False)
+        for _ in range(2):
+            region.get_or_create("k", lambda: "made")
+        made = region.get_or_create("k", lambda: "made")
+        assert region.get("k") == made
+        assert not region.invalidate(tags=["t"]).pending
+        assert not region.invalidate().pending
+        assert region.get("k") is NO_VALUE
+        assert not region.set("k", "set").pending
+        assert region.get("k") == "set"
+        assert failures == []
+
+
 DAMAGE = [
     "envelope = NULL",
     "fence = NULL",
@@ -116,6 +177,9 @@ UNTYPED = [  # what only SQLite takes
     "fence = 1.5",
     "fence = x'00ff'",
     "envelope = '[1, 1e999, []]'",
+    "envelope = CAST('[0, 0, [[\"prefix\", 5, true, 9]]]' AS BLOB)",
+    "envelope = CAST('[0, 0]' AS BLOB)",
+    "envelope = CAST(substr(envelope, 1, length(envelope) - 1) || 'x' AS BLOB)",
     "reason = 7, lease_token = 'text'",
 ]
 

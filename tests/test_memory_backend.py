@@ -209,6 +209,23 @@ def test_what_was_removed_does_not_pile_up(new_backend):
     assert all(backend.read(f"stays {n}", "r")[0] for n in range(900))
 
 
+def test_a_purge_while_the_clock_is_set_back(new_backend, clock, monkeypatch):
+    """What is fresh by the clock's new time stays, wherever the purge is."""
+    backend = new_backend(10)
+    clock.advance(100.0)
+    write(backend, "k", ttl=0.0)
+    drop = backend._drop
+
+    def set_back(expired):
+        clock.set_wall(clock.wall() - 50.0)
+        write(backend, "k", ttl=10.0)
+        return drop(expired)
+
+    monkeypatch.setattr(backend, "_drop", set_back)
+    assert backend.purge() == 0
+    assert read(backend, "k")
+
+
 def test_purge_drops_lapsed_leases(new_backend, clock):
     """Leases that nobody came back for do not pile up; live ones stay."""
     backend = new_backend(10)

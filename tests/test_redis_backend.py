@@ -229,9 +229,10 @@ def test_commands_per_operation(redis_server, client):
     assert hit == {"mget": 1}
     written = {"evalsha": 1, "get": 1, "set": 1, "del": 1}  # get: the clock
     assert counted(client, lambda: region.set("k", 2)) == written
-    changed = {"get": 1, "multi": 1, "set": 1, "del": 1, "exec": 1}
+    changed = {"mget": 1, "multi": 1, "set": 1, "del": 1, "exec": 1}
     several = dict.fromkeys("abc", 1)
     assert counted(client, lambda: region.set_multi(several)) == {**changed, "set": 3}
+    assert counted(client, lambda: region.set("k", "x" * 200_000)) == changed
     removed = {"exists": 1, "del": 1}
     assert counted(client, lambda: region.delete("k")) == removed
     advanced = counted(client, region.invalidate)

@@ -1,7 +1,6 @@
 """Replies that `holdover.redis` reads off the socket itself: all of one, or trouble."""
 
 import contextlib
-import itertools
 import socket
 import threading
 import time
@@ -11,11 +10,12 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from memory import taken_memory
-from proxies import Proxy, pass_on
+from proxies import Pieces, Proxy, pass_on, sliced, swallow
 from waiting import wait_until
 
 from holdover import make_region
 from holdover.errors import BackendError
+from holdover.regions.backends import receiving
 from holdover.regions.backends import redis_reading as reading
 from holdover.regions.backends.receiving import LARGE_PIECE, PIECE, Closed
 from holdover.regions.backends.redis import RedisBackend
@@ -26,32 +26,6 @@ TEXTS = st.none() | st.binary(max_size=300)
 def packed(text):
     """A bulk string."""
     return b"$-1\r\n" if text is None else b"$%d\r\n%b\r\n" % (len(text), text)
-
-
-class Pieces:
-    """A socket whose other end sends in pieces, and then closes."""
-
-    def __init__(self, *pieces):
-        self.pieces = list(pieces)
-
-    def recv(self, most):
-        if not self.pieces:
-            return b""
-        piece = self.pieces.pop(0)
-        if len(piece) > most:
-            self.pieces.insert(0, piece[most:])
-        return piece[:most]
-
-    def recv_into(self, view):
-        piece = self.recv(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
-
-
-def sliced(data, cuts):
-    """Cut *data* at several places."""
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=8)
@@ -108,6 +82,22 @@ def test_a_large_one_lies_where_it_was_received():
     with taken_memory() as taken:
         reading.reply_from(pieces)
     assert 0 < taken.most < 1.5 * len(LARGE)
+
+
+def test_what_was_read_is_left_behind(monkeypatch):
+    """Many texts together are not copied again for each of them."""
+    carried = []
+
+    def received(sock, data, length):
+        carried.append(len(data))
+        return receiving.received(sock, data, length)
+
+    monkeypatch.setattr(reading, "received", received)
+    texts = [LARGE[: PIECE - number] for number in range(100)]
+    data = b"*100\r\n" + b"".join(map(packed, texts))
+    pieces = Pieces(*sliced(data, range(0, len(data), PIECE)))
+    assert reading.reply_from(pieces) == texts
+    assert 0 < sum(carried) < len(data)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), CUTS, st.integers(0, 10_000))
@@ -285,6 +275,29 @@ class TestLink:
             with pytest.raises(BackendError, match="asking Redis: Timeout"):
                 backend.read("k", "r")
             assert own(backend) is None
+
+    @pytest.mark.parametrize("stop", [swallow, lambda wire, data: wire.close()])
+    def test_a_large_one_that_stops_half_way(self, redis_server, stop):
+        """What there is of it is no value, and its rest is no reply to anything."""
+        came = []
+
+        def treat(wire, data):
+            came.append(len(data))
+            (pass_on if sum(came) < len(LARGE) // 2 else stop)(wire, data)
+
+        with Proxy(redis_server.port) as proxy:
+            backend = backend_at(proxy.url)
+            backend.write("k", LARGE, ttl=None)
+            backend.write("other", b"another", ttl=None)
+            backend.read("k", "r")
+            proxy.treat = treat
+            own(backend)._sock.settimeout(0.2)
+            with pytest.raises(BackendError):
+                backend.read("k", "r")
+            assert sum(came) > 0
+            proxy.treat = pass_on
+            assert backend.read("other", "r")[0] == b"another"
+            assert backend.read("k", "r")[0] == LARGE
 
     def test_a_signal_in_the_middle(self, redis_server, monkeypatch):
         """What interrupts a reading loses the connection with its reply."""

@@ -13,9 +13,11 @@ from dataclasses import (
     is_dataclass,
     replace,
 )
+from typing import get_type_hints
 
 import pytest
 
+from holdover import Cached, LeaseTerms, Lifetime, events
 from holdover.regions.values import frozen, slotted
 
 
@@ -89,8 +91,8 @@ class TestLikeADataclass:
         assert str(inspect.signature(theirs)) == str(inspect.signature(ours))
         assert theirs.__init__.__annotations__ == ours.__init__.__annotations__
         assert theirs.__init__.__qualname__ == ours.__init__.__qualname__
-        assert theirs.__init__.__globals__["__name__"] == __name__
-        assert ours.__init__.__globals__["__name__"] == __name__
+        assert theirs.__init__.__globals__ is globals()
+        assert ours.__init__.__globals__ is globals()
 
     def test_fields(self, ours, theirs, one, other):
         """What takes dataclasses apart takes these apart."""
@@ -134,6 +136,17 @@ class TestLikeADataclass:
         with pytest.raises(TypeError) as found:
             ours()
         assert str(told.value) == str(found.value)
+
+
+@pytest.mark.parametrize("kind", [Cached, Lifetime, events.Hit, LeaseTerms])
+def test_annotations_can_be_read(kind):
+    """Who makes forms or checks of signatures finds what they mean."""
+    hints = get_type_hints(kind.__init__)
+    found = inspect.signature(kind, eval_str=True).parameters
+    assert [part.name for part in fields(kind)] == list(found)
+    for part in fields(kind):
+        assert get_type_hints(kind)[part.name] == hints[part.name]
+        assert found[part.name].annotation == hints[part.name]
 
 
 def test_what_is_not_compared():
@@ -202,6 +215,43 @@ def test_inherited_by_a_dataclass():
     assert 4 == castle.towers
     with pytest.raises(FrozenInstanceError):
         castle.city = "Basel"
+
+
+@pytest.mark.parametrize("make", [frozen, slotted])
+def test_what_callers_cannot_give(make):
+    """It is refused, and not made a parameter of."""
+    with pytest.raises(TypeError, match="each field is given"):
+
+        @make
+        class Square:
+            """One that would work its area out."""
+
+            side: int
+            area: int = field(init=False, default=0)
+
+
+def test_what_may_change_inherits_from_its_like():
+    """As everywhere: what is frozen is so from top to bottom, or not at all."""
+
+    @slotted
+    class Seat:
+        """A seat."""
+
+        number: int
+
+    @slotted
+    class Sofa(Seat):
+        """One for several."""
+
+        seats: int = 2
+
+    sofa = Sofa(1)
+    sofa.number = sofa.seats = 3
+    assert Sofa(3, 3) == sofa
+    with pytest.raises(TypeError, match="cannot inherit frozen"):
+        frozen(type("Frozen", (Seat,), {}))
+    with pytest.raises(TypeError, match="cannot inherit non-frozen"):
+        slotted(type("Thawed", (Place,), {}))
 
 
 def test_what_may_change():

@@ -40,10 +40,12 @@ class Slot(Generic[T]):
 
     def keep_at_hand(self, held: object, at_hand: AtHand) -> bool:
         """Let *at_hand* be what a hit of *held* gives; False if that is gone."""
-        if self.held is not held:
-            return False
         self.at_hand = at_hand
-        return True
+        # Only then, or what goes in between would be kept alive by it.
+        if self.held is held:
+            return True
+        self.at_hand = NOTHING
+        return False
 
     def emptied(self) -> T | None:
         """Hold nothing any more, and give what was held."""
@@ -57,7 +59,8 @@ class Slots(Generic[T]):
 
     Whoever changes them holds a lock of his own; whoever reads needs none, since a
     dictionary's lookup is atomic. What is displaced is given back, to be let go without
-    that lock: a value's own end may run any code.
+    that lock: a value's own end may run any code. A fork or a signal may come between
+    any two steps, and what it finds is whole: each slot held is in the ring.
 
     Args:
         most: How many are kept.
@@ -90,28 +93,32 @@ class Slots(Generic[T]):
         displaced = []
         while len(self.by_key) >= self._most:
             displaced.append(self._evict_one())
-        self.by_key[key] = slot = Slot(key, held, until)
+        slot = Slot(key, held, until)
         self._ring.append(slot)
-        if len(self._ring) > 2 * self._most:
-            self._tidy()
+        self.by_key[key] = slot
+        self._tidy()
         return displaced
 
     def pop(self, key: str) -> T | None:
         """Remove and give what is kept for *key*; None if nothing is."""
         slot = self.by_key.pop(key, None)
+        self._tidy()
         # The ring may keep the slot for a while, and so may who has it at hand.
         return None if slot is None else slot.emptied()
 
     def _tidy(self) -> None:
-        """Let the hand pass some slots, and leave out those that were removed.
+        """Let the hand pass some slots, if more than half were removed: those go.
 
-        They are more than half, and more of them go than come: the ring does not grow
-        on, and nobody waits until it is all gone through.
+        More of them go than come: the ring does not grow on, whatever the bound, and
+        nobody waits until it is all gone through.
         """
+        if len(self._ring) <= 2 * len(self.by_key) + _PASSED:
+            return
         for _ in range(_PASSED):
-            slot = self._ring.popleft()
-            if self._is_held(slot):
-                self._ring.append(slot)
+            if self._is_held(self._ring[0]):
+                self._ring.rotate(-1)
+            else:
+                self._ring.popleft()
 
     def _evict_one(self) -> T | None:
         """Move the hand to the first slot that nobody has used; give what it held.
@@ -120,14 +127,16 @@ class Slots(Generic[T]):
         """
         now, spared = self._now(), 0
         while True:
-            slot = self._ring.popleft()
+            slot = self._ring[0]
             if not self._is_held(slot):
+                self._ring.popleft()
                 continue
             if not slot.used or slot.until <= now or spared == _MOST_SPARED:
                 del self.by_key[slot.key]
+                self._ring.popleft()
                 return slot.emptied()
             slot.used, spared = False, spared + 1
-            self._ring.append(slot)
+            self._ring.rotate(-1)
 
     def _is_held(self, slot: Slot[T]) -> bool:
         return self.by_key.get(slot.key) is slot

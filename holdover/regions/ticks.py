@@ -6,6 +6,7 @@ import enum
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from typing import Any
 
 from holdover.regions.values import frozen
 
@@ -14,6 +15,12 @@ MOST_MARKS = 1000
 
 EPOCH_MASK = 1023
 """The lowest bits of every tick name the clock's epoch, drawn when it was seeded."""
+
+MOST_TICK = 1 << 62
+"""What every tick is below: millennia ahead, and with room in columns and envelopes."""
+
+DAMAGE = (ValueError, TypeError, RecursionError)
+"""What is raised by reading a clock from bytes that anybody may have written."""
 
 
 class Scope(enum.Enum):
@@ -67,6 +74,33 @@ class ClockState:
         """
         tick = _at(now, new_epoch() if epoch is None else epoch)
         return cls(tick=tick, hard_floor=tick, soft_floor=0)
+
+    @classmethod
+    def read(cls, ticks: Sequence[object], listed: Any) -> ClockState:
+        """Make one of what lay in a store, which anybody may have written.
+
+        Args:
+            ticks: The clock's own, the hard floor's and the soft one's.
+            listed: What `listed` has given.
+
+        Raises:
+            DAMAGE: They are no clock's.
+        """
+        tick, hard_floor, soft_floor = map(_sound, ticks)
+        if tick == 0:
+            raise ValueError("a clock that was never begun")
+        marks = {
+            Mark(Reach(Scope(scope), _text(name)), hard is True): _sound(at)
+            for scope, name, hard, at in listed
+        }
+        return cls(tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=marks)
+
+    def listed(self) -> list[list[Any]]:
+        """Give its marks as JSON has them."""
+        return [
+            [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
+            for mark, tick in self.marks.items()
+        ]
 
     @property
     def was_invalidated(self) -> bool:
@@ -123,6 +157,23 @@ class ClockState:
         return ClockState(
             tick=tick, hard_floor=hard_floor, soft_floor=soft_floor, marks=kept
         )
+
+
+def sound_tick(found: object) -> int | None:
+    """Give what should be a clock's tick; None if it is not."""
+    return found if type(found) is int and 0 < found < MOST_TICK else None
+
+
+def _sound(found: object) -> int:
+    if type(found) is not int or not 0 <= found < MOST_TICK:
+        raise ValueError(f"a tick was wanted, got {found!r:.40}")
+    return found
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f"a name was wanted, got {found!r:.40}")
+    return found
 
 
 def new_epoch() -> int:

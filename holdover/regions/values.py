@@ -8,6 +8,7 @@ callers want its signature, and a call of it its speed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
@@ -38,11 +39,15 @@ def frozen(cls: type[Any] | None = None, /, *, kw_only: bool = False) -> Any:
 
     What is made is a dataclass for ``fields()``, ``replace()``, ``match`` and pickles,
     and may be inherited from as one that is frozen. Fields are those of ``field()``;
-    there is no ``InitVar``, no ``order``, no ``unsafe_hash``.
+    there is no ``InitVar``, no ``init=False``, no ``order``, no ``unsafe_hash``.
 
     Args:
         cls: The class.
         kw_only: Whether its fields are given by name only.
+
+    Raises:
+        TypeError: Some field is not given by callers, or a class that it inherits from
+            is not frozen.
     """
     if cls is None:
         return lambda cls: _defined(cls, kw_only=kw_only, is_frozen=True)
@@ -66,18 +71,24 @@ def _defined(cls: type[Any], *, kw_only: bool, is_frozen: bool) -> type[Any]:
     if vars(cls).get("__hash__") is None:  # Python's own, of a class with __eq__
         own.discard("__hash__")
     inherits = any("__dataclass_fields__" in vars(base) for base in cls.__mro__[1:])
-    # Below a frozen class dataclasses wants another one.
     made: type[Any] = dataclass(
-        init=False, repr=False, eq=False, slots=True, kw_only=kw_only, frozen=inherits
+        init=False,
+        repr=False,
+        eq=False,
+        slots=True,
+        kw_only=kw_only,
+        frozen=is_frozen and inherits,  # below a frozen class it wants another one
     )(cls)
     parts = fields(made)
+    if not all(part.init for part in parts):
+        raise TypeError(f"{cls.__qualname__}: each field is given, or has a default")
     methods: dict[str, Method | None] = {"__repr__": _repr(parts)}
     methods |= _comparing(parts)
     if is_frozen:
-        step = " _set(self, {name!r}, {value})"
+        step = "  _set(self, {name!r}, {value})"
         methods |= _refusing(made, parts) | _carrying()
     else:
-        step = " self.{name} = {value}"
+        step = "  self.{name} = {value}"
         methods["__hash__"] = None
     methods["__init__"] = _init(made, parts, step)
     for name, method in methods.items():
@@ -95,7 +106,7 @@ Method = Callable[..., Any]
 
 def _init(cls: type[Any], parts: Parts, step: str) -> Method:
     """Compile what sets each field, with the signature that dataclasses gives it."""
-    names: dict[str, Any] = {**_NAMES, "__name__": cls.__module__}
+    names: dict[str, Any] = dict(_NAMES)
     positional: list[str] = []
     named: list[str] = []
     lines = []
@@ -112,10 +123,14 @@ def _init(cls: type[Any], parts: Parts, step: str) -> Method:
         (named if part.kw_only else positional).append(text)
         lines.append(step.format(name=part.name, value=value))
     if hasattr(cls, "__post_init__"):
-        lines.append(" self.__post_init__()")
+        lines.append("  self.__post_init__()")
     given = ", ".join(["self", *positional, *(["*", *named] if named else [])])
-    exec(f"def __init__({given}):\n" + "\n".join(lines or [" pass"]), names)  # noqa: S102 - as dataclasses does
-    init = cast("Method", names["__init__"])
+    body = [f" def __init__({given}):", *(lines or ["  pass"]), " return __init__"]
+    source = "\n".join([f"def _make({', '.join(names)}):", *body])
+    made: dict[str, Any] = {}
+    # In the module, where its annotations mean something: as dataclasses does.
+    exec(source, vars(sys.modules[cls.__module__]), made)  # noqa: S102
+    init = cast("Method", made["_make"](**names))
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__
     init.__annotations__ = {part.name: part.type for part in parts} | {"return": None}

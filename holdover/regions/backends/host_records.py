@@ -8,16 +8,14 @@ import json
 import secrets
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from holdover.regions.backends.grants import Busy, Lease, LeaseKind
 from holdover.regions.backends.sending import reason_bytes
 from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import new_fence
-from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.ticks import DAMAGE, ClockState
 
 _CRC = struct.Struct("<I")
 _KINDS = list(LeaseKind)  # a record holds the index
@@ -139,12 +137,7 @@ _CLOCK_MAGIC = b"HLDCLCK2"
 
 def clock_packed(state: ClockState) -> bytes:
     """Give a region's clock as bytes, with a checksum."""
-    marks = json.dumps(
-        [
-            [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
-            for mark, tick in state.marks.items()
-        ]
-    ).encode()
+    marks = json.dumps(state.listed()).encode()
     ticks = (state.tick, state.hard_floor, state.soft_floor)
     return summed(_CLOCK.pack(_CLOCK_MAGIC, *ticks, len(marks)) + marks)
 
@@ -153,23 +146,14 @@ def clock_unpacked(data: bytes | None) -> ClockState | None:
     """Read a region's clock; None if there is none or it is damaged."""
     if data is None or len(data) < _CLOCK.size:
         return None
-    magic, tick, hard_floor, soft_floor, length = _CLOCK.unpack_from(data)
+    magic, *ticks, length = _CLOCK.unpack_from(data)
     body = checked(data, _CLOCK.size + length)
     if magic != _CLOCK_MAGIC or body is None:
         return None
-    return ClockState(
-        tick=tick,
-        hard_floor=hard_floor,
-        soft_floor=soft_floor,
-        marks=_marks_from(json.loads(body[_CLOCK.size :])),
-    )
-
-
-def _marks_from(listed: Sequence[Sequence[Any]]) -> dict[Mark, int]:
-    return {
-        Mark(Reach(Scope(scope), name), hard): tick
-        for scope, name, hard, tick in listed
-    }
+    try:
+        return ClockState.read(ticks, json.loads(body[_CLOCK.size :]))
+    except DAMAGE:
+        return None
 
 
 def summed(body: bytes) -> bytes:

@@ -30,6 +30,7 @@ from holdover.regions.backends.memcached_records import (
     PAST,
     exptime,
     is_placeholder,
+    tick_of,
     value_in,
 )
 from holdover.regions.backends.memcached_servers import Connector, Servers
@@ -124,9 +125,7 @@ class MemcachedBackend(DefaultSerialization, LeasesInMemcached):
 
     def _tick(self, region: str, link: Link, found: bytes | None) -> int:
         """Read the tick of a region's clock, putting it there if it is not."""
-        if found is not None and found.isdigit():
-            return int(found)
-        return self._clocks.restored(region, link)
+        return tick_of(found) or self._clocks.restored(region, link)
 
     def read_multi(
         self, keys: Sequence[str], region: str

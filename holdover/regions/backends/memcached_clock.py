@@ -33,7 +33,7 @@ from holdover.regions.backends.memcached_records import (
 )
 from holdover.regions.backends.memcached_servers import Servers
 from holdover.regions.errors import BackendError
-from holdover.regions.ticks import EPOCH_MASK, ClockState, Reach
+from holdover.regions.ticks import EPOCH_MASK, MOST_TICK, ClockState, Reach
 from holdover.regions.timesource import TimeSource
 
 _MOST_TRIES = 100  # while others change the same clock
@@ -134,11 +134,11 @@ class MemcachedClocks:
     def _seeded(self, server: Connection, region: str) -> ClockState:
         """Make a clock that is later than the lost one, whatever the time of day."""
         name, home = tick_name(region), self._home(region)
-        known = [tick_of(server.gets(name)[0]) or 0]
+        known = [_shown(server.gets(name)[0])]
         for link in self._servers.links:
             if link is not home:
                 with suppress(BackendError):  # it can be told later
-                    known.append(tick_of(link.fetch([name]).get(name)) or 0)
+                    known.append(_shown(link.fetch([name]).get(name)))
         least = (max(known) + EPOCH_MASK + 1) / 1e6
         return ClockState.seeded(max(self._time.wall(), least))
 
@@ -216,6 +216,12 @@ class MemcachedClocks:
         if link is home:
             return state_of(server.get_multi([name]).get(name))
         return state_of(home.fetch([name]).get(name))
+
+
+def _shown(data: bytes | None) -> int:
+    """Read a tick above which there is room for that of a new clock; 0 if none is."""
+    tick = tick_of(data)
+    return tick if tick is not None and tick < MOST_TICK // 2 else 0
 
 
 def _changing(region: str) -> BackendError:

@@ -21,6 +21,7 @@ from holdover.regions.backends.memcached_options import Options
 from holdover.regions.backends.receiving import received
 
 _ITEM = re.compile(rb"VALUE (\S+) \d+ (\d+)\r\n")
+_LONGEST_LINE = 2048  # bytes; a name has 250 at most
 _REMOVED = frozenset({b"DELETED", b"NOT_FOUND"})
 _ENDS = (MemcacheUnexpectedCloseError, ConnectionError)
 
@@ -118,18 +119,19 @@ def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
     while True:
         item = _ITEM.match(data, at)
         if item is None:
-            rest = data[at:]
-            if rest == b"END\r\n":
+            # What has been read is left behind, or it would be copied time and again.
+            data, at = data[at:], 0
+            if data == b"END\r\n":
                 return found
-            if b"\r\n" in rest:
-                raise MemcacheError(f"the server answered {rest!r:.80} to a get")
+            if b"\r\n" in data or len(data) > _LONGEST_LINE:
+                raise MemcacheError(f"the server answered {data!r:.80} to a get")
             data = received(sock, data, len(data) + 1)
             continue
         name, length = item.groups()
-        start = item.end()
-        stop = start + int(length)
+        start, stop = item.end(), item.end() + int(length)
         if len(data) < stop + 2:
-            data = received(sock, data, stop + 2)
+            data = received(sock, data[start:], int(length) + 2)
+            start, stop = 0, int(length)
         if data[stop : stop + 2] != b"\r\n" or name not in names:
             raise MemcacheError(f"the server sent {name!r:.80}, which is damaged")
         found[name] = data[start:stop]
@@ -147,6 +149,8 @@ def _check_answers(sock: Any, *expected: Collection[bytes]) -> None:
     data = b""
     for lines in expected:
         while b"\r\n" not in data:
+            if len(data) > _LONGEST_LINE:
+                raise MemcacheError(f"the server answered {data!r:.80} to a set")
             data = received(sock, data, len(data) + 1)
         line, _, data = data.partition(b"\r\n")
         if line.startswith(b"SERVER_ERROR"):

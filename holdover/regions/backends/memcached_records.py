@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdover.regions.backends.grants import Busy, LeaseKind
 from holdover.regions.backends.sending import reason_bytes
-from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.ticks import DAMAGE, ClockState, sound_tick
 
 PAST = 2_592_001  # as an exptime: a moment of January 1970, so the item is gone
 _LONGEST_RELATIVE = 2_592_000  # seconds; the server takes more for a time of day
@@ -120,6 +120,7 @@ class LeaseRecord:
 
 # -- region clocks -------------------------------------------------------------
 
+_LONGEST_TICK = 19  # digits
 NO_TICK = b"none"  # lies in the place of a tick that is about to be written
 
 
@@ -130,7 +131,9 @@ def tick_record(tick: int) -> bytes:
 
 def tick_of(data: bytes | None) -> int | None:
     """Read it back; None if it is missing or damaged."""
-    return int(data) if data is not None and data.isdigit() else None
+    if data is None or len(data) > _LONGEST_TICK or not data.isdigit():
+        return None
+    return sound_tick(int(data))
 
 
 def clock_record(state: ClockState, *, most: int) -> bytes:
@@ -140,11 +143,8 @@ def clock_record(state: ClockState, *, most: int) -> bytes:
         state: The clock.
         most: How many bytes it may take.
     """
-    marks = [
-        [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
-        for mark, tick in state.marks.items()
-    ]
-    data = json.dumps([state.tick, state.hard_floor, state.soft_floor, marks]).encode()
+    ticks = (state.tick, state.hard_floor, state.soft_floor)
+    data = json.dumps([*ticks, state.listed()]).encode()
     return data if len(data) <= most else clock_record(state.without_marks(), most=most)
 
 
@@ -153,16 +153,7 @@ def state_of(data: bytes | None) -> ClockState | None:
     if data is None:
         return None
     try:
-        tick, hard_floor, soft_floor, marks = json.loads(data)
-        ticks = {
-            Mark(Reach(Scope(scope), name), bool(hard)): int(at)
-            for scope, name, hard, at in marks
-        }
-        return ClockState(
-            tick=int(tick),
-            hard_floor=int(hard_floor),
-            soft_floor=int(soft_floor),
-            marks=ticks,
-        )
-    except (ValueError, TypeError):
+        *ticks, listed = json.loads(data)
+        return ClockState.read(ticks, listed)
+    except DAMAGE:
         return None

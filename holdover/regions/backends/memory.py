@@ -270,18 +270,19 @@ class MemoryBackend(Backend, InProcess):
 
         In small steps, between which others get the lock and the processor.
         """
-        now, purged = self._time.wall(), 0
+        purged = 0
         slots = list(self._by_key.values())
         for start in range(0, len(slots), _AT_ONCE):
-            some = slots[start : start + _AT_ONCE]
-            purged += self._drop([slot for slot in some if slot.until <= now], now)
+            now, some = self._time.wall(), slots[start : start + _AT_ONCE]
+            purged += self._drop([slot for slot in some if slot.until <= now])
             time.sleep(0)
         with self._lock:
             self._forget_lapsed(self._time.steady())
         return purged
 
-    def _drop(self, expired: Sequence[Slot[Stored]], now: float) -> int:
+    def _drop(self, expired: Sequence[Slot[Stored]]) -> int:
         with self._lock:
+            now = self._time.wall()  # it may have been set back since
             dropped = [
                 self._slots.pop(slot.key)
                 for slot in expired

@@ -165,9 +165,10 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         return self._clocks.state(*self._clock_names(region), since=since)
 
     def tick(self, region: str, *, since: int = 0) -> int:
-        """See `Backend.tick`."""
+        """See `Backend.tick`. By MGET, to which what is no text is nothing."""
         clock = self._clock_words.get(region) or self._remember_clock(region)
-        return self._tick(region, self._link.fetch(b"*2\r\n$3\r\nGET\r\n" + clock))
+        reply = self._link.fetch(b"*2\r\n$4\r\nMGET\r\n" + clock)
+        return self._tick(region, a_list(reply, 1)[0])
 
     def advance(
         self, region: str, *, hard: bool, reaches: Sequence[Reach] = ()

@@ -60,12 +60,12 @@ def reply_from(sock: socket.socket) -> bytes | list[bytes | None] | None:
     kind = data[0]
     reply: bytes | list[bytes | None] | None = None
     if kind == _ARRAY:
-        data, stop = _line(sock, data, 0)
+        data, stop = _line(sock, data)
         reply, data, at = _texts(sock, data, stop + 2, int(data[1:stop]))
     elif kind == _TEXT:
         [reply], data, at = _texts(sock, data, 0, 1)
     elif kind == _ERROR:
-        data, stop = _line(sock, data, 0)
+        data, stop = _line(sock, data)
         at = stop + 2
     else:
         raise Nonsense(f"{data!r:.80} where texts were wanted")
@@ -79,19 +79,22 @@ def reply_from(sock: socket.socket) -> bytes | list[bytes | None] | None:
 def _texts(
     sock: socket.socket, data: bytes, at: int, count: int
 ) -> tuple[list[bytes | None], bytes, int]:
-    """Read bulk strings from *at*; give all that was received, and where they end.
+    """Read bulk strings from *at*; give what was received last, and where they end.
 
-    In plain steps: with objects and methods, two of them took 2 us and not 1.
+    In plain steps: with objects and methods, two of them took 2 us and not 1. What has
+    been read is left behind when more comes: carried along, 500 texts of 60 KB took
+    0.6 s and not 0.03.
     """
     texts: list[bytes | None] = []
     for _ in range(count):
         if at == len(data):
-            data = received(sock, data, at + 1)
+            data, at = received(sock, b"", 1), 0
         if data[at] != _TEXT:
             raise Nonsense(f"{data[at:]!r:.80} where a text was wanted")
         stop = data.find(_END, at)
         if stop < 0:
-            data, stop = _line(sock, data, at)
+            data, stop = _line(sock, data[at:])
+            at = 0
         length, start = int(data[at + 1 : stop]), stop + 2
         if length < 0:
             texts.append(None)
@@ -113,18 +116,18 @@ def _completed(
     sock: socket.socket, data: bytes, start: int, length: int
 ) -> tuple[bytes, bytes, int]:
     """Receive the rest of a text and of its line; give it, and where the line ends."""
-    stop = start + length
+    begun = data[start:]
     if length <= PIECE:
-        data = received(sock, data, stop + 2)
-        return data[start:stop], data, stop + 2
-    text = received_text(sock, data[start:stop], length)
-    return text, received(sock, data[stop:], 2), 2
+        data = received(sock, begun, length + 2)
+        return data[:length], data, length + 2
+    text = received_text(sock, begun[:length], length)
+    return text, received(sock, begun[length:], 2), 2
 
 
-def _line(sock: socket.socket, data: bytes, at: int) -> tuple[bytes, int]:
-    """Receive the rest of a line; give where its end begins."""
-    while (stop := data.find(_END, at)) < 0:
-        if len(data) - at > _LONGEST_LINE:
-            raise Nonsense(f"{data[at:]!r:.80} without an end")
+def _line(sock: socket.socket, data: bytes) -> tuple[bytes, int]:
+    """Receive the rest of a line that has begun; give where its end begins."""
+    while (stop := data.find(_END)) < 0:
+        if len(data) > _LONGEST_LINE:
+            raise Nonsense(f"{data!r:.80} without an end")
         data = received(sock, data, len(data) + 1)
     return data, stop

@@ -33,7 +33,6 @@ from holdover.regions.backends.sql_purging import Purger
 from holdover.regions.backends.sql_records import (
     MOST_ROWS,
     clock_id,
-    sound_tick,
     sound_value,
     span,
     value_id,
@@ -54,7 +53,7 @@ from holdover.regions.errors import (
     ConfigurationError,
     ValueTooLarge,
 )
-from holdover.regions.ticks import ClockState, Reach
+from holdover.regions.ticks import ClockState, Reach, sound_tick
 
 _SOUND = (bytes, type(None))
 

@@ -25,7 +25,6 @@ from holdover.regions.backends.sql_records import (
     KINDS,
     MOST_ROWS,
     clock_id,
-    sound_tick,
     sound_value,
     span,
     value_id,
@@ -34,6 +33,7 @@ from holdover.regions.backends.sql_statements import Statements
 from holdover.regions.encoding import to_bytes
 from holdover.regions.envelope import fence_of, new_fence
 from holdover.regions.errors import BackendError
+from holdover.regions.ticks import sound_tick
 
 _MOST_TRIES = 20  # while the row comes and goes between two statements
 _NONE = -1  # no kind of lease
@@ -267,7 +267,7 @@ def _grant(row: Any, asked: _Asked, tick: int) -> Grant | None:
     if sound_value(token) == asked.given["token"]:
         return replace(asked.lease, clock=tick)
     if fence is not None and fence != asked.seen:
-        stored = sound_value(envelope)
+        stored = _stored_with(fence, envelope)
         return None if stored is None else Changed(stored, tick)
     return _busy(kind, left, reason)
 
@@ -275,7 +275,14 @@ def _grant(row: Any, asked: _Asked, tick: int) -> Grant | None:
 def _is_damaged(row: Any, seen: int | None) -> bool:
     """Say whether there is no value where the fence is that of one."""
     fence, envelope = row[:2]
-    return fence is not None and fence != seen and sound_value(envelope) is None
+    is_told = fence is not None and fence != seen
+    return is_told and _stored_with(fence, envelope) is None
+
+
+def _stored_with(fence: Any, envelope: Any) -> bytes | None:
+    """Give a value if it has that fence: else nobody could ever have seen it."""
+    stored = sound_value(envelope)
+    return stored if stored is not None and fence_of(stored) == fence else None
 
 
 def _busy(kind: Any, left: Any, reason: Any) -> Busy | None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.encoding import to_bytes, to_text
-from holdover.regions.ticks import ClockState, Mark, Reach, Scope
+from holdover.regions.ticks import DAMAGE, ClockState
 
 MOST_ROWS = 512  # in one statement, which locks them until it has ended
 _VALUE, _CLOCK, _LONG = b"=", b"@", b"#"  # what the names of rows begin with
 _LONGEST_NAME = 200  # bytes; every database can index a name of that length
-_MOST_TICK = 1 << 62  # millennia ahead, and still with room in the column
 _LONGEST_TTL = 1e12  # seconds; more is as good as endless
 
 KIND_NUMBERS = {LeaseKind.HELD: 1, LeaseKind.QUEUED: 2, LeaseKind.BACKING_OFF: 3}
@@ -59,39 +58,22 @@ def sound_value(found: Any) -> bytes | None:
     return bytes(found) if isinstance(found, bytes | bytearray | memoryview) else None
 
 
-def sound_tick(found: Any) -> int | None:
-    """Give what a clock's row should hold as its tick; None if it does not."""
-    return found if type(found) is int and 0 < found < _MOST_TICK else None
-
-
 # -- region clocks -------------------------------------------------------------
 
 
 def clock_record(state: ClockState) -> bytes:
     """Write down what a clock has besides its tick."""
-    marks = [
-        [mark.reach.scope.value, mark.reach.name, mark.hard, tick]
-        for mark, tick in state.marks.items()
-    ]
-    return json.dumps([state.hard_floor, state.soft_floor, marks]).encode()
+    floors = (state.hard_floor, state.soft_floor)
+    return json.dumps([*floors, state.listed()]).encode()
 
 
 def clock_state(tick: Any, record: Any) -> ClockState | None:
     """Read a clock; None if it is damaged."""
-    sound, text = sound_tick(tick), sound_value(record)
-    if sound is None or text is None:
+    text = sound_value(record)
+    if text is None:
         return None
     try:
-        hard_floor, soft_floor, listed = json.loads(text)
-        marks = {
-            Mark(Reach(Scope(scope), name), hard=hard is True): int(at)
-            for scope, name, hard, at in listed
-        }
-        return ClockState(
-            tick=sound,
-            hard_floor=int(hard_floor),
-            soft_floor=int(soft_floor),
-            marks=marks,
-        )
-    except (ValueError, TypeError, OverflowError, RecursionError):
+        *floors, listed = json.loads(text)
+        return ClockState.read((tick, *floors), listed)
+    except DAMAGE:
         return None
