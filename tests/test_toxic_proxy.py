@@ -17,6 +17,8 @@ from waiting import PATIENCE, wait_until
 
 from holdover import errors, make_region
 from holdover.testing import ProxyFailed, ToxicProxy, toxics
+from holdover.testing import proxy as module
+from holdover.testing.links import Link
 
 FORK = multiprocessing.get_context("fork")
 
@@ -135,6 +137,13 @@ class TestPassing:
         ):
             assert asked(client) == b"hello"
 
+    def test_a_unix_socket_that_is_away(self, tmp_path):
+        """Its clients are reset."""
+        with ToxicProxy(tmp_path / "nobody") as proxy:
+            client = socket.socket()
+            with client, pytest.raises(ConnectionResetError):
+                client.connect(("127.0.0.1", proxy.port)) or client.recv(1)
+
     def test_another_host(self, server):
         """A server may be anywhere."""
         with (
@@ -191,7 +200,7 @@ class TestSwitching:
             client = dial()
             assert asked(client) == b"hello"
 
-    def test_nobody_gets_the_port_while_it_is_down(self, proxy):
+    def test_nobody_is_given_the_port_while_it_is_down(self, proxy):
         """A client that goes on connecting never meets himself."""
         proxy.down()
         refused = sum(is_refused(proxy) for _ in range(300))
@@ -208,14 +217,77 @@ class TestSwitching:
                 assert not is_refused(proxy)
             assert is_refused(proxy)
 
-    def test_a_port_that_somebody_has_taken(self, server):
-        """It says so."""
-        proxy = ToxicProxy(server.port)
-        proxy.close()
-        address = ("127.0.0.1", proxy.port)
-        with socket.create_server(address), pytest.raises(ProxyFailed, match="in use"):
-            proxy.up()
+    @pytest.mark.parametrize("end", [ToxicProxy.close, ToxicProxy.down])
+    def test_a_port_that_somebody_has_taken(self, proxy, end):
+        """It says so, until he has gone."""
+        end(proxy)
+        with socket.create_server(("127.0.0.1", proxy.port)):
+            for _ in range(2):
+                with pytest.raises(ProxyFailed, match="in use"):
+                    proxy.up()
+        proxy.up()
+        assert not is_refused(proxy)
         assert issubclass(ProxyFailed, errors.HoldoverError)
+
+    def test_a_port_that_is_taken_while_it_goes_down(self, proxy, monkeypatch):
+        """It is down all the same."""
+
+        def fail(port):
+            raise OSError("in use")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_bound", fail)
+            proxy.down()
+        assert is_refused(proxy)
+        proxy.up()
+        assert not is_refused(proxy)
+
+    def test_too_many_open_files(self, server):
+        """Whoever comes after that is served."""
+        ours, theirs = socket.socketpair()
+        answers = iter([OSError("too many open files"), (theirs, "")])
+
+        class Listener:
+            def accept(self):
+                answer = next(answers, None)
+                if answer is None:
+                    proxy._listener = None
+                if not isinstance(answer, tuple):
+                    raise answer or OSError("closed")
+                return answer
+
+        proxy = ToxicProxy(server.port)
+        proxy._listener = Listener()
+        with ours:
+            proxy._accept(proxy._listener)
+            proxy._listener = None
+            assert asked(ours) == b"hello"
+        proxy.close()
+
+    def test_who_comes_while_it_goes_down(self, server):
+        """He is hung up on."""
+        ours, theirs = socket.socketpair()
+        proxy = ToxicProxy(server.port)
+        with ours:
+            proxy._begin("a listener that was", theirs)
+            assert received(ours, 1) == b""
+        proxy.close()
+
+    def test_who_connects_while_all_are_cut(self, server):
+        """Not even the server is asked."""
+        ours, theirs = socket.socketpair()
+
+        def dial():
+            link.over.set()
+            return socket.create_connection(("127.0.0.1", server.port))
+
+        link = Link(theirs, dial, lambda: toxics.clean, lambda: toxics.clean)
+        with ours:
+            ours.sendall(b"hello")
+            link.run()
+            with pytest.raises(ConnectionResetError):  # what he said is unread
+                ours.recv(1)
+        assert server.heard == []
 
     def test_cut(self, proxy, dial):
         """Connections are closed, and others may come."""
@@ -472,6 +544,26 @@ class TestToxics:
         proxy.replies = toxics.once(toxics.replace(b"HELLO"))
         assert asked(dial()) == b"HELLO"
         assert asked(dial()) == b"hello"
+
+    @pytest.mark.parametrize(
+        ("make", "named"),
+        [
+            (lambda: toxics.latency(-1), "seconds must"),
+            (lambda: toxics.latency(1, jitter="much"), "jitter must"),
+            (lambda: toxics.bandwidth(0), "rate must be bytes in a second, got 0"),
+            (lambda: toxics.bandwidth("1k"), "rate must"),
+            (lambda: toxics.slicer(0), "size must be an int above 0, got 0"),
+            (lambda: toxics.slicer(delay=-1), "delay must"),
+            (lambda: toxics.limit_data(-1), "count must be an int of 0 or more"),
+            (lambda: toxics.blackhole(-1), "closing_after must"),
+            (lambda: toxics.reset_peer(None), "after must"),
+            (lambda: toxics.sometimes(toxics.clean, 2), "chance must be a chance"),
+        ],
+    )
+    def test_numbers_that_make_no_sense(self, make, named):
+        """They are refused where they are given, and not in a thread."""
+        with pytest.raises(errors.ConfigurationError, match=named):
+            make()
 
     def test_one_of_your_own(self, proxy, dial):
         """A function of what has come, with a memory of its stream."""

@@ -103,8 +103,8 @@ class ToxicProxy:
             listener, self._listener = self._listener, None
             if listener is not None:
                 _close(listener)
-                # Nobody else is to get the port: not even a client that connects to
-                # it, whose own end could be given the same number.
+                # Nobody else is to be given the port meanwhile: not even a client that
+                # connects to it, whose own end could get the same number.
                 with suppress(OSError):  # somebody has; `up` will say so
                     self._kept = _bound(self.port)
         self.cut()
@@ -118,11 +118,11 @@ class ToxicProxy:
         with self._lock:
             if self._listener is not None:
                 return
+            kept, self._kept = self._kept, None
             try:
-                self._listener = _listening(self._kept or _bound(self.port))
+                self._listener = _listening(kept or _bound(self.port))
             except OSError as error:
                 raise ProxyFailed(f"port {self.port}: {error}") from error
-            self._kept = None
             self._acceptor = _thread(self._accept, self._listener)
             self._acceptor.start()
 

@@ -1,7 +1,8 @@
 """What a `ToxicProxy` can do to requests and replies; named as in Toxiproxy.
 
 A toxic is a function: it is given a stream and the piece of bytes that has come (up to
-64 KiB), and gives the pieces that are passed on in its place. One of your own::
+64 KiB), and gives the pieces that are passed on in its place. Whatever makes one raises
+`ConfigurationError` for numbers that make no sense. One of your own::
 
     def shout(stream, data):
         yield data.upper()
@@ -16,9 +17,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
+from holdover.regions.errors import ConfigurationError, check_count
+from holdover.regions.lifetime import lease_span
+from holdover.regions.numbers import is_number
+from holdover.testing.chances import check_chance
 from holdover.testing.links import Stream, Toxic
 
 __all__ = [
+    "Stream",
     "Swap",
     "Toxic",
     "bandwidth",
@@ -56,6 +62,8 @@ def latency(seconds: float, jitter: float = 0.0, *, seed: int = 0) -> Toxic:
         jitter: Seconds that it may be more or less, by chance.
         seed: Makes the chance repeatable.
     """
+    seconds = lease_span(seconds, "seconds", zero=True)
+    jitter = lease_span(jitter, "jitter", zero=True)
     dice = random.Random(seed)  # noqa: S311 - not a secret
 
     def treat(stream: Stream, data: bytes) -> Iterator[bytes]:
@@ -68,6 +76,8 @@ def latency(seconds: float, jitter: float = 0.0, *, seed: int = 0) -> Toxic:
 
 def bandwidth(rate: float) -> Toxic:
     """Pass on no more than *rate* bytes in a second."""
+    if not is_number(rate) or rate <= 0:
+        raise ConfigurationError(f"rate must be bytes in a second, got {rate!r:.80}")
     size = max(1, int(rate * _STEP))
 
     def treat(stream: Stream, data: bytes) -> Iterator[bytes]:
@@ -80,6 +90,8 @@ def bandwidth(rate: float) -> Toxic:
 
 def slicer(size: int = 1, delay: float = 0.0) -> Toxic:
     """Pass on in slices of *size* bytes, *delay* seconds before each."""
+    check_count("size", size)
+    delay = lease_span(delay, "delay", zero=True)
 
     def treat(stream: Stream, data: bytes) -> Iterator[bytes]:
         for piece in _sliced(data, size):
@@ -96,6 +108,7 @@ def _sliced(data: bytes, size: int) -> Iterator[bytes]:
 
 def limit_data(count: int) -> Toxic:
     """Pass on *count* bytes of each connection from now on, and close it then."""
+    check_count("count", count, least=0)
 
     def treat(stream: Stream, data: bytes) -> Iterator[bytes]:
         left = stream.notes.get(treat, count)
@@ -113,6 +126,8 @@ def blackhole(closing_after: float | None = None) -> Toxic:
     Args:
         closing_after: Seconds after which the connection is closed; None: never.
     """
+    if closing_after is not None:
+        closing_after = lease_span(closing_after, "closing_after", zero=True)
 
     def treat(stream: Stream, data: bytes) -> Iterable[bytes]:
         if closing_after is not None:
@@ -145,6 +160,7 @@ def stall(until: threading.Event, *, patience: float = _PATIENCE) -> Toxic:
 
 def reset_peer(after: float = 0.0) -> Toxic:
     """Answer with a reset, *after* so many seconds."""
+    after = lease_span(after, "after", zero=True)
 
     def treat(stream: Stream, data: bytes) -> Iterable[bytes]:
         stream.wait(after)
@@ -228,6 +244,7 @@ def _through(toxics: tuple[Toxic, ...], stream: Stream, data: bytes) -> Iterator
 
 def sometimes(toxic: Toxic, chance: float, *, seed: int = 0) -> Toxic:
     """Treat a piece so by *chance* (0.0 to 1.0), which *seed* makes repeatable."""
+    check_chance("chance", chance)
     dice = random.Random(seed)  # noqa: S311 - not a secret
 
     def treat(stream: Stream, data: bytes) -> Iterable[bytes]:
