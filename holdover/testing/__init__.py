@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdover.testing import toxics
+    from holdover.testing.chaos_backend import ChaosBackend
+    from holdover.testing.chaos_codec import ChaosCodec
+    from holdover.testing.chaos_runner import ChaosRunner
     from holdover.testing.clock import FakeClock
     from holdover.testing.contract import BackendContract
     from holdover.testing.contract_troubles import Troubles
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackendContract",
+    "ChaosBackend",
+    "ChaosCodec",
+    "ChaosRunner",
     "FakeClock",
     "Findings",
     "Oracle",
@@ -30,6 +36,9 @@ __all__ = [
 
 _HOMES = {
     "BackendContract": "contract",
+    "ChaosBackend": "chaos_backend",
+    "ChaosCodec": "chaos_codec",
+    "ChaosRunner": "chaos_runner",
     "FakeClock": "clock",
     "Findings": "oracle",
     "Oracle": "oracle",
