@@ -5,10 +5,12 @@ import subprocess
 import sys
 import types
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 
 import capability_table
 import contract_matrix
+import pytest
 from django.core.cache import CacheHandler
 from http_shop import environ_for
 from waiting import wait_until
@@ -17,6 +19,7 @@ from holdover import NO_VALUE, Figures, Registry
 from holdover.cli import main
 from holdover.regions import plugins, urls
 from holdover.regions.backends.redis import RedisBackend
+from holdover.testing import ChaosBackend, ChaosCodec, ChaosRunner, toxics
 from holdover.wsgi import BeakerSessions, HTTPCachePolicy, SessionOptions
 
 ROOT = Path(__file__).parent.parent
@@ -291,6 +294,29 @@ def test_every_figure_is_in_the_table():
     """The chapter names all that is counted."""
     text = (ROOT / "docs" / "figures.rst").read_text()
     assert [name for name in Figures().as_dict() if f"``{name}``" not in text] == []
+
+
+def test_the_testing_code_runs(redis_server, tmp_path):
+    """Every test on the page on testing is one, and passes."""
+    code = "\n".join(blocks("testing.rst")).replace("6379", str(redis_server.port))
+    page = types.ModuleType("testing_page")
+    exec(code, vars(page))
+    tests = [one for name, one in vars(page).items() if name.startswith("test_")]
+    assert len(tests) == 7
+    for test in tests:
+        with pytest.MonkeyPatch.context() as patch:
+            given = {"tmp_path": tmp_path, "monkeypatch": patch}
+            test(**{name: given[name] for name in signature(test).parameters})
+
+
+def test_every_trouble_is_on_its_page():
+    """The tables name all toxics, and what may befall a call."""
+    text = (ROOT / "docs" / "testing.rst").read_text()
+    told = re.findall(r"^``(\w+)", text, re.MULTILINE)
+    assert {*toxics.__all__} - {"Stream", "Toxic"} <= set(told)
+    assert {fate.value for fate in ChaosBackend.fates} <= set(told)
+    for wrapper in (ChaosCodec, ChaosRunner):
+        assert all(f"``{fate.value}``" in text for fate in wrapper.fates)
 
 
 def test_the_schedules_code_runs():

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proxies import Pieces, sliced
+from pieces import Pieces, sliced
 from pymemcache.exceptions import MemcacheError
 
 from holdover.regions.backends import memcached_pymemcache as module

@@ -4,13 +4,12 @@ import os
 import threading
 
 import pytest
-from proxies import Proxy
 
 from holdover import NO_VALUE, make_region
 from holdover.errors import BackendError
 from holdover.regions.backends.memory import MemoryBackend
 from holdover.regions.redelivery import Redelivery
-from holdover.testing import FakeClock
+from holdover.testing import FakeClock, ToxicProxy, toxics
 
 SOON = 10
 
@@ -245,8 +244,12 @@ def test_a_server_that_reads_late_what_it_was_sent(kind, request, monkeypatch):
     monkeypatch.setattr(Redelivery, "start", lambda self: None)  # so that we see it
     server = request.getfixturevalue(f"{kind}_server")
     late = threading.Event()
-    with Proxy(server.port) as proxy:
-        host = f"127.0.0.1:{proxy.port}"
+
+    def hold(stream, data):
+        toxic = toxics.stall(late) if b"the old one" in data else toxics.clean
+        return toxic(stream, data)
+
+    with ToxicProxy(server.port) as proxy:
         region, another = (
             make_region("late").configure(
                 f"holdover.{kind}",
@@ -254,10 +257,10 @@ def test_a_server_that_reads_late_what_it_was_sent(kind, request, monkeypatch):
                 {"url": f"redis://{url}" if kind == "redis" else url},
                 unsigned_pickle=True,
             )
-            for url in (host, f"127.0.0.1:{server.port}")
+            for url in (proxy.address, f"127.0.0.1:{server.port}")
         )
         region.set("k", "before")
-        proxy.hold_back = lambda data: late if b"the old one" in data else None
+        proxy.requests = hold
         assert region.set("k", "the old one").pending
         assert region.get("k") is NO_VALUE
         assert another.get("k") is NO_VALUE

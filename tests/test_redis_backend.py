@@ -8,13 +8,11 @@ import threading
 import time
 
 import dogpile.cache
-import proxies
 import pytest
 import redis
 from dogpile.cache.backends.redis import RedisBackend as DogpileRedisBackend
 from hypothesis import given
 from hypothesis import strategies as st
-from proxies import Proxy
 from servers import RedisServer, free_port
 from waiting import wait_until
 
@@ -25,6 +23,7 @@ from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.redis_commands import packed
 from holdover.regions.envelope import fence_of
 from holdover.regions.ticks import EPOCH_MASK, Mark, Reach, Scope
+from holdover.testing import ToxicProxy, toxics
 from holdover.testing.contract_leases import REGION, sealed, together, won
 
 FORK = multiprocessing.get_context("fork")
@@ -824,28 +823,29 @@ def test_a_server_frozen_for_long(own_redis):
 @pytest.fixture
 def proxy(redis_server):
     """A way to the shared server that the test can damage."""
-    with Proxy(redis_server.port) as proxy:
+    with ToxicProxy(redis_server.port) as proxy:
+        proxy.url = proxy.through(redis_server.url)
         yield proxy
 
 
 DAMAGE = {
-    "swallowed": proxies.swallow,
-    "reset": proxies.reset,
-    "cut at once": proxies.cut_after(0),
-    "cut in the middle": proxies.cut_after(3),
-    "another protocol": proxies.replaced(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "endless": proxies.replaced(b"*1000000000\r\n"),
-    "huge": proxies.replaced(b"$99999999999999999999\r\n"),
-    "no number": proxies.replaced(b"*two\r\n"),
-    "deep": proxies.replaced(b"*1\r\n" * 5_000),
-    "a number": proxies.replaced(b":1\r\n"),
-    "nothing": proxies.replaced(b"$-1\r\n"),
-    "an empty list": proxies.replaced(b"*0\r\n"),
-    "numbers": proxies.replaced(b"*2\r\n:1\r\n:2\r\n"),
-    "an error": proxies.replaced(b"-ERR no\r\n"),
-    "loading": proxies.replaced(b"-LOADING Redis is loading the dataset\r\n"),
-    "read only": proxies.replaced(b"-READONLY You can't write\r\n"),
-    "no utf-8": proxies.replaced(b"-\xff\xfe\r\n"),
+    "swallowed": toxics.blackhole(),
+    "reset": toxics.reset_peer(),
+    "cut at once": toxics.limit_data(0),
+    "cut in the middle": toxics.limit_data(3),
+    "another protocol": toxics.replace(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "endless": toxics.replace(b"*1000000000\r\n"),
+    "huge": toxics.replace(b"$99999999999999999999\r\n"),
+    "no number": toxics.replace(b"*two\r\n"),
+    "deep": toxics.replace(b"*1\r\n" * 5_000),
+    "a number": toxics.replace(b":1\r\n"),
+    "nothing": toxics.replace(b"$-1\r\n"),
+    "an empty list": toxics.replace(b"*0\r\n"),
+    "numbers": toxics.replace(b"*2\r\n:1\r\n:2\r\n"),
+    "an error": toxics.replace(b"-ERR no\r\n"),
+    "loading": toxics.replace(b"-LOADING Redis is loading the dataset\r\n"),
+    "read only": toxics.replace(b"-READONLY You can't write\r\n"),
+    "no utf-8": toxics.replace(b"-\xff\xfe\r\n"),
 }
 
 
@@ -855,13 +855,13 @@ def test_a_damaged_reply_is_a_miss(proxy, redis_server, damage):
     region = new_region(f"{proxy.url}?socket_timeout=0.5&socket_connect_timeout=0.5")
     region.set("k", "kept")
     assert region.get("k") == "kept"
-    proxy.treat = damage
+    proxy.replies = damage
     asked = time.monotonic()
     assert region.get_or_create("k", lambda: "made") == "made"
     assert region.set("j", 1).pending
     assert region.delete("j").pending
     assert time.monotonic() - asked < 8 * 0.5 + 2.0
-    proxy.treat = proxies.pass_on
+    proxy.heal()
     wait_until(lambda: region.set("k", "again").pending is False)
     assert region.get("k") == "again"
 
@@ -879,18 +879,18 @@ def test_a_damaged_reply_is_a_backend_error(proxy, backend, damage):
     ):
         sound.write("k", sealed("kept"), ttl=None)
         sound.remove("other")
-        proxy.treat = damage
+        proxy.replies = damage
         with pytest.raises(BackendError):
             use()
-        proxy.treat = proxies.pass_on
+        proxy.heal()
         assert backend.read("k", REGION)[0] == sealed("kept")
 
 
-@pytest.mark.parametrize("treat", [proxies.slice_up, proxies.delayed(0.05)])
-def test_a_slow_wire_is_only_slow(proxy, treat):
+@pytest.mark.parametrize("toxic", [toxics.slicer(), toxics.latency(0.05)])
+def test_a_slow_wire_is_only_slow(proxy, toxic):
     """Replies that come in pieces or late are replies."""
     region = new_region(proxy.url)
-    proxy.treat = treat
+    proxy.replies = toxic
     assert region.get_or_create("k", lambda: "x" * 1_000) == "x" * 1_000
     assert region.get("k") == "x" * 1_000
 
@@ -914,8 +914,8 @@ def test_a_wire_that_comes_and_goes(proxy):
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(16)]
     for thread in threads:
         thread.start()
-    for treat in (proxies.reset, proxies.pass_on, proxies.swallow) * 4:
-        proxy.treat = treat
+    for toxic in (toxics.reset_peer(), toxics.clean, toxics.blackhole()) * 4:
+        proxy.replies = toxic
         time.sleep(0.1)
     stop.set()
     for thread in threads:
@@ -942,13 +942,12 @@ def test_swapped_replies_are_no_values(proxy):
     for thread in threads:
         thread.start()
     ready.wait()
-    swapper = proxies.Swapper()
-    proxy.treat = swapper
+    proxy.replies = swap = toxics.Swap()
     ready.wait()
     for thread in threads:
         thread.join()
     assert all(value in (key, f"made {key}") for key, value in got.items())
-    assert len(swapper.replies) == 2
+    assert len(swap.replies) == 2
 
 
 def test_no_flipped_bit_is_a_value(proxy, heard):
@@ -957,25 +956,15 @@ def test_no_flipped_bit_is_a_value(proxy, heard):
     events = heard(region)
     wrong = []
     for position in range(0, 240, 3):
-        proxy.treat = proxies.pass_on
+        proxy.heal()
         wait_until(lambda: region.set("k", "kept").pending is False)
         region.get("k")
-        proxy.treat = once(proxy, proxies.flipped(position))
+        proxy.replies = toxics.once(toxics.corrupt(position))
         value = region.get_or_create("k", lambda: "made")
         if value not in ("kept", "made"):
             wrong.append((position, value))
     assert wrong == []
     assert {"Unreadable", "BackendFailed"} <= {type(event).__name__ for event in events}
-
-
-def once(proxy, treat):
-    """Damage one reply, and no more."""
-
-    def then_stop(wire, data):
-        proxy.treat = proxies.pass_on
-        treat(wire, data)
-
-    return then_stop
 
 
 # -- other ways to the server --------------------------------------------------

@@ -3,14 +3,13 @@
 import contextlib
 import socket
 import threading
-import time
 
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from memory import taken_memory
-from proxies import Pieces, Proxy, pass_on, sliced, swallow
+from pieces import Pieces, sliced
 from waiting import wait_until
 
 from holdover import make_region
@@ -19,6 +18,7 @@ from holdover.regions.backends import receiving
 from holdover.regions.backends import redis_reading as reading
 from holdover.regions.backends.receiving import LARGE_PIECE, PIECE, Closed
 from holdover.regions.backends.redis import RedisBackend
+from holdover.testing import ToxicProxy, toxics
 
 TEXTS = st.none() | st.binary(max_size=300)
 
@@ -232,18 +232,18 @@ class TestLink:
     def test_an_error_that_nobody_asked_for(self, redis_server):
         """The connection is not used on, or each reply would be the one before."""
 
-        def treat(wire, data):
-            wire.client.sendall(b"-ERR idle\r\n")
-            time.sleep(0.05)
-            wire.client.sendall(data)
-            proxy.treat = pass_on
+        def treat(stream, data):
+            yield b"-ERR idle\r\n"
+            stream.wait(0.05)
+            yield data
+            proxy.heal()
 
-        with Proxy(redis_server.port) as proxy:
-            backend = backend_at(f"redis://127.0.0.1:{proxy.port}/0")
+        with ToxicProxy(redis_server.port) as proxy:
+            backend = backend_at(proxy.through(redis_server.url))
             backend.write("k", b"one", ttl=None)
             backend.write("j", b"two", ttl=None)
             backend.read("k", "r")
-            proxy.treat = treat
+            proxy.replies = treat
             assert backend.read("k", "r")[0] == b"one"
             assert backend.read("j", "r")[0] == b"two"
 
@@ -253,25 +253,21 @@ class TestLink:
     )
     def test_nonsense_ends_the_connection(self, redis_server, answer):
         """What is left of it is no reply to the next command."""
-
-        def treat(wire, data):
-            wire.client.sendall(answer)
-
-        with Proxy(redis_server.port) as proxy:
-            backend = backend_at(f"redis://127.0.0.1:{proxy.port}/0")
+        with ToxicProxy(redis_server.port) as proxy:
+            backend = backend_at(proxy.through(redis_server.url))
             backend.write("k", b"stored", ttl=None)
-            proxy.treat = treat
+            proxy.replies = toxics.replace(answer)
             with pytest.raises(BackendError):
                 backend.read("k", "r")
-            proxy.treat = pass_on
+            proxy.heal()
             assert wait_until(lambda: backend.read("k", "r")[0]) == b"stored"
 
     def test_one_that_is_late(self, redis_server):
         """It is given up after the timeout, and its reply is nobody's."""
-        with Proxy(redis_server.port) as proxy:
-            backend = backend_at(f"redis://127.0.0.1:{proxy.port}/0")
+        with ToxicProxy(redis_server.port) as proxy:
+            backend = backend_at(proxy.through(redis_server.url))
             backend.write("k", b"stored", ttl=None)
-            proxy.treat = lambda wire, data: None
+            proxy.replies = toxics.blackhole()
             with pytest.raises(BackendError, match="asking Redis: Timeout"):
                 backend.read("k", "r")
             assert own(backend) is None

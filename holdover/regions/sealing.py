@@ -38,7 +38,10 @@ class Sealing:
     @property
     def is_unsigned_pickle(self) -> bool:
         """Whether whoever can write to the store can have this process run code."""
-        return self.signer is None and isinstance(self.codec, PickleCodec)
+        codec = self.codec
+        # By its tag, too: another codec may stand before one that pickles.
+        pickles = isinstance(codec, PickleCodec) or codec.tag == PickleCodec.tag
+        return self.signer is None and pickles
 
     def seal(self, entry: Entry, key: str) -> bytes | Entry:
         """Turn *entry* into what is to be stored under *key*.

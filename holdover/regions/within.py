@@ -37,8 +37,9 @@ def invalidate_within(
 
 
 def _backend(tier: Tier) -> Transactional:
-    backend: Any = tier.backend
-    if not isinstance(backend, Transactional):
+    backend = tier.backend
+    is_able = backend.capabilities.transactional
+    if not is_able or not isinstance(backend, Transactional):
         raise ConfigurationError(
             "connection= needs a backend in the application's database, such as "
             f"'holdover.sql', and region {tier.region!r} has a "

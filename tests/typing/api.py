@@ -36,6 +36,7 @@ from holdover import (
     allow_imports,
 )
 from holdover import make_region as make
+from holdover.testing import ChaosBackend, ChaosCodec, ChaosRunner, ToxicProxy, toxics
 from holdover.wsgi import (
     BeakerSessions,
     PyramidSessions,
@@ -345,3 +346,26 @@ assert_type(warmer.run(), Iterator[Warmed])
 assert_type(warmer.warm(), Tally)
 assert_type(region.hot(), list[HotCall])
 region.schedule(warmer.warm, every=60, value=False)
+
+# -- testing -------------------------------------------------------------------
+
+chaos = ChaosBackend(region.backend, failing=0.1, seed=1, verbs={"commit"})
+region.backend = chaos
+chaos.trouble(slow=1.0)
+ChaosBackend(region.backend, failing="often")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+region.configure(
+    chaos, codec=ChaosCodec("json", failing=0.1), runner=ChaosRunner("rq", losing=0.1)
+)
+
+
+def shouting(stream: toxics.Stream, data: bytes) -> Iterator[bytes]:
+    """Change what comes."""
+    stream.wait(0.1)
+    yield data.upper()
+
+
+with ToxicProxy("localhost:6379") as proxy:
+    assert_type(proxy.through("redis://localhost/0"), str)
+    proxy.replies = toxics.chain(toxics.latency(0.2, jitter=0.1), shouting)
+    proxy.requests = toxics.Swap()
+    proxy.requests = toxics.latency  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]

@@ -15,7 +15,7 @@ from holdover.regions.ticks import Reach
 
 
 class Transactional(ABC):
-    """A backend whose removals can be part of a caller's own transaction.
+    """A backend whose removals can be part of a caller's transaction, if it says so.
 
     From the call to the end of the transaction, nobody wins a lease of the keys, and
     others go on reading what is there. If it is committed, this is the moment from
