@@ -1101,21 +1101,33 @@ def test_a_file_that_vanishes_while_it_is_swept(backend, monkeypatch):
     """Writers come and go during a purge; a file that is gone is no failure."""
     key = "k"
     backend.write(key, b"v", ttl=0.0)
-    stripe = os.path.dirname(backend._path(key))
-    scandir = os.scandir
+    stripe, listdir = os.path.dirname(backend._path(key)), os.listdir
 
-    @contextlib.contextmanager
-    def scanned(path):
-        if os.fspath(path) == stripe:
-            open(f"{stripe}/.tmp-vanishing", "wb").close()
-        with scandir(path) as entries:
-            found = list(entries)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{stripe}/.tmp-vanishing")
-        yield iter(found)
+    def listed(path):
+        return [*listdir(path), ".tmp-vanished"] if path == stripe else listdir(path)
 
-    monkeypatch.setattr(os, "scandir", scanned)
+    monkeypatch.setattr(os, "listdir", listed)
     assert backend.purge() == 1
+
+
+@pytest.mark.parametrize("size", [100, 5_000])
+def test_what_is_away_while_it_is_counted(root, backend, monkeypatch, size):
+    """It is counted all the same, if it has come back since."""
+    backend.write("k", b"x" * size, ttl=None)
+    stripe, listdir = os.path.dirname(backend._path("k")), os.listdir
+    os.utime(stripe, (0, 0))  # the kernel's stamps are coarse, and this is long ago
+
+    def listed(path):
+        if path != stripe:
+            return listdir(path)
+        backend.remove("k")
+        names = listdir(path)
+        backend.write("k", b"x" * size, ttl=None)
+        return names
+
+    monkeypatch.setattr(os, "listdir", listed)
+    assert backend.purge() == 0
+    assert backend._usage.total() == size_on_disk(root) == size
 
 
 # -- the bound -----------------------------------------------------------------

@@ -126,6 +126,11 @@ def test_a_user_with_one_region_s_keys(redis_server):
     region = new_region("holdover.redis", {"url": url})
     assert region.get_or_create("k", lambda: 1) == 1
     assert region.get("k", strict=True) == 1
+    large = "x" * 400_000
+    for _ in range(2):  # by a step that is tried first, or not any more
+        assert region.get_or_create("large", lambda: large) == large
+        assert region.get("large", strict=True) == large
+        region.delete("large", strict=True)
     region.set("k", 2, strict=True)
     assert region.get_or_create("tagged", lambda: 3) == 3
     region.invalidate(tags=["t"], strict=True)

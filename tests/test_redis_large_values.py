@@ -1,22 +1,27 @@
 """Large values are written to Redis in two steps; what others do between them counts.
 
-The first asks for the clock's tick, the second stores::
+The first asks for the clock's tick or for the lease, the second stores::
 
     writer                      somebody else
     reads the tick
                                 invalidates, removes, writes or wins the lease
     stores the value
+
+So it is with what is committed or swapped, by WATCH, if it is larger still.
 """
 
 import pytest
 
 from holdover import NO_VALUE, make_region
+from holdover.regions.backends import redis_steps as steps
+from holdover.regions.backends.grants import LeaseKind
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.redis_cluster import RedisClusterBackend
 from holdover.regions.backends.redis_values import _LARGE
 from holdover.testing.contract_leases import REGION, sealed, won
 
 LARGE = "x" * (_LARGE + 1)
+WATCHED = "y" * (steps._LARGE + 1)
 
 
 @pytest.fixture(params=["redis", "cluster"])
@@ -118,3 +123,63 @@ def test_either_side_of_the_bound(backend, peer, size):
     for value in ("a" * size, b"b" * size):
         writing.set("k", value)
         assert other.get("k") == value
+
+
+@pytest.fixture
+def after_watching(monkeypatch):
+    """Have something done once, when a step has read what it goes by."""
+
+    def do(work):
+        todo, run = [work], steps.run_watched
+
+        def run_watched(link, plan, keys, args):
+            def planned(*given):
+                decision = plan(*given)
+                while todo:
+                    todo.pop()()
+                return decision
+
+            return run(link, planned, keys, args)
+
+        monkeypatch.setattr(steps, "run_watched", run_watched)
+        return todo
+
+    return do
+
+
+ENDS = {
+    "removed": lambda peer: peer.remove("k"),
+    "written": lambda peer: peer.write("k", sealed("other"), ttl=60.0),
+    "overtaken": lambda peer: won(peer, overtaking=tuple(LeaseKind)),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_commit_that_is_overtaken(backend, peer, after_watching, end):
+    """Nothing is stored by a lease that has ended, at whatever moment."""
+    lease = won(backend)
+    todo = after_watching(lambda: end(peer))
+    assert backend.commit(lease, sealed(WATCHED), REGION, ttl=60.0) is None
+    assert not todo
+    assert peer.read("k", REGION)[0] in (None, sealed("other"))
+
+
+def test_a_commit_while_another_key_is_invalidated(backend, peer, after_watching):
+    """It is stored all the same, and the tick is the later one."""
+    lease, stored = won(backend), sealed(WATCHED)
+    todo = after_watching(lambda: peer.advance(REGION, hard=True))
+    tick = backend.commit(lease, stored, REGION, ttl=60.0)
+    assert not todo
+    assert peer.read("k", REGION) == (stored, tick)
+    assert tick > lease.clock
+
+
+@pytest.mark.parametrize("end", ["removed", "written"])
+def test_a_swap_that_is_overtaken(backend, peer, after_watching, end):
+    """What is swapped is what was seen, or nothing is."""
+    backend.write("k", sealed("seen", fence=7), ttl=60.0)
+    todo = after_watching(lambda: ENDS[end](peer))
+    stored = sealed(WATCHED)
+    assert not backend.compare_and_set("k", stored, seen=7, ttl=60.0)
+    assert not todo
+    assert peer.read("k", REGION)[0] in (None, sealed("other"))

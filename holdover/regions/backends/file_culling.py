@@ -67,13 +67,13 @@ class Culler:
 
         So no writer waits for longer than that takes, however many there are.
         """
-        before = self._usage.counts()[stripe]
+        counted = self._usage.counts()[stripe]
         found = self._contents(stripe)
+        self._recount(stripe, counted, found)
         removed = []
         for start in range(0, len(found.others), _AT_ONCE):
             some = found.others[start : start + _AT_ONCE]
             removed += self._remove(stripe, some, self._remove_dead)
-        self._recount(stripe, before - sum(removed), _size_of(found.living))
         return len(removed)
 
     def _remove(self, stripe: int, some: Sequence[_File], remove: _Remover) -> _Sizes:
@@ -83,12 +83,17 @@ class Culler:
             self._usage.add(stripe, -sum(sizes))
         return sizes
 
-    def _recount(self, stripe: int, counted: int, found: int) -> None:
-        """Put a count right, unless somebody has written since it was *counted*."""
-        if counted != found:
-            with self._locks.hold(stripe):
-                if self._usage.counts()[stripe] == max(0, counted):
-                    self._usage.put(stripe, found)
+    def _recount(self, stripe: int, counted: int, found: _Contents) -> None:
+        """Put a count right, unless somebody has written since it was *counted*.
+
+        Which the count alone does not tell: what was away for a moment may be back.
+        """
+        if counted == found.size:
+            return
+        with self._locks.hold(stripe):
+            is_same = self._changed_at(stripe) == found.changed_at
+            if is_same and self._usage.counts()[stripe] == counted:
+                self._usage.put(stripe, found.size)
 
     def keep_bound(self, spare: str, total: int) -> None:
         """Cull some stripes if the values have outgrown their bound.
@@ -149,10 +154,17 @@ class Culler:
                 break
             found = self._contents(stripe, room)
             if found.is_all:
-                self._recount(stripe, counts[stripe], found.counted)
+                self._recount(stripe, counts[stripe], found)
             living += found.living
             others += found.others
         return _Contents(living, others)
+
+    def _changed_at(self, stripe: int) -> int:
+        """Tell when a name last came, went or changed hands there."""
+        try:
+            return os.stat(self._directory(stripe)).st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def _remove_everywhere(self, some: Iterable[_File], remove: _Remover) -> _Sizes:
         by_stripe: dict[int, list[_File]] = {}
@@ -169,7 +181,8 @@ class Culler:
 
     def _contents(self, stripe: int, most: int | None = None) -> _Contents:
         """Look at the files of a stripe, or at so many of them taken at random."""
-        names, now = self._names(stripe), self._time.wall()
+        changed_at, now = self._changed_at(stripe), self._time.wall()
+        names = self._names(stripe)
         is_all = most is None or len(names) <= most
         living: list[_File] = []
         others: list[_File] = []
@@ -179,7 +192,7 @@ class Culler:
                 file = _File(path, stripe, os.lstat(path))
                 is_living = file.is_value and not has_expired(file.state, now)
                 (living if is_living else others).append(file)
-        return _Contents(living, others, is_all=is_all)
+        return _Contents(living, others, changed_at, is_all=is_all)
 
     def _names(self, stripe: int) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
@@ -235,15 +248,17 @@ class _Contents(NamedTuple):
     Attributes:
         living: Values that have not expired.
         others: Those that have, and what is no value.
+        changed_at: When the stripe's names had changed last, before it was looked at.
         is_all: Whether it is all that is there.
     """
 
     living: list[_File]
     others: list[_File]
+    changed_at: int = 0
     is_all: bool = False
 
     @property
-    def counted(self) -> int:
+    def size(self) -> int:
         """The bytes that are in values, living or not."""
         return _size_of(self.living) + _size_of(
             file for file in self.others if file.is_value

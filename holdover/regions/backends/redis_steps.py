@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from holdover.regions.backends import redis_scripts, redis_watching
 from holdover.regions.backends.redis_commands import Command
 from holdover.regions.backends.redis_link import Way
-from holdover.regions.backends.redis_replies import accepted
+from holdover.regions.backends.redis_replies import Refused, accepted
 from holdover.regions.backends.redis_watching import Plan, Words, run_watched
 
 _LARGE = 300_000  # bytes
@@ -57,12 +57,13 @@ class Steps:
     """Carries out steps over a link.
 
     Scripts are called by their digest, and sent whole only to a server that does not
-    know them (any more). A server that forbids them is not asked again.
+    know them (any more). A server that forbids them, or WATCH, is not asked again.
     """
 
     def __init__(self, link: Way) -> None:
         self._link = link
         self._may_script = True
+        self._may_watch = True
 
     def run(self, step: Step, keys: Words, *args: bytes) -> Any:
         """Carry out one step; give its reply.
@@ -79,12 +80,20 @@ class Steps:
         In one round trip, unless something is so large that having a script copy it,
         while everybody waits, costs more than three others: 5 MB in 1.3 ms, not in 9.3.
         """
-        if self._may_script and not any(map(_is_large, calls)):
+        beside = self._may_watch and any(map(_is_large, calls))
+        if self._may_script and not beside:
             replies = self._scripted(step, calls)
-            if not any(map(_is_forbidden, replies)):
+            if not any(_is_forbidden("eval", one) for one in replies):
                 return accepted(replies)
             self._may_script = False
-        return [run_watched(self._link, step.plan, *call) for call in calls]
+        try:
+            return [run_watched(self._link, step.plan, *call) for call in calls]
+        except Refused as error:
+            forbidden = _is_forbidden("watch", error.__cause__)
+            if not (forbidden and beside and self._may_script):
+                raise
+        self._may_watch = False
+        return self.run_many(step, calls)
 
     def _scripted(self, step: Step, calls: Sequence[Call]) -> list[Any]:
         replies = self._link.ask(
@@ -107,9 +116,9 @@ def _calling(command: str, script: str, call: Call) -> Command:
     return (command, script, len(keys), *keys, *args)
 
 
-def _is_forbidden(reply: Any) -> bool:
-    """Say whether the server runs no scripts at all: by ACL, or it has none."""
+def _is_forbidden(command: str, reply: Any) -> bool:
+    """Say whether the server knows no such command: by ACL, or it has none."""
     if not isinstance(reply, ResponseError):
         return False
     words = str(reply).lower()
-    return "eval" in words and ("permission" in words or "unknown command" in words)
+    return command in words and ("permission" in words or "unknown command" in words)
