@@ -326,6 +326,8 @@ def test_a_limit_in_the_url_is_kept(redis_server, client):
     limited = RedisBackend({"url": url, "connection_kwargs": NAME})
     together(32, lambda number: limited.write(f"k{number}", sealed(1), ttl=None))
     assert 1 <= clients_of(client) <= 3
+    del limited  # and with it all that it had kept
+    wait_until(lambda: clients_of(client) == 0)
 
 
 @pytest.mark.usefixtures("default_timeouts")
