@@ -10,9 +10,10 @@ class Taken:
     Attributes:
         most: The bytes that Python had at once, beyond those that it had before; known
             when it is over.
+        left: Those of them that it still has then.
     """
 
-    most = 0
+    most = left = 0
 
 
 @contextlib.contextmanager
@@ -22,6 +23,6 @@ def taken_memory():
     tracemalloc.start()
     try:
         yield taken
-        _, taken.most = tracemalloc.get_traced_memory()
+        taken.left, taken.most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -68,8 +68,8 @@ class TestMembers:
 
     @given(st.lists(LATIN, max_size=3))
     def test_can_be_read_of_anything(self, lines):
-        """No member is empty, none begins or ends with white space."""
-        assert all(one and one == one.strip() for one in members(lines))
+        """No member is empty, none begins or ends with a blank or a tab."""
+        assert all(one and one == one.strip(" \t") for one in members(lines))
 
     @given(LATIN)
     def test_no_directive_hides_in_nonsense(self, rest):

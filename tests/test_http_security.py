@@ -284,6 +284,23 @@ class TestPoisoning:
         assert (evil.text, evil.cache) == (raw, 'fwd=bypass;detail="unkeyed"')
         assert site.ask(**{server: "/"}).text == "/"
 
+    @pytest.mark.parametrize("sign", ["\xa0", "\x85", "\x0b", "\x1c"])
+    @pytest.mark.parametrize("name", ["X-Tenant", "Accept-Language", "Accept-Encoding"])
+    def test_white_space_that_is_none(self, site, name, sign):
+        """What only Python takes for some is part of a value, and of its variant."""
+        reflecting = self.reflecting(name)
+
+        def view(environ, start_response):
+            def start(status, headers):
+                return start_response(status, [*headers, ("Vary", name)])
+
+            return reflecting(environ, start)
+
+        site.view = view
+        told = [site.ask(fields={name: f"a{one}"}) for one in (sign, "", " \t", sign)]
+        assert [one.text for one in told] == [f"a{sign} ", "a ", "a ", f"a{sign} "]
+        assert site.calls == 2
+
     def test_forwarded_fields_that_agree(self, site):
         """Are what honest proxies send."""
         fields = {"X-Forwarded-Host": "shop.example", "X-Forwarded-Proto": "http",

@@ -324,9 +324,11 @@ def test_a_pool_s_limit_is_kept(redis_server, client):
 def test_a_limit_in_the_url_is_kept(redis_server, client):
     """So does a limit that stands in the URL."""
     url = f"{redis_server.url}?max_connections=3"
-    limited = RedisBackend({"url": url, "connection_kwargs": NAME})
-    together(32, lambda number: limited.write(f"k{number}", sealed(1), ttl=None))
+    held = [RedisBackend({"url": url, "connection_kwargs": NAME})]
+    together(32, lambda number: held[0].write(f"k{number}", sealed(1), ttl=None))
     assert 1 <= clients_of(client) <= 3
+    held.clear()  # and with the backend goes all that it had kept
+    wait_until(lambda: clients_of(client) == 0)
 
 
 @pytest.mark.usefixtures("default_timeouts")

@@ -272,26 +272,28 @@ class TestLink:
                 backend.read("k", "r")
             assert own(backend) is None
 
-    @pytest.mark.parametrize("stop", [swallow, lambda wire, data: wire.close()])
+    @pytest.mark.parametrize(
+        "stop", [toxics.blackhole(), toxics.limit_data(0), toxics.reset_peer()]
+    )
     def test_a_large_one_that_stops_half_way(self, redis_server, stop):
         """What there is of it is no value, and its rest is no reply to anything."""
         came = []
 
-        def treat(wire, data):
+        def treat(stream, data):
             came.append(len(data))
-            (pass_on if sum(came) < len(LARGE) // 2 else stop)(wire, data)
+            return (toxics.clean if sum(came) < len(LARGE) // 2 else stop)(stream, data)
 
-        with Proxy(redis_server.port) as proxy:
-            backend = backend_at(proxy.url)
+        with ToxicProxy(redis_server.port) as proxy:
+            backend = backend_at(proxy.through(redis_server.url))
             backend.write("k", LARGE, ttl=None)
             backend.write("other", b"another", ttl=None)
             backend.read("k", "r")
-            proxy.treat = treat
+            proxy.replies = treat
             own(backend)._sock.settimeout(0.2)
             with pytest.raises(BackendError):
                 backend.read("k", "r")
             assert sum(came) > 0
-            proxy.treat = pass_on
+            proxy.heal()
             assert backend.read("other", "r")[0] == b"another"
             assert backend.read("k", "r")[0] == LARGE
 

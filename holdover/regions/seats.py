@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 Free = queue.SimpleQueue["Seat"]
@@ -53,3 +55,16 @@ def seats(count: int) -> Free:
         seat.free = free
         free.put(seat)
     return free
+
+
+def taken_away(free: Free) -> Iterator[Seat]:
+    """Give each free seat, which nobody will have again.
+
+    For whoever ends: each seat knows where it came from, so that the two would keep
+    each other, and what lies there.
+    """
+    with suppress(queue.Empty):
+        while True:
+            seat = free.get_nowait()
+            yield seat
+            seat.free = None

@@ -19,8 +19,17 @@ def members(values: Iterable[str]) -> list[str]:
     quotation has no end, or begins amid a word, every comma parts, so that it hides no
     directive.
     """
-    found = (one.strip() for value in values for one in _parted(value))
+    found = (trimmed(one) for value in values for one in _parted(value))
     return [one for one in found if one]
+
+
+def trimmed(text: str) -> str:
+    """Take away the white space around a value (RFC 9110 section 5.6.3).
+
+    That is blanks and tabs. What Python would strip besides, such as a no-break space,
+    is a part of the value: an application may go by it.
+    """
+    return text.strip(" \t")
 
 
 def _parted(value: str) -> list[str]:

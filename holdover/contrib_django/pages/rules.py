@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import (
     get_max_age,
-    has_vary_header,
     patch_response_headers,
     patch_vary_headers,
 )
@@ -88,9 +87,12 @@ def varied_names(response: HttpResponseBase) -> tuple[str, ...]:
     The language is in every key where there are several, so Accept-Language would only
     store the same page under many.
     """
-    names = set(_SEPARATOR.split(response.get("Vary", "").strip().lower()))
     left_out = {"", "*", "accept-language"} if settings.USE_I18N else {"", "*"}
-    return tuple(sorted(names - left_out))
+    return tuple(sorted(_named_by_vary(response) - left_out))
+
+
+def _named_by_vary(response: HttpResponseBase) -> set[str]:
+    return set(_SEPARATOR.split(response.get("Vary", "").strip().lower()))
 
 
 def _against(request: HttpRequest, response: HttpResponseBase) -> str | None:
@@ -109,7 +111,9 @@ def _against(request: HttpRequest, response: HttpResponseBase) -> str | None:
         "shows messages": messages is not None
         and (messages.used or messages.added_new),
         f"is {directive}": directive is not None,
-        "varies by everything": has_vary_header(response, "*"),
+        # Not has_vary_header(), which until Django 5.2.15 and 6.0.6 takes white space
+        # for a part of a name (CVE-2026-48587).
+        "varies by everything": "*" in _named_by_vary(response),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

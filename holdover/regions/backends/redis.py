@@ -23,8 +23,9 @@ from holdover.regions.backends.redis_commands import packed
 from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
+    Keeper,
     connected,
-    has_limit,
+    keeper_for,
     with_bounds,
 )
 from holdover.regions.backends.redis_records import NO_CLOCK, OURS, VALUES, tick_of
@@ -72,17 +73,17 @@ class RedisBackend(ValuesInRedis, PushedByRedis, DogpileRedisBackend):
         bounded = with_bounds(arguments)
         with connected():
             self._dogpiles.__init__(self, bounded)  # type: ignore[no-untyped-call]
-            self._link = self._linked(has_limit(bounded))
+            self._link = self._linked(keeper_for(bounded))
         self._atomic = steps.Steps(self._link)
         self._clocks = RedisClocks(self._link, self._atomic)
         self._clock_words: dict[str, bytes] = {}
         self._known_clocks: dict[str, tuple[object, int]] = {}
 
-    def _linked(self, borrows: bool) -> Link:  # noqa: FBT001 - see Link
+    def _linked(self, keeper: Keeper) -> Link:
         """Make the way to the server, and see whether connections can be made."""
         pool = self.writer_client.connection_pool
         pool.connection_class(**pool.connection_kwargs)  # refuses unknown arguments
-        return self._way(pool, borrows=borrows, wait=self.socket_timeout)
+        return self._way(pool, keeper, wait=self.socket_timeout)
 
     # -- names in the store ----------------------------------------------------
 

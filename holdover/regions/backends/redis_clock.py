@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdover.regions.backends import redis_steps as steps
-from holdover.regions.backends.redis_link import Way
+from holdover.regions.backends.redis_conversation import Way
 from holdover.regions.backends.redis_records import mark_record, state_of, tick_of
 from holdover.regions.backends.redis_replies import Refused, accepted
 from holdover.regions.errors import BackendError

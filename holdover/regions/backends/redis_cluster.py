@@ -28,7 +28,7 @@ from holdover.regions.backends.redis_nodes import Nodes
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
     connected,
-    has_limit,
+    keeper_for,
     with_bounds,
     without,
 )
@@ -75,7 +75,7 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
         with connected():
             self._pattern = _pattern(bounded)
             DogpileClusterBackend.__init__(self, bounded)  # type: ignore[no-untyped-call]
-        self._borrows = has_limit(bounded)
+        self._keeper = keeper_for(bounded)
         self._nodes = Nodes(self._startup(), self._linked)
         self._routes = self._link = Routes(self._nodes)
         self._atomic = steps.Steps(self._routes)
@@ -117,7 +117,7 @@ class RedisClusterBackend(ValuesInRedis, DogpileClusterBackend):
         most = self._pattern.max_connections
         kind = self._pattern.connection_class
         pool = ConnectionPool(connection_class=kind, max_connections=most, **kwargs)
-        return Link(pool, borrows=self._borrows, wait=self.socket_timeout)
+        return Link(pool, self._keeper, wait=self.socket_timeout)
 
     @cached_property
     def writer_client(self) -> Any:  # type: ignore[override]

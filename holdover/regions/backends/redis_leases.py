@@ -19,7 +19,7 @@ from holdover.regions.backends.grants import (
     Stored,
 )
 from holdover.regions.backends.redis_clock import epoch
-from holdover.regions.backends.redis_link import Way
+from holdover.regions.backends.redis_conversation import Way
 from holdover.regions.backends.redis_records import (
     busy_of,
     lease_record,

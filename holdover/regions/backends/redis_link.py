@@ -1,4 +1,4 @@
-"""How `holdover.redis` talks to its server: one kept connection per thread.
+"""How `holdover.redis` talks to its server: over connections that are kept.
 
 redis-py's connections are used for what they know (TLS, AUTH, the handshake) and its
 client and pool are not, which cost more than the server does.
@@ -11,19 +11,20 @@ import threading
 import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from redis.exceptions import ConnectionError as ClosedConnection
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as TookTooLong
 
 from holdover.regions.backends import redis_reading as reading
-from holdover.regions.backends.redis_commands import Command, packed, transaction
-from holdover.regions.backends.redis_options import words_of
+from holdover.regions.backends.redis_commands import Command, transaction
+from holdover.regions.backends.redis_conversation import Conversation
+from holdover.regions.backends.redis_options import Keeper, words_of
 from holdover.regions.backends.redis_replies import Refused, accepted, transacted
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
-from holdover.regions.seats import seats
+from holdover.regions.seats import Free, Seat, seats, taken_away
 
 _CLOSED = (ClosedConnection, OSError)
 _MOST_SEATS = 10_000  # where a pool has no limit to speak of
@@ -41,65 +42,18 @@ class _Own(threading.local):
     connection: Any = None
 
 
-class Conversation:
-    """One connection, for as long as several commands need the same one."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def ask(self, *commands: Command) -> list[Any]:
-        """Send all commands in one write; give each one's reply, or its error."""
-        self.post(commands)
-        return self.replies(len(commands))
-
-    def post(self, commands: Sequence[Command]) -> None:
-        """Send all commands in one write, and do not wait."""
-        self._connection.send_packed_command(packed(commands))
-
-    def replies(self, count: int) -> list[Any]:
-        """Give the replies to what was posted, or its errors."""
-        return [self._reply() for _ in range(count)]
-
-    def send(self, packed: bytes) -> Any:
-        """Send one command that is packed already; give its reply, or its error."""
-        self._connection.send_packed_command((packed,))
-        return self._reply()
-
-    def _reply(self) -> Any:
-        try:
-            return self._connection.read_response(disable_decoding=True)
-        except ReadOnlyError:
-            raise  # the master is elsewhere now: connect anew, to wherever that is
-        except ResponseError as error:
-            return error
-
-
-class Way(Protocol):
-    """The way to wherever something is: to a server, or to those of a cluster."""
-
-    def ask(self, *commands: Command) -> list[Any]:
-        """See `Link.ask`."""
-
-    def transact(self, transactions: Sequence[Sequence[Command]]) -> None:
-        """See `Link.transact`."""
-
-    def conversation_about(self, name: bytes) -> AbstractContextManager[Conversation]:
-        """See `Link.conversation_about`."""
-
-
 class Link:
     """The way to one server, for all threads of this process.
 
     Args:
         pool: redis-py's connection pool, which knows how connections are made.
-        borrows: Whether connections are borrowed from *pool* for each command, so that
-            its limits hold, instead of kept by each thread.
-        wait: Seconds that a command waits until *pool* has a connection to lend.
+        keeper: Who keeps connections between commands.
+        wait: Seconds that a command waits for a connection where there are few.
     """
 
-    def __init__(self, pool: Any, *, borrows: bool, wait: float) -> None:
+    def __init__(self, pool: Any, keeper: Keeper, *, wait: float) -> None:
         self._pool = pool
-        self._borrows = borrows
+        self._keeper = keeper
         self._wait = wait
         self._words = words_of(pool)
         self._reads_itself = reading.speaks_plainly(pool)
@@ -109,11 +63,12 @@ class Link:
     def after_fork(self) -> None:
         """Leave the parent its connections; redis-py closes our ends of them."""
         self.forget()
-        most = min(self._pool.max_connections, _MOST_SEATS) if self._borrows else 0
-        self._seats = seats(most)
+        most = min(self._pool.max_connections, _MOST_SEATS)
+        self._seats = seats(0 if self._keeper is Keeper.THREAD else most)
+        weakref.finalize(self, _empty, self._seats).atexit = False
 
     def forget(self) -> None:
-        """Have every thread make a new connection for what it asks next."""
+        """Let no connection of before be used again."""
         self._own = _Own()
 
     def opened(self, **changes: Any) -> Any:
@@ -235,7 +190,7 @@ class Link:
         Raises:
             BackendError: There is no connection, or it broke.
         """
-        held = self._borrowed() if self._borrows else self._taken()
+        held = self._of_thread() if self._keeper is Keeper.THREAD else self._shared()
         try:
             with held as connection:
                 yield Conversation(connection)
@@ -249,28 +204,18 @@ class Link:
         return self.conversation()
 
     @contextmanager
-    def _taken(self) -> Iterator[Any]:
+    def _of_thread(self) -> Iterator[Any]:
+        """Hold the connection that this thread keeps."""
         own = self._own
         connection, own.connection = own.connection, None
-        if connection is None:
-            connection = self._pool.connection_class(**self._pool.connection_kwargs)
-        elif _has_ended(connection):
-            connection.disconnect()
-        try:
-            self._connect(connection)
+        with self._used(connection) as used:
             own = self._own  # which may be another, now that it is connected
-            yield connection
-        except BaseException:
-            connection.disconnect()
-            raise
-        own.connection = connection
-
-    def _connect(self, connection: Any) -> None:
-        connection.connect()  # does nothing if it is
-        _close_with(connection)
+            yield used
+        own.connection = used
 
     @contextmanager
-    def _borrowed(self) -> Iterator[Any]:
+    def _shared(self) -> Iterator[Any]:
+        """Hold one of a few connections, when there is one."""
         try:
             seat = self._seats.get(timeout=self._wait)
         except queue.Empty:
@@ -279,17 +224,64 @@ class Link:
                 f"has {self._pool.max_connections}"
             ) from None
         try:
-            connection = self._pool.get_connection(*self._words)
-            _close_with(connection)
-            try:
+            held = self._borrowed if self._keeper is Keeper.POOL else self._at_seat
+            with held(seat) as connection:
                 yield connection
-            except BaseException:
-                connection.disconnect()
-                raise
-            finally:
-                self._pool.release(connection)
         finally:
             seat.leave()
+
+    @contextmanager
+    def _at_seat(self, seat: Seat) -> Iterator[Any]:
+        """Hold the connection that lies at a place.
+
+        It is not the pool's: an exception from outside can have that lose one.
+        """
+        connection: Any = None
+        if seat.kept:
+            own, connection = seat.kept.pop()
+            if own is not self._own:  # it leads to where nobody is to go any more
+                connection.disconnect()
+                connection = None
+        with self._used(connection) as used:
+            own = self._own
+            yield used
+        seat.kept.append((own, used))
+
+    @contextmanager
+    def _borrowed(self, _seat: Seat) -> Iterator[Any]:
+        """Hold a connection of a pool that others use, too."""
+        connection = None
+        try:
+            connection = self._pool.get_connection(*self._words)
+            with self._used(connection) as used:
+                yield used
+        finally:
+            if connection is not None:
+                self._pool.release(connection)
+
+    @contextmanager
+    def _used(self, connection: Any) -> Iterator[Any]:
+        """Use a connection, or a new one; an exception closes it."""
+        if connection is None:
+            connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        elif _has_ended(connection):
+            connection.disconnect()
+        try:
+            self._connect(connection)
+            yield connection
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    def _connect(self, connection: Any) -> None:
+        connection.connect()  # does nothing if it is
+        _close_with(connection)
+
+
+def _empty(free: Free) -> None:
+    """Close the connections that nobody uses."""
+    for seat in taken_away(free):
+        seat.kept.clear()
 
 
 def _fetched_by_client(connection: Any, packed: bytes) -> Any:

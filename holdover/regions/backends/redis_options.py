@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from inspect import signature
 from types import MappingProxyType
 from typing import Any
@@ -134,13 +135,23 @@ def connected() -> Iterator[None]:
         raise ConfigurationError(f"holdover.redis: {error}") from error
 
 
-def has_limit(arguments: Mapping[str, Any]) -> bool:
-    """Say whether the user wants no more than so many connections."""
+class Keeper(Enum):
+    """Who keeps connections between commands."""
+
+    THREAD = "each thread its own"
+    LINK = "all threads together, as many as the user has said"
+    POOL = "the user's own pool"
+
+
+def keeper_for(arguments: Mapping[str, Any]) -> Keeper:
+    """Say who is to keep connections, by what the user wants."""
     if arguments.get("connection_pool") is not None:
-        return True
+        return Keeper.POOL
     url = arguments.get("url")
     in_url = parse_qs(urlsplit(url).query) if url is not None else {}
-    return "max_connections" in {**arguments["connection_kwargs"], **in_url}
+    if "max_connections" in {**arguments["connection_kwargs"], **in_url}:
+        return Keeper.LINK
+    return Keeper.THREAD
 
 
 def default_ttl(given: object) -> float | None:

@@ -15,7 +15,8 @@ from typing import Any
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from holdover.regions.backends.redis_commands import Command, transaction
-from holdover.regions.backends.redis_link import Conversation, Link
+from holdover.regions.backends.redis_conversation import Conversation
+from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_nodes import Nodes
 from holdover.regions.backends.redis_replies import Refused, transacted
 from holdover.regions.backends.redis_slots import bucket_in

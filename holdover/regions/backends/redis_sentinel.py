@@ -20,7 +20,8 @@ from redis.sentinel import (
 
 from holdover.regions.backends.redis import RedisBackend
 from holdover.regions.backends.redis_commands import Command
-from holdover.regions.backends.redis_link import Conversation, Link
+from holdover.regions.backends.redis_conversation import Conversation
+from holdover.regions.backends.redis_link import Link
 from holdover.regions.backends.redis_options import (
     ARGUMENT_TYPES,
     bounded_kwargs,

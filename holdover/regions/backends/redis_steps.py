@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from holdover.regions.backends import redis_scripts, redis_watching
 from holdover.regions.backends.redis_commands import Command
-from holdover.regions.backends.redis_link import Way
+from holdover.regions.backends.redis_conversation import Way
 from holdover.regions.backends.redis_replies import Refused, accepted
 from holdover.regions.backends.redis_watching import Plan, Words, run_watched
 

@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from holdover.regions.backends.redis_commands import Command
-from holdover.regions.backends.redis_link import Conversation, Way
+from holdover.regions.backends.redis_conversation import Conversation, Way
 from holdover.regions.backends.redis_records import (
     FENCE,
     KINDS,

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Protocol
 
 from holdover.regions.errors import BackendError
-from holdover.regions.seats import Free, Seat, seats
+from holdover.regions.seats import Free, Seat, seats, taken_away
 
 _inherited: list[object] = []
 """A parent's connections, kept: closing them here could end them there."""
@@ -164,7 +164,6 @@ class SharedSeats:
         self._most = most
         self._wait = wait
         self._free = seats(most)
-        # Each right knows its queue, so that the two would keep each other.
         weakref.finalize(self, _empty, self._free)
 
     def own(self) -> None:
@@ -245,8 +244,5 @@ def _close_kept(place: Place) -> None:
 
 
 def _empty(free: Free) -> None:
-    with contextlib.suppress(queue.Empty):
-        while True:
-            seat = free.get_nowait()
-            _close_kept(seat)
-            seat.free = None
+    for seat in taken_away(free):
+        _close_kept(seat)

@@ -16,6 +16,7 @@ from holdover.wsgi.http.messages import PORTS, Request, Target, host_of
 from holdover.wsgi.http.policy import Policy
 from holdover.wsgi.http.validation import CONDITIONAL
 from holdover.wsgi.http.wanted import Wanted
+from holdover.wsgi.lists import trimmed
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -108,7 +109,7 @@ def _is_odd(environ: WSGIEnvironment) -> bool:
 
 
 def _first(value: str | None) -> str:
-    return (value or "").partition(",")[0].strip()
+    return trimmed((value or "").partition(",")[0])
 
 
 def _path(environ: WSGIEnvironment) -> str:

@@ -11,7 +11,7 @@ from holdover import errors
 from holdover.regions.lifetime import seconds
 from holdover.wsgi.http.directives import ResponseDirectives
 from holdover.wsgi.http.messages import Request, Response
-from holdover.wsgi.lists import members
+from holdover.wsgi.lists import members, trimmed
 
 Override = Callable[[Request, Response, ResponseDirectives], ResponseDirectives]
 Normalise = Callable[[str], str]
@@ -43,7 +43,7 @@ def content_coding(accepted: str) -> str:
     4.1).
     """
     codings = (one.split(";") for one in members([accepted.lower()]))
-    return ",".join(sorted(";".join(map(str.strip, coding)) for coding in codings))
+    return ",".join(sorted(";".join(map(trimmed, coding)) for coding in codings))
 
 
 def _normalise() -> Mapping[str, Normalise]:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from holdover.wsgi.http.fields import Headers
 from holdover.wsgi.http.messages import Target
 from holdover.wsgi.http.policy import Normalise
-from holdover.wsgi.lists import names
+from holdover.wsgi.lists import names, trimmed
 
 _DIGEST_SIZE = 16  # bytes
 _READABLE = 300  # characters of a key; a region shortens those of more than 512
@@ -61,7 +61,7 @@ def selected(
         if value is None:
             parts.append(f"{len(name)}:{name}-")
             continue
-        value = normalise.get(name, str.strip)(value)
+        value = normalise.get(name, trimmed)(value)
         parts.append(f"{len(name)}:{name}{len(value)}:{value}")
     return _digest("".join(parts))
 
