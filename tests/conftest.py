@@ -17,7 +17,7 @@ from leftovers import end_leftovers
 from memcached_aging import AgingServers
 from redis_clock import AgingServer
 from redis_clusters import Cluster
-from redis_family import Certificate, TLSServer, ValkeyServer
+from redis_family import Certificate, TLSMemcachedServer, TLSServer, ValkeyServer
 from redis_sentinels import SentinelGroup
 from servers import MemcachedServer, RedisServer
 from sql_clock import AgingDatabase
@@ -36,6 +36,9 @@ from holdover.testing import FakeClock
 # than the quarter of one that an application is kept waiting for.
 PATIENCE = 5.0
 _numbers = itertools.count()
+# memcached without its maintainer, which holds on to what was just read, so that a
+# listing for AgingServers passes over it.
+_AGING = ("-I", "8m", "-m", "256", "-o", "no_lru_maintainer,lru_crawler")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As for whatever a shell starts in the background; what tests start would ignore
@@ -271,10 +274,7 @@ def cluster(shared_cluster):
 def shared_memcached():
     """Start the memcached servers that tests share which do them no harm."""
     with contextlib.ExitStack() as stack:
-        # Without its maintainer, which holds on to what was just read, so that a
-        # listing for AgingServers passes over it.
-        options = ("-I", "8m", "-m", "256", "-o", "no_lru_maintainer,lru_crawler")
-        yield [stack.enter_context(MemcachedServer(*options)) for _ in range(3)]
+        yield [stack.enter_context(MemcachedServer(*_AGING)) for _ in range(3)]
 
 
 @pytest.fixture
@@ -289,6 +289,20 @@ def memcached_servers(shared_memcached):
 def memcached_server(memcached_servers):
     """Give a shared memcached server, emptied."""
     return memcached_servers[0]
+
+
+@pytest.fixture(scope="session")
+def shared_tls_memcached(certificate):
+    """Start the memcached server behind TLS that tests share."""
+    with TLSMemcachedServer(certificate, *_AGING) as server:
+        yield server
+
+
+@pytest.fixture
+def tls_memcached(shared_tls_memcached):
+    """Give the shared memcached server behind TLS, emptied."""
+    shared_tls_memcached.ask("flush_all")
+    return shared_tls_memcached
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""The Redis family's other members, for tests: Valkey, and servers behind TLS."""
+"""Servers behind TLS, for tests, and Valkey."""
 
 import re
 import ssl
 import subprocess
 from pathlib import Path
 
-from servers import RedisServer, program
+from servers import MemcachedServer, RedisServer, free_port, program
 
 
 class ValkeyServer(RedisServer):
@@ -66,6 +66,29 @@ class TLSServer(RedisServer):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context.wrap_socket(super()._connected())
+
+
+class TLSMemcachedServer(MemcachedServer):
+    """A memcached server that speaks TLS at its URL, and on another port does not.
+
+    Args:
+        certificate: What it shows to clients.
+        *options: More of its command line.
+    """
+
+    def __init__(self, certificate, *options):
+        files = f"ssl_chain_cert={certificate.path},ssl_key={certificate.key}"
+        super().__init__("-Z", "-o", files, *options)
+
+    def take_port(self):
+        """Choose where to listen, in both ways."""
+        super().take_port()
+        self._tls_port = free_port()
+        self.url = f"127.0.0.1:{self._tls_port}"
+
+    def _listening(self):
+        plain = f"notls:127.0.0.1:{self.port}"
+        return ["-l", plain, "-l", f"127.0.0.1:{self._tls_port}"]
 
 
 def rights_in_docs(kind="redis"):

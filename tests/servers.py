@@ -190,11 +190,14 @@ class MemcachedServer:
 
     def start(self):
         """Start it, with nothing in it, and wait until it answers."""
-        command = [program("memcached", "memcached"), "-l", "127.0.0.1"]
-        command += ["-p", str(self.port), "-U", "0", *self._options]
+        command = [program("memcached", "memcached"), *self._listening()]
+        command += ["-U", "0", *self._options]
         command += ["-u", "nobody"] if os.geteuid() == 0 else []
         self._process = subprocess.Popen(command)
         wait_until_open(self._process, self.port)
+
+    def _listening(self):
+        return ["-l", "127.0.0.1", "-p", str(self.port)]
 
     def stop(self):
         """Kill it, frozen or not."""

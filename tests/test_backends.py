@@ -1,6 +1,7 @@
 """All backends keep the port's promises."""
 
 import contextlib
+import ssl
 
 import pytest
 import redis
@@ -23,7 +24,7 @@ from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.backends.sql_drivers import parsed
 from holdover.regions.backends.sql_records import clock_id
 from holdover.testing import BackendContract
-from holdover.testing.contract_leases import REGION
+from holdover.testing.contract_leases import REGION, sealed
 
 PATIENT = {"operation_timeout": 10.0, "connect_timeout": 10.0}  # on a busy machine
 
@@ -247,8 +248,13 @@ class TestMemcachedBackend(BackendContract):
         return AgingServers(servers)
 
     @pytest.fixture
-    def arguments(self, servers, client, clock):
+    def tls(self):
+        return {}
+
+    @pytest.fixture
+    def arguments(self, servers, client, clock, tls):
         return {
+            **tls,
             "url": [server.url for server in servers],
             "client": client,
             "max_bytes": 6_000_000,
@@ -271,6 +277,29 @@ class TestSeveralMemcachedServers(TestMemcachedBackend):
     @pytest.fixture
     def servers(self, memcached_servers):
         return memcached_servers
+
+
+class TestMemcachedBackendBehindTLS(TestMemcachedBackend):
+    @pytest.fixture
+    def servers(self, tls_memcached):
+        return [tls_memcached]
+
+    @pytest.fixture(params=["pymemcache"])  # the one that speaks TLS
+    def client(self, request):
+        return request.param
+
+    @pytest.fixture
+    def tls(self, certificate):
+        return {"tls_context": ssl.create_default_context(cafile=certificate.path)}
+
+    def test_many_large_values_at_once(self, backend, peer):
+        """More than a server's buffer holds, behind which it sees no next command."""
+        values = {f"k{size}": sealed(b"x" * size) for size in range(100, 60_000, 999)}
+        backend.write_multi(values, ttl=60.0)
+        assert peer.read_multi(list(values), REGION)[0] == list(values.values())
+        tick = peer.tick(REGION)
+        for key, value in values.items():
+            assert backend.write_at(key, value, REGION, tick=tick, ttl=None) == tick
 
 
 class TestSqlBackendOnSQLite(BackendContract):

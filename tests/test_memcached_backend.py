@@ -188,6 +188,13 @@ def test_a_client_that_is_not_installed(monkeypatch, library, wanted):
     assert wanted in str(caught.value)
 
 
+def test_a_certificate_that_nobody_known_has_signed(tls_memcached):
+    """Nothing is sent to a server that cannot prove who it is."""
+    told = {"url": tls_memcached.url, "tls_context": ssl.create_default_context()}
+    with pytest.raises(BackendError, match="CERTIFICATE_VERIFY_FAILED"):
+        MemcachedBackend(told).write("k", sealed(1), ttl=None)
+
+
 def test_options_of_dogpile_s_lock_do_no_harm():
     """A program that moves from dogpile.cache keeps its arguments."""
     locks = {"distributed_lock": True, "lock_timeout": 30}

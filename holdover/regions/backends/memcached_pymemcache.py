@@ -107,6 +107,24 @@ class PymemcacheConnection:
         self._client.close()
 
 
+class EncryptedConnection(PymemcacheConnection):
+    """One over TLS, on which each command waits for the answer to the one before.
+
+    memcached (1.6.18) reads what came with a command into a buffer of its TLS library,
+    looks at the socket for the next, where nothing is, and answers no more.
+    """
+
+    def set_multi(self, items: Mapping[bytes, bytes], exptime: int) -> None:
+        """See `Connection.set_multi`."""
+        for item in items.items():
+            super().set_multi(dict([item]), exptime)
+
+    def put(self, name: bytes, data: bytes, exptime: int, ended: bytes) -> None:
+        """See `Connection.put`. In two round trips."""
+        self.set_multi({name: data}, exptime)
+        self.delete(ended)
+
+
 def _values_from(sock: Any, names: Sequence[bytes]) -> dict[bytes, bytes]:
     """Read the answer to a ``get`` of *names*: protocol.txt, "Retrieval command".
 
@@ -163,9 +181,10 @@ def _check_answers(sock: Any, *expected: Collection[bytes]) -> None:
 
 def connector(server: str, options: Options) -> Callable[[], PymemcacheConnection]:
     """Give what makes connections to *server*."""
+    kind = PymemcacheConnection if options.tls_context is None else EncryptedConnection
 
     def connect() -> PymemcacheConnection:
-        return PymemcacheConnection(
+        return kind(
             Client(
                 options.place_of(server),
                 connect_timeout=options.connect_timeout,
