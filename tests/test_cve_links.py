@@ -10,12 +10,12 @@ from importlib import import_module
 
 import pytest
 from cve_catalogue import replay
-from proxies import Proxy
 from servers import MEMCACHED_CLIENTS
 from test_interrupts import struck_at
 
 from holdover import LeaseTerms, make_region
 from holdover.regions.worker import carry_out
+from holdover.testing import ToxicProxy
 
 # What strikes a finalizer is told of and swallowed by the interpreter itself.
 pytestmark = pytest.mark.filterwarnings(
@@ -163,27 +163,28 @@ def interrupted(wire, work, interrupt):
     struck.clear()
     me = threading.get_ident()
 
-    def hold_back(data):
+    def hold_back(stream, data):
         arrived.set()
-        return passes
+        passes.wait(SOON)
+        return (data,)
 
     def strike():
         arrived.wait(SOON)
         interrupt(me)
         passes.set()
 
-    wire.hold_back = hold_back
+    wire.requests = hold_back
     striker = threading.Thread(target=strike)
     striker.start()
     with pytest.raises(Interrupt):
         work()
     striker.join()
-    wire.hold_back = lambda data: None
+    wire.heal()
 
 
 def bob_gets_anns(server, *keys):
     """Say so of a client that was interrupted while it waited for these keys."""
-    with Proxy(server.port) as wire:
+    with ToxicProxy(server.port) as wire:
         naive = NaiveRedis(wire.port)
         interrupted(wire, partial(naive.get, *keys), in_a_signal)
         found = naive.get("bob")
@@ -232,8 +233,9 @@ def test_replies_that_nobody_waits_for(redis_server, work, interrupt, link):
     assert bob_gets_anns(redis_server, "ann")
     assert bob_gets_anns(redis_server, "ann", "cid")
 
-    with Proxy(redis_server.port) as wire:
-        region = our_region("holdover.redis", {"url": wire.url + LINKS[link]})
+    with ToxicProxy(redis_server.port) as wire:
+        url = wire.through(redis_server.url) + LINKS[link]
+        region = our_region("holdover.redis", {"url": url})
         interrupted(wire, partial(WORKS[work], region), interrupt)
         assert region.get("bob") == "bob's"
         assert region.get_multi(["cid", "bob"]) == ["cid's", "bob's"]
