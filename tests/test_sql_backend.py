@@ -814,6 +814,25 @@ for _ in range(3):
 """
 
 
+def test_a_fork_closes_what_is_garbage(file):
+    """A connection that only the garbage collector would find holds up no fork."""
+    backend = SqlBackend({"url": f"sqlite:///{file}", "operation_timeout": 20.0})
+    lost = [backend._link.opened()]
+    lost.append(lost)
+    use = lost[0].use
+    gc.disable()
+    try:
+        del lost
+        assert not use.is_over
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert use.is_over
+    finally:
+        gc.enable()
+
+
 def test_a_fork_leaves_the_parent_its_connection(url):
     """Parent and child both go on; neither uses or closes what is the other's.
 

@@ -14,6 +14,7 @@ held, the child's own first connection would hang. So connections are made first
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ from holdover.regions.backends.sql_seats import Use, Wire
 from holdover.regions.forks import renew_after_fork
 
 _POLL = 0.0005  # seconds between two looks whether the last statement has ended
+_SOON = 0.1  # seconds that statements take at most, as a rule
 _LONGEST = 10.0  # seconds that a fork waits for another thread's
 
 
@@ -82,10 +84,17 @@ class Pause:
         self._over.clear()
         self._hold_up_others()
         deadline = time.monotonic() + self._most
+        if not self._are_over(min(deadline, time.monotonic() + _SOON)):
+            gc.collect()  # of what is garbage, but in a cycle, nobody tells the end
+            self._are_over(deadline)
+
+    def _are_over(self, deadline: float) -> bool:
+        """Wait until all uses are over; say whether they are."""
         while not all(use.is_over for use in list(self._uses)):
             if time.monotonic() > deadline:
-                return
+                return False
             time.sleep(_POLL)
+        return True
 
     def _hold_up_others(self) -> None:
         """Hold up what does not ask for connections; there is nothing else here."""
