@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
-from contextlib import suppress
+import weakref
 from typing import Any
 
 Free = queue.SimpleQueue["Seat"]
@@ -22,17 +21,22 @@ class Seat:
     place to a frame that somebody still looks at (a traceback that is kept, a
     debugger), as long as he leaves it.
 
+    It does not keep the queue that it came from, which keeps it: a seat that ends
+    together with its queue would make another, which kept both, at each collection of
+    garbage one more. And who still has one when nobody wants it any more makes none.
+
     Attributes:
         free: Where it came from; None once it was left.
         kept: What lies at the place, and stays for the next.
     """
 
-    free: Free | None = None
+    free: weakref.ref[Free] | None = None
     kept: list[Any]
 
     def leave(self) -> None:
         """Make place for the next; does nothing if it was left before."""
-        free = self.free
+        known = self.free
+        free = None if known is None else known()
         if free is None:
             return
         # A class without a constructor in Python, which could be interrupted: so that
@@ -40,7 +44,7 @@ class Seat:
         # lost.
         successor = Seat()
         successor.kept = self.kept
-        successor.free, self.free = free, None
+        successor.free, self.free = known, None
         free.put(successor)
 
     __del__ = leave  # an exception from outside came between taking and using it
@@ -49,22 +53,10 @@ class Seat:
 def seats(count: int) -> Free:
     """Give *count* free seats."""
     free: Free = queue.SimpleQueue()
+    known = weakref.ref(free)
     for _ in range(count):
         seat = Seat()
         seat.kept = []
-        seat.free = free
+        seat.free = known
         free.put(seat)
     return free
-
-
-def taken_away(free: Free) -> Iterator[Seat]:
-    """Give each free seat, which nobody will have again.
-
-    For whoever ends: each seat knows where it came from, so that the two would keep
-    each other, and what lies there.
-    """
-    with suppress(queue.Empty):
-        while True:
-            seat = free.get_nowait()
-            yield seat
-            seat.free = None

@@ -24,7 +24,7 @@ from holdover.regions.backends.redis_options import Keeper, words_of
 from holdover.regions.backends.redis_replies import Refused, accepted, transacted
 from holdover.regions.errors import BackendError
 from holdover.regions.forks import renew_after_fork
-from holdover.regions.seats import Free, Seat, seats, taken_away
+from holdover.regions.seats import Seat, seats
 
 _CLOSED = (ClosedConnection, OSError)
 _MOST_SEATS = 10_000  # where a pool has no limit to speak of
@@ -65,7 +65,6 @@ class Link:
         self.forget()
         most = min(self._pool.max_connections, _MOST_SEATS)
         self._seats = seats(0 if self._keeper is Keeper.THREAD else most)
-        weakref.finalize(self, _empty, self._seats).atexit = False
 
     def forget(self) -> None:
         """Let no connection of before be used again."""
@@ -276,12 +275,6 @@ class Link:
     def _connect(self, connection: Any) -> None:
         connection.connect()  # does nothing if it is
         _close_with(connection)
-
-
-def _empty(free: Free) -> None:
-    """Close the connections that nobody uses."""
-    for seat in taken_away(free):
-        seat.kept.clear()
 
 
 def _fetched_by_client(connection: Any, packed: bytes) -> Any:

@@ -11,7 +11,7 @@ import weakref
 from typing import Any, Protocol
 
 from holdover.regions.errors import BackendError
-from holdover.regions.seats import Free, Seat, seats, taken_away
+from holdover.regions.seats import Seat, seats
 
 _inherited: list[object] = []
 """A parent's connections, kept: closing them here could end them there."""
@@ -164,7 +164,6 @@ class SharedSeats:
         self._most = most
         self._wait = wait
         self._free = seats(most)
-        weakref.finalize(self, _empty, self._free)
 
     def own(self) -> None:
         """See `Seats.own`."""
@@ -241,8 +240,3 @@ def _close_kept(place: Place) -> None:
             place.kept.pop().close()
         except IndexError:  # its thread was quicker
             return
-
-
-def _empty(free: Free) -> None:
-    for seat in taken_away(free):
-        _close_kept(seat)
