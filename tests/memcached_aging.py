@@ -57,7 +57,13 @@ class _Aging:
         return int(dict(line.split()[1:3] for line in stats)["time"])
 
     def _expiring(self):
-        """Give the names of the items that expire, when they do, and were stored."""
+        """Give the names of the items that expire, when they do, and were stored.
+
+        The crawler passes by those that are locked at that moment, by whatever thread.
+        """
+        return self._listed() | self._listed() | self._listed()
+
+    def _listed(self):
         found = {}
         for line in self._server.ask("lru_crawler metadump all", b"END\r\n")[:-1]:
             item = dict(word.split("=", 1) for word in line.split())
