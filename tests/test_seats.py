@@ -10,6 +10,11 @@ from holdover import make_region
 from holdover.regions.backends.sql import SqlBackend
 from holdover.regions.seats import Seat, seats
 
+# What is collected here is the garbage of all tests before, which may complain.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def there_are():
     """Count the seats of this process."""
